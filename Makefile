@@ -1,0 +1,71 @@
+# Everything works on a fresh machine with Go, git, make and a network for packages. What is fetched on the way
+# goes into .cache/.
+
+GOLANGCI_LINT := .cache/bin/golangci-lint-v2.15.0
+PLATFORMS     := $(foreach os,linux darwin freebsd windows,$(os)/amd64 $(os)/arm64)
+MODULES       := $(patsubst %/go.mod,%,$(sort $(shell find . -name go.mod -not -path './.cache/*')))
+FUZZTIME      ?= 60s
+
+# Unpacked packages come last: what is installed is preferred.
+export PATH := $(PATH):$(CURDIR)/.cache/deb/usr/bin
+
+.NOTPARALLEL:
+.PHONY: help demo test soak fuzz bench lint fmt vet staticcheck tidy cross deps clean
+
+help: ## show the targets
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r target text; do \
+		printf '  make %-12s %s\n' "$$target" "$$text"; done
+
+demo: ## four processes under load, two of them killed: is every request counted?
+	@go run ./examples/prefork/demo
+
+test: ## all tests of all modules, with the race detector
+	@./scripts/deps.sh || true # the tests that miss something say so themselves
+	@./scripts/test.sh $(MODULES)
+
+soak: ## the long tests too; takes hours
+	@./scripts/deps.sh || true
+	@MPMETRICS_SOAK=1 ./scripts/test.sh -count=1 -timeout=8h $(MODULES)
+
+fuzz: ## each fuzz target for FUZZTIME (60s)
+	@./scripts/fuzz.sh $(FUZZTIME)
+
+bench: ## side by side with client_golang
+	@if [ -f bench/Makefile ]; then $(MAKE) --no-print-directory -C bench; \
+	elif [ -f bench/go.mod ]; then cd bench && go test -run='^$$' -bench=. -benchmem ./...; \
+	else echo 'bench: there is no bench/ yet'; fi
+
+lint: fmt vet staticcheck tidy cross ## all that can be said of the code without running it
+
+fmt: ## is it formatted?
+	@files=$$(gofmt -l .); [ -z "$$files" ] || { echo "fmt: run gofmt -w on" $$files; exit 1; }
+
+vet: ## go vet, all modules
+	@for m in $(MODULES); do (cd $$m && go vet ./...) || exit 1; done
+
+staticcheck: $(GOLANGCI_LINT) ## the linters of .golangci.yml, all modules
+	@for m in $(MODULES); do (cd $$m && $(CURDIR)/$(GOLANGCI_LINT) run --config=$(CURDIR)/.golangci.yml ./...) || exit 1; done
+
+tidy: ## do go.mod and go.sum say what is used?
+	@for m in $(MODULES); do (cd $$m && go mod tidy -diff) || exit 1; done
+
+# The tests are looked at once for each system; the processor makes no difference to vet.
+cross: ## does it build on the other systems?
+	@for p in $(PLATFORMS); do \
+		export CGO_ENABLED=0 GOOS=$${p%/*} GOARCH=$${p#*/}; \
+		go build ./... || { echo "cross: $$p does not build"; exit 1; }; \
+		case $$p in linux/*|*/arm64) ;; *) go vet ./... || { echo "cross: vet on $$p"; exit 1; } ;; esac; \
+	done
+
+deps: ## the Debian packages that tests use
+	@./scripts/deps.sh
+
+clean: ## forget what was fetched
+	@rm -rf .cache
+
+$(GOLANGCI_LINT):
+	@echo 'lint: building golangci-lint, once, about two minutes'
+	@mkdir -p $(@D)
+	@GOBIN=$(CURDIR)/$(@D) go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(lastword $(subst -, ,$@)) \
+		|| { echo 'lint: golangci-lint cannot be installed: is there a network for Go modules?'; exit 1; }
+	@mv $(@D)/golangci-lint $@

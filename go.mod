@@ -1,0 +1,3 @@
+module github.com/mpmetrics/mpmetrics
+
+go 1.26.0
