@@ -1,3 +1,13 @@
 module github.com/mpmetrics/mpmetrics
 
 go 1.26.0
+
+require (
+	github.com/google/go-cmp v0.7.0
+	github.com/prometheus/common v0.72.0
+)
+
+require (
+	github.com/prometheus/client_model v0.6.3 // indirect
+	google.golang.org/protobuf v1.36.12 // indirect
+)

@@ -1,0 +1,83 @@
+package layout
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math"
+)
+
+func appendString(b []byte, s string) []byte {
+	b = binary.AppendUvarint(b, uint64(len(s)))
+	return append(b, s...)
+}
+
+// decoder takes fields from the front of rest. After the first error every
+// method returns a zero value, so that callers check once, with finish.
+type decoder struct {
+	rest []byte
+	err  error
+}
+
+func (d *decoder) fail(format string, args ...any) {
+	if d.err == nil {
+		d.err = fmt.Errorf(format+": %w", append(args, ErrDamaged)...)
+		d.rest = nil
+	}
+}
+
+func (d *decoder) byte() byte {
+	if len(d.rest) == 0 {
+		d.fail("ends inside a byte field")
+		return 0
+	}
+	b := d.rest[0]
+	d.rest = d.rest[1:]
+	return b
+}
+
+// uvarint takes a number not above limit, in its shortest form: records that
+// differ in bytes differ in meaning.
+func (d *decoder) uvarint(limit uint64) uint64 {
+	v, n := binary.Uvarint(d.rest)
+	if n <= 0 || n > 1 && d.rest[n-1] == 0 {
+		d.fail("bad number")
+		return 0
+	}
+	if v > limit {
+		d.fail("number %d above its limit %d", v, limit)
+		return 0
+	}
+	d.rest = d.rest[n:]
+	return v
+}
+
+func (d *decoder) uint64() uint64 {
+	if len(d.rest) < 8 {
+		d.fail("ends inside a field of 8 bytes")
+		return 0
+	}
+	v := binary.LittleEndian.Uint64(d.rest)
+	d.rest = d.rest[8:]
+	return v
+}
+
+func (d *decoder) float64() float64 { return math.Float64frombits(d.uint64()) }
+
+func (d *decoder) string(limit uint64) string {
+	n := d.uvarint(limit)
+	if n > uint64(len(d.rest)) {
+		d.fail("text of %d bytes in %d", n, len(d.rest))
+		return ""
+	}
+	s := string(d.rest[:n])
+	d.rest = d.rest[n:]
+	return s
+}
+
+// finish returns the first error, or one for bytes that are left over.
+func (d *decoder) finish() error {
+	if d.err == nil && len(d.rest) > 0 {
+		d.fail("%d bytes left over", len(d.rest))
+	}
+	return d.err
+}

@@ -1,0 +1,127 @@
+package layout
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math"
+)
+
+// Header is the header record of a file: who owns it and where its log starts.
+//
+//	offset | size | field      | meaning
+//	0      | 8    | magic      | "mpmetric"
+//	8      | 4    | crc        | CRC-32C of everything from offset 12
+//	12     | 2    | version    | format version
+//	14     | 2    | reserved   | zero
+//	16     | 8    | order      | as in a slab
+//	24     | 4    | pageSize   | of bbolt
+//	28     | 4    | pid        | as the owner saw it in its pid namespace
+//	32     | 16   | id         | of the process
+//	48     | 8    | inode      | of this very file: a copy has another one
+//	56     | 8    | start      | of the process, Unix nanoseconds
+//	64     | 4    | generation | of the series log
+//	68     | 4    | logSlab    | number of the slab where that log begins
+//	72     | …    | texts      | boot id, host, program, process: each a uvarint length and bytes
+type Header struct {
+	PID        uint32
+	ID         ID
+	Inode      uint64
+	Start      int64
+	Generation uint32
+	LogSlab    uint32
+	BootID     string
+	Host       string
+	Program    string
+	Process    string // value of the label "process"
+}
+
+const (
+	headerMagicAt      = 0
+	headerCRCAt        = headerMagicAt + 8
+	headerVersionAt    = headerCRCAt + 4
+	headerReservedAt   = headerVersionAt + 2
+	headerOrderAt      = headerReservedAt + 2
+	headerPageSizeAt   = headerOrderAt + 8
+	headerPIDAt        = headerPageSizeAt + 4
+	headerIDAt         = headerPIDAt + 4
+	headerInodeAt      = headerIDAt + 16
+	headerStartAt      = headerInodeAt + 8
+	headerGenerationAt = headerStartAt + 8
+	headerLogSlabAt    = headerGenerationAt + 4
+	headerTextsAt      = headerLogSlabAt + 4
+
+	// maxHeaderText bounds each text: the header stays inside one page, so
+	// that bbolt keeps its bucket inline in the root.
+	maxHeaderText = 200
+)
+
+var headerMagic = [8]byte{'m', 'p', 'm', 'e', 't', 'r', 'i', 'c'}
+
+// Encode returns the record. Texts longer than 200 bytes are cut.
+func (h *Header) Encode() []byte {
+	b := make([]byte, headerTextsAt, headerTextsAt+128)
+	copy(b[headerMagicAt:], headerMagic[:])
+	binary.LittleEndian.PutUint16(b[headerVersionAt:], Version)
+	binary.NativeEndian.PutUint64(b[headerOrderAt:], byteOrder)
+	binary.LittleEndian.PutUint32(b[headerPageSizeAt:], PageSize)
+	binary.LittleEndian.PutUint32(b[headerPIDAt:], h.PID)
+	copy(b[headerIDAt:], h.ID[:])
+	binary.LittleEndian.PutUint64(b[headerInodeAt:], h.Inode)
+	binary.LittleEndian.PutUint64(b[headerStartAt:], uint64(h.Start))
+	binary.LittleEndian.PutUint32(b[headerGenerationAt:], h.Generation)
+	binary.LittleEndian.PutUint32(b[headerLogSlabAt:], h.LogSlab)
+	for _, s := range []string{h.BootID, h.Host, h.Program, h.Process} {
+		b = appendString(b, s[:min(len(s), maxHeaderText)])
+	}
+	binary.LittleEndian.PutUint32(b[headerCRCAt:], checksum(b[headerVersionAt:]))
+	return b
+}
+
+// DecodeHeader reads a header record and checks each of its rules. Errors wrap
+// ErrForeign, ErrVersion, ErrByteOrder or ErrDamaged.
+func DecodeHeader(b []byte) (*Header, error) {
+	if len(b) < headerTextsAt {
+		return nil, fmt.Errorf("header of %d bytes, want at least %d: %w", len(b), headerTextsAt, ErrDamaged)
+	}
+	if [8]byte(b[headerMagicAt:headerCRCAt]) != headerMagic {
+		return nil, fmt.Errorf("header magic %q, want %q: %w", b[headerMagicAt:headerCRCAt], headerMagic[:], ErrForeign)
+	}
+	if v := binary.LittleEndian.Uint16(b[headerVersionAt:]); v != Version {
+		return nil, fmt.Errorf("header version %d, want %d: %w", v, Version, ErrVersion)
+	}
+	if o := binary.NativeEndian.Uint64(b[headerOrderAt:]); o != byteOrder {
+		if binary.BigEndian.Uint64(b[headerOrderAt:]) == byteOrder || binary.LittleEndian.Uint64(b[headerOrderAt:]) == byteOrder {
+			return nil, fmt.Errorf("header byte order %#x: %w", o, ErrByteOrder)
+		}
+		return nil, fmt.Errorf("header byte order %#x, want %#x: %w", o, uint64(byteOrder), ErrDamaged)
+	}
+	got, want := binary.LittleEndian.Uint32(b[headerCRCAt:]), checksum(b[headerVersionAt:])
+	if got != want {
+		return nil, fmt.Errorf("header checksum %#x, want %#x: %w", got, want, ErrDamaged)
+	}
+	h := &Header{
+		PID:        binary.LittleEndian.Uint32(b[headerPIDAt:]),
+		ID:         ID(b[headerIDAt:headerInodeAt]),
+		Inode:      binary.LittleEndian.Uint64(b[headerInodeAt:]),
+		Start:      int64(binary.LittleEndian.Uint64(b[headerStartAt:])),
+		Generation: binary.LittleEndian.Uint32(b[headerGenerationAt:]),
+		LogSlab:    binary.LittleEndian.Uint32(b[headerLogSlabAt:]),
+	}
+	if size := binary.LittleEndian.Uint32(b[headerPageSizeAt:]); size != PageSize {
+		return nil, fmt.Errorf("header page size %d, want %d: %w", size, PageSize, ErrDamaged)
+	}
+	if binary.LittleEndian.Uint16(b[headerReservedAt:]) != 0 {
+		return nil, fmt.Errorf("header has reserved bytes that are not zero: %w", ErrDamaged)
+	}
+	if h.PID == 0 || h.PID > math.MaxInt32 {
+		return nil, fmt.Errorf("header pid %d, want 1 to %d: %w", h.PID, math.MaxInt32, ErrDamaged)
+	}
+	d := decoder{rest: b[headerTextsAt:]}
+	for _, s := range []*string{&h.BootID, &h.Host, &h.Program, &h.Process} {
+		*s = d.string(maxHeaderText)
+	}
+	if err := d.finish(); err != nil {
+		return nil, fmt.Errorf("header texts: %w", err)
+	}
+	return h, nil
+}

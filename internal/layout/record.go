@@ -1,0 +1,242 @@
+package layout
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math"
+)
+
+// RecordKind is the first byte of a record's payload. The numbers are part of
+// the format. Behind it, numbers are uvarints, texts a uvarint length and
+// bytes, times and bounds eight bytes.
+//
+//	family  number, type, mode, name, help, unit, labels, const labels, bounds
+//	series  number, family, slab, word, created, label values
+//	shard   series, slab, word
+//	gone    series, time
+type RecordKind uint8
+
+// The kinds of records.
+const (
+	FamilyRecord RecordKind = 1
+	SeriesRecord RecordKind = 2
+	ShardRecord  RecordKind = 3
+	GoneRecord   RecordKind = 4
+)
+
+// RecordWordBytes is the size of the word in front of each payload.
+const RecordWordBytes = WordBytes
+
+// Continued in the low half of a record word says that the log goes on in the
+// slab whose number is in the high half.
+const Continued = math.MaxUint32
+
+// RecordWord is the word that publishes a payload.
+func RecordWord(payload []byte) uint64 {
+	return uint64(checksum(payload))<<32 | uint64(len(payload))
+}
+
+// ContinueWord is the word that ends a slab of the log.
+func ContinueWord(next uint32) uint64 { return uint64(next)<<32 | Continued }
+
+// RecordLength returns the length of the payload behind a record word.
+func RecordLength(word uint64) uint32 { return uint32(word) }
+
+// ContinuedIn returns the slab that a ContinueWord names.
+func ContinuedIn(word uint64) uint32 { return uint32(word >> 32) }
+
+// RecordBytes is the room that a payload of so many bytes takes in a slab.
+func RecordBytes(payload int) int {
+	return RecordWordBytes + (payload+WordBytes-1)/WordBytes*WordBytes
+}
+
+// CheckRecord compares a payload with the word in front of it.
+func CheckRecord(word uint64, payload []byte) error {
+	if want := uint32(word >> 32); checksum(payload) != want {
+		return fmt.Errorf("record checksum %#x, want %#x: %w", checksum(payload), want, ErrDamaged)
+	}
+	return nil
+}
+
+// Label is a name and its value.
+type Label struct {
+	Name, Value string
+}
+
+// Family says what the series of one metric name have in common.
+type Family struct {
+	Type        Type
+	Mode        Mode // zero unless a gauge
+	Name        string
+	Help        string
+	Unit        string
+	LabelNames  []string
+	ConstLabels []Label
+	Bounds      []float64 // of a histogram: finite, strictly ascending, +Inf is implied
+}
+
+// Place names a run of cells: a slab and the first word in its body.
+type Place struct {
+	Slab uint32
+	Word uint32
+}
+
+// Series is one combination of label values of a family. Values stand in the
+// order of the family's LabelNames.
+type Series struct {
+	Number  uint32
+	Family  uint32
+	Place   Place
+	Created int64 // Unix nanoseconds
+	Values  []string
+}
+
+// Shard is a further run of cells of a series: its value is the sum of all.
+type Shard struct {
+	Series uint32
+	Place  Place
+}
+
+// Gone says that a series was deleted.
+type Gone struct {
+	Series uint32
+	Time   int64 // Unix nanoseconds
+}
+
+// AppendFamily appends the payload of a family record.
+func AppendFamily(b []byte, number uint32, f *Family) []byte {
+	b = append(b, byte(FamilyRecord))
+	b = binary.AppendUvarint(b, uint64(number))
+	b = append(b, byte(f.Type), byte(f.Mode))
+	b = appendString(b, f.Name)
+	b = appendString(b, f.Help)
+	b = appendString(b, f.Unit)
+	b = binary.AppendUvarint(b, uint64(len(f.LabelNames)))
+	for _, n := range f.LabelNames {
+		b = appendString(b, n)
+	}
+	b = binary.AppendUvarint(b, uint64(len(f.ConstLabels)))
+	for _, l := range f.ConstLabels {
+		b = appendString(appendString(b, l.Name), l.Value)
+	}
+	b = binary.AppendUvarint(b, uint64(len(f.Bounds)))
+	for _, v := range f.Bounds {
+		b = binary.LittleEndian.AppendUint64(b, math.Float64bits(v))
+	}
+	return b
+}
+
+// AppendSeries appends the payload of a series record.
+func AppendSeries(b []byte, s *Series) []byte {
+	b = append(b, byte(SeriesRecord))
+	b = binary.AppendUvarint(b, uint64(s.Number))
+	b = binary.AppendUvarint(b, uint64(s.Family))
+	b = appendPlace(b, s.Place)
+	b = binary.LittleEndian.AppendUint64(b, uint64(s.Created))
+	b = binary.AppendUvarint(b, uint64(len(s.Values)))
+	for _, v := range s.Values {
+		b = appendString(b, v)
+	}
+	return b
+}
+
+// AppendShard appends the payload of a shard record.
+func AppendShard(b []byte, s Shard) []byte {
+	b = append(b, byte(ShardRecord))
+	b = binary.AppendUvarint(b, uint64(s.Series))
+	return appendPlace(b, s.Place)
+}
+
+// AppendGone appends the payload of a gone record.
+func AppendGone(b []byte, g Gone) []byte {
+	b = append(b, byte(GoneRecord))
+	b = binary.AppendUvarint(b, uint64(g.Series))
+	return binary.LittleEndian.AppendUint64(b, uint64(g.Time))
+}
+
+func appendPlace(b []byte, p Place) []byte {
+	b = binary.AppendUvarint(b, uint64(p.Slab))
+	return binary.AppendUvarint(b, uint64(p.Word))
+}
+
+// Record is what one payload says: exactly one of the pointers is set.
+type Record struct {
+	Number uint32 // of the family
+	Family *Family
+	Series *Series
+	Shard  *Shard
+	Gone   *Gone
+}
+
+// DecodeRecord reads a payload. It checks the shape only; Family.Validate and
+// the reader check the meaning. Errors wrap ErrDamaged.
+func DecodeRecord(payload []byte) (Record, error) {
+	d := decoder{rest: payload}
+	var r Record
+	kind := RecordKind(d.byte())
+	switch kind {
+	case FamilyRecord:
+		r.Number = uint32(d.uvarint(math.MaxUint32))
+		r.Family = d.family()
+	case SeriesRecord:
+		s := &Series{
+			Number: uint32(d.uvarint(math.MaxUint32)),
+			Family: uint32(d.uvarint(math.MaxUint32)),
+			Place:  d.place(),
+		}
+		s.Created = int64(d.uint64())
+		s.Values = d.strings()
+		r.Series = s
+	case ShardRecord:
+		r.Shard = &Shard{Series: uint32(d.uvarint(math.MaxUint32)), Place: d.place()}
+	case GoneRecord:
+		r.Gone = &Gone{Series: uint32(d.uvarint(math.MaxUint32)), Time: int64(d.uint64())}
+	default:
+		d.fail("unknown kind %d", kind)
+	}
+	if err := d.finish(); err != nil {
+		return Record{}, fmt.Errorf("record: %w", err)
+	}
+	return r, nil
+}
+
+func (d *decoder) family() *Family {
+	f := &Family{Type: Type(d.byte()), Mode: Mode(d.byte())}
+	f.Name = d.string(MaxRecordBytes)
+	f.Help = d.string(MaxRecordBytes)
+	f.Unit = d.string(MaxRecordBytes)
+	f.LabelNames = d.strings()
+	if n := d.uvarint(MaxLabels); n > 0 && d.err == nil {
+		for range n {
+			f.ConstLabels = append(f.ConstLabels, Label{Name: d.string(MaxRecordBytes), Value: d.string(MaxRecordBytes)})
+		}
+	}
+	if n := d.uvarint(MaxBuckets); n > 0 && d.err == nil {
+		for range n {
+			f.Bounds = append(f.Bounds, d.float64())
+		}
+	}
+	return f
+}
+
+func (d *decoder) strings() []string {
+	n := d.uvarint(MaxLabels)
+	if n == 0 || d.err != nil {
+		return nil
+	}
+	// Each string takes at least the byte of its length: a forged count
+	// cannot make this larger than the record itself.
+	if n > uint64(len(d.rest)) {
+		d.fail("%d texts in %d bytes", n, len(d.rest))
+		return nil
+	}
+	s := make([]string, n)
+	for i := range s {
+		s[i] = d.string(MaxRecordBytes)
+	}
+	return s
+}
+
+func (d *decoder) place() Place {
+	return Place{Slab: uint32(d.uvarint(math.MaxUint32)), Word: uint32(d.uvarint(math.MaxUint32))}
+}

@@ -1,0 +1,87 @@
+package layout
+
+import (
+	"fmt"
+	"math"
+	"unicode/utf8"
+
+	"github.com/prometheus/common/model"
+)
+
+// ProcessLabel is the label that tells the samples of All and LiveAll gauges
+// of several processes apart.
+const ProcessLabel = "process"
+
+// Validate checks that the family can be exposed: each rule that client_golang
+// checks when a metric is made, since a file may be written by anybody.
+func (f *Family) Validate() error {
+	if !model.UTF8Validation.IsValidMetricName(f.Name) {
+		return fmt.Errorf("metric name %q is not valid: %w", f.Name, ErrDamaged)
+	}
+	if !utf8.ValidString(f.Help) || !utf8.ValidString(f.Unit) {
+		return fmt.Errorf("family %q: help or unit is not UTF-8: %w", f.Name, ErrDamaged)
+	}
+	if f.Type < Counter || f.Type > Summary {
+		return fmt.Errorf("family %q: unknown %v: %w", f.Name, f.Type, ErrDamaged)
+	}
+	if (f.Type == Gauge) != f.Mode.Valid() || f.Type != Gauge && f.Mode != 0 {
+		return fmt.Errorf("family %q: %v with %v: %w", f.Name, f.Type, f.Mode, ErrDamaged)
+	}
+	if err := f.validateLabels(); err != nil {
+		return fmt.Errorf("family %q: %w: %w", f.Name, err, ErrDamaged)
+	}
+	if f.Type != Histogram && len(f.Bounds) > 0 {
+		return fmt.Errorf("family %q: %v with %d buckets: %w", f.Name, f.Type, len(f.Bounds), ErrDamaged)
+	}
+	for i, v := range f.Bounds {
+		if math.IsNaN(v) || math.IsInf(v, +1) || i > 0 && v <= f.Bounds[i-1] {
+			return fmt.Errorf("family %q: bucket bound %d is %v, want ascending and below +Inf: %w", f.Name, i, v, ErrDamaged)
+		}
+	}
+	return nil
+}
+
+func (f *Family) validateLabels() error {
+	seen := make(map[string]bool, len(f.LabelNames)+len(f.ConstLabels))
+	check := func(name string) error {
+		switch {
+		case !model.UTF8Validation.IsValidLabelName(name) || len(name) >= 2 && name[:2] == model.ReservedLabelPrefix:
+			return fmt.Errorf("label name %q is not valid", name)
+		case f.Type == Histogram && name == model.BucketLabel, f.Type == Summary && name == model.QuantileLabel:
+			return fmt.Errorf("label %q belongs to the %v itself", name, f.Type)
+		case f.Mode.PerProcess() && name == ProcessLabel:
+			return fmt.Errorf("label %q belongs to gauges of mode %v itself", name, f.Mode)
+		case seen[name]:
+			return fmt.Errorf("label %q twice", name)
+		}
+		seen[name] = true
+		return nil
+	}
+	for _, n := range f.LabelNames {
+		if err := check(n); err != nil {
+			return err
+		}
+	}
+	for _, l := range f.ConstLabels {
+		if err := check(l.Name); err != nil {
+			return err
+		}
+		if !utf8.ValidString(l.Value) {
+			return fmt.Errorf("value of const label %q is not UTF-8", l.Name)
+		}
+	}
+	return nil
+}
+
+// Validate checks that a series fits its family.
+func (s *Series) Validate(f *Family) error {
+	if len(s.Values) != len(f.LabelNames) {
+		return fmt.Errorf("series of %q has %d label values, want %d: %w", f.Name, len(s.Values), len(f.LabelNames), ErrDamaged)
+	}
+	for i, v := range s.Values {
+		if !utf8.ValidString(v) {
+			return fmt.Errorf("series of %q: value of label %q is not UTF-8: %w", f.Name, f.LabelNames[i], ErrDamaged)
+		}
+	}
+	return nil
+}
