@@ -1,0 +1,160 @@
+//go:build unix
+
+package directory
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+func TestEnsure(t *testing.T) {
+	for _, umask := range []int{0, 0o022, 0o077, 0o777} {
+		func() {
+			defer syscall.Umask(syscall.Umask(umask))
+			parent := filepath.Join(t.TempDir(), "a")
+			if umask == 0o777 { // a parent that nobody could use
+				if err := os.Mkdir(parent, 0o700); err != nil {
+					t.Fatal(err)
+				}
+				if err := os.Chmod(parent, 0o700); err != nil {
+					t.Fatal(err)
+				}
+			} else {
+				parent = filepath.Join(parent, "b", "c")
+			}
+			for range 2 { // made, then found
+				sub, err := Ensure(parent)
+				if err != nil {
+					t.Fatalf("umask %#o: %v", umask, err)
+				}
+				st, err := os.Stat(sub)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if got, want := st.Mode(), fs.ModeDir|0o700; got != want {
+					t.Errorf("umask %#o: mode %v, want %v", umask, got, want)
+				}
+				if found, err := Find(parent); err != nil || found != sub {
+					t.Errorf("umask %#o: found %q, %v, want %q", umask, found, err, sub)
+				}
+			}
+		}()
+	}
+}
+
+// A parent may be anybody's and open to all, as an emptyDir is.
+func TestEnsureInOpenParent(t *testing.T) {
+	parent := t.TempDir()
+	if err := os.Chmod(parent, 0o1777); err != nil {
+		t.Fatal(err)
+	}
+	link := filepath.Join(t.TempDir(), "link")
+	if err := os.Symlink(parent, link); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Ensure(link); err != nil {
+		t.Errorf("link to a sticky parent: %v", err)
+	}
+}
+
+func TestRefused(t *testing.T) {
+	tests := []struct {
+		name   string
+		make   func(sub string) error
+		saying string
+	}{
+		{"open to the group", func(sub string) error { return errors.Join(os.Mkdir(sub, 0o700), os.Chmod(sub, 0o750)) }, "chmod 0700"},
+		{"open to all", func(sub string) error { return errors.Join(os.Mkdir(sub, 0o700), os.Chmod(sub, 0o777)) }, "chmod 0700"},
+		{"symbolic link", func(sub string) error { return os.Symlink(os.TempDir(), sub) }, "symbolic link"},
+		{"file", func(sub string) error { return os.WriteFile(sub, nil, 0o600) }, "no directory"},
+		{"of another user", func(sub string) error { return errors.Join(os.Mkdir(sub, 0o700), os.Chown(sub, 12345, -1)) }, "uid 12345"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			parent := t.TempDir()
+			if err := test.make(filepath.Join(parent, "mpmetrics")); errors.Is(err, fs.ErrPermission) {
+				t.Skipf("only root can make this: %v", err)
+			} else if err != nil {
+				t.Fatal(err)
+			}
+			for name, use := range map[string]func(string) (string, error){"Ensure": Ensure, "Find": Find} {
+				_, err := use(parent)
+				if !errors.Is(err, ErrRefused) || !strings.Contains(err.Error(), test.saying) || !strings.Contains(err.Error(), parent) {
+					t.Errorf("%s: %v, want one that is %v, names the path and says %q", name, err, ErrRefused, test.saying)
+				}
+			}
+		})
+	}
+}
+
+func TestFindMissing(t *testing.T) {
+	if _, err := Find(filepath.Join(t.TempDir(), "missing")); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("got %v, want %v", err, fs.ErrNotExist)
+	}
+}
+
+func TestEnsureInFile(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Ensure(file); err == nil || !strings.Contains(err.Error(), file) {
+		t.Errorf("got %v, want an error that names %s", err, file)
+	}
+}
+
+func TestList(t *testing.T) {
+	sub := t.TempDir()
+	for _, name := range []string{"b", "a"} {
+		if err := os.WriteFile(filepath.Join(sub, name), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	names, err := List(sub)
+	slices.Sort(names)
+	if err != nil || !slices.Equal(names, []string{"a", "b"}) {
+		t.Errorf("got %v, %v", names, err)
+	}
+	if names, err := List(filepath.Join(sub, "missing")); err != nil || len(names) != 0 {
+		t.Errorf("missing directory: %v, %v, want nothing", names, err)
+	}
+}
+
+func TestOpenFileRefuses(t *testing.T) {
+	fifo := filepath.Join(t.TempDir(), "fifo")
+	if err := syscall.Mkfifo(fifo, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	// Without O_NONBLOCK this would wait for a writer, for ever.
+	if _, _, err := OpenFile(fifo); !errors.Is(err, ErrRefused) {
+		t.Errorf("FIFO: %v, want %v", err, ErrRefused)
+	}
+	if _, _, err := OpenFile("/dev/null"); !errors.Is(err, ErrRefused) {
+		t.Errorf("device: %v, want %v", err, ErrRefused)
+	}
+}
+
+func TestReadAtEnd(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "f")
+	if err := os.WriteFile(path, []byte("abc"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	f, st, err := OpenFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if st.Size != 3 || st.Links != 1 || f.Name() != path {
+		t.Errorf("stat %+v of %s", st, f.Name())
+	}
+	b := make([]byte, 5)
+	if n, err := f.ReadAt(b, 1); n != 2 || err == nil || string(b[:n]) != "bc" {
+		t.Errorf("read %d, %v, %q", n, err, b[:n])
+	}
+}

@@ -1,0 +1,24 @@
+//go:build !(linux || darwin || freebsd || netbsd || openbsd)
+
+package mapped
+
+import (
+	"errors"
+	"os"
+)
+
+// Write is not supported here.
+func Write(_ int, name string, _ int64, _ int) (*Region, error) { return nil, unsupported(name) }
+
+// Read is not supported here.
+func Read(_ int, name string, _ int64, _ int) (*Region, error) { return nil, unsupported(name) }
+
+func unsupported(name string) error {
+	return &os.PathError{Op: "map", Path: name, Err: errors.ErrUnsupported}
+}
+
+// Unmap has nothing to give back.
+func (r *Region) Unmap() {}
+
+// Detach has nothing to detach.
+func (r *Region) Detach() error { return nil }

@@ -1,0 +1,56 @@
+//go:build linux || darwin || freebsd || netbsd || openbsd
+
+package mapped
+
+import (
+	"fmt"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/mpmetrics/mpmetrics/internal/cell"
+)
+
+// Write maps length bytes of a file from offset, readable and writable, shared with
+// everybody who maps or reads the file. The blocks must exist: a write to a
+// hole faults when the disk is full.
+func Write(fd int, name string, offset int64, length int) (*Region, error) {
+	return mmap(fd, name, offset, length, unix.PROT_READ|unix.PROT_WRITE)
+}
+
+// Read maps length bytes of a file from offset, readable only. Touch them inside
+// Guard.
+func Read(fd int, name string, offset int64, length int) (*Region, error) {
+	return mmap(fd, name, offset, length, unix.PROT_READ)
+}
+
+func mmap(fd int, name string, offset int64, length, prot int) (*Region, error) {
+	from, lead, size := pageRange(offset, length)
+	whole, err := unix.Mmap(fd, from, size, prot, unix.MAP_SHARED)
+	if err != nil {
+		return nil, fmt.Errorf("map %d bytes at %d of %s: %w", size, from, name, err)
+	}
+	return &Region{Bytes: whole[lead : lead+length : lead+length], whole: whole}, nil
+}
+
+// Unmap gives the memory back. Nobody may hold a word of it any more.
+func (r *Region) Unmap() {
+	if r.whole == nil {
+		return
+	}
+	if err := unix.Munmap(r.whole); err != nil {
+		panic(fmt.Sprintf("mpmetrics: bug: unmap %d bytes: %v", len(r.whole), err))
+	}
+	r.Bytes, r.whole = nil, nil
+}
+
+// Detach puts zeroed private memory in the place of the mapping, at the same
+// addresses. A word of it that somebody still holds can be loaded and stored
+// as before, but reaches the file no more.
+func (r *Region) Detach() error {
+	_, err := unix.MmapPtr(-1, 0, cell.Address(r.whole), uintptr(len(r.whole)),
+		unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANON|unix.MAP_FIXED)
+	if err != nil {
+		return fmt.Errorf("detach mapping: %w", err)
+	}
+	return nil
+}
