@@ -1,0 +1,116 @@
+package partition
+
+import (
+	"sync/atomic"
+
+	"github.com/mpmetrics/mpmetrics/internal/layout"
+)
+
+// tail is the slab that is being filled, and the one prepared to follow it.
+// Guarded by Partition.mu.
+type tail struct {
+	current *slab
+	used    int // bytes of its body
+
+	spare *slab // nil until Grow has made it
+	need  int   // bytes that the spare has to have room for, when one was asked for
+	asked bool
+}
+
+func (t *tail) install(s *slab) {
+	t.current, t.used = s, 0
+}
+
+// room reports whether so many bytes fit into the current slab, or else into
+// the spare.
+func (t *tail) room(bytes int) bool {
+	return t.used+bytes <= t.current.body() || t.spare != nil && bytes <= t.spare.body()
+}
+
+// advance goes on in the spare.
+func (t *tail) advance() {
+	t.install(t.spare)
+	t.spare = nil
+}
+
+// ask wakes whoever calls Grow.
+func (p *Partition) ask(t *tail, bytes int) {
+	t.need = max(t.need, bytes)
+	t.asked = true
+	select {
+	case p.wanted <- struct{}{}:
+	default: // it has been told
+	}
+}
+
+// prepare asks for a spare once enough of the current slab is used.
+func (p *Partition) prepare(t *tail) {
+	if t.spare == nil && !t.asked && t.used > t.current.body()/prepareAt {
+		p.ask(t, 0)
+	}
+}
+
+// logRoom reports whether a payload of so many bytes can be appended now, and
+// asks for room if not. The last word of a slab is kept for the continuation.
+func (p *Partition) logRoom(payload int) bool {
+	need := layout.RecordBytes(payload) + layout.WordBytes
+	if p.dead {
+		return false
+	}
+	if !p.log.room(need) {
+		p.ask(&p.log, need)
+		return false
+	}
+	return true
+}
+
+// append writes a record for which there is room, and publishes it.
+func (p *Partition) append(payload []byte) {
+	t := &p.log
+	size := layout.RecordBytes(len(payload))
+	if t.used+size+layout.WordBytes > t.current.body() {
+		// The spare is in the file since Grow, and empty. The continuation
+		// makes it part of the log.
+		t.current.word(t.used).Store(layout.ContinueWord(t.spare.header.Number))
+		t.advance()
+	}
+	copy(t.current.bytes(t.used+layout.RecordWordBytes), payload)
+	// Last, at once: from here on the record is there, for readers and after
+	// the death of this process.
+	t.current.word(t.used).Store(layout.RecordWord(payload))
+	t.used += size
+	p.prepare(t)
+}
+
+// place finds room for a run of cells without taking it, and asks for room if
+// there is none.
+func (p *Partition) place(words int) (layout.Place, bool) {
+	t := &p.cells
+	size := words * layout.WordBytes
+	if p.dead {
+		return layout.Place{}, false
+	}
+	if t.aligned(words)+size > t.current.body() {
+		if t.spare == nil || size > t.spare.body() {
+			p.ask(t, size)
+			return layout.Place{}, false
+		}
+		t.advance()
+	}
+	return layout.Place{Slab: t.current.header.Number, Word: uint32(t.aligned(words) / layout.WordBytes)}, true
+}
+
+// take marks the cells of a place as used and returns them.
+func (p *Partition) take(place layout.Place, words int) []atomic.Uint64 {
+	t := &p.cells
+	first := int(place.Word)
+	t.used = (first + words) * layout.WordBytes
+	p.prepare(t)
+	return t.current.words(first, words)
+}
+
+// aligned is where a run of so many words would start, in bytes.
+func (t *tail) aligned(words int) int {
+	align := layout.CellAlignment(words) * layout.WordBytes
+	return (t.used + align - 1) / align * align
+}

@@ -1,0 +1,196 @@
+// Package partition writes one process's file: slabs by bbolt, and in them the
+// series log and the cells, by plain stores into mapped memory.
+//
+// Two kinds of work never meet. Appending (AppendFamily, AppendSeries) may run
+// under a vec's write lock: it takes memory that is there already, under a
+// mutex that is never held over a system call. Growing (Grow) makes slabs by
+// bbolt transactions; its caller runs it in the background.
+package partition
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"go.etcd.io/bbolt"
+
+	"github.com/mpmetrics/mpmetrics/internal/directory"
+	"github.com/mpmetrics/mpmetrics/internal/layout"
+)
+
+// Slabs start small, so that a job with ten series needs 44 KiB of disk, and
+// quadruple. The next one is prepared when a quarter of the current one is used:
+// a burst of new series finds at least three quarters and then four times as
+// much, before it can overtake the background work.
+const (
+	firstLogPages  = 3 // some 150 records
+	firstCellPages = 2 // some 500 counters
+	growthFactor   = 4
+	usualSlabPages = 256 // 1 MiB; larger only for a record that needs it
+	prepareAt      = 4   // one part in so many is used
+)
+
+// lockTimeout bounds the wait for the lock of a file that nobody else knows:
+// only a broken file system makes it wait at all.
+const lockTimeout = time.Second
+
+// ErrMoved is returned by Grow when bbolt has moved a slab, against the
+// placement rules: the cells in memory are no longer those of the file, and the
+// partition must not be used further.
+var ErrMoved = errors.New("mpmetrics: bug: a slab moved in its file")
+
+// Partition is the file of one process, open for counting.
+type Partition struct {
+	path string
+	db   *bbolt.DB
+	file *os.File // bbolt's; read by the mapping only
+
+	// wanted has one element while Grow has something to do.
+	wanted chan struct{}
+
+	// growing serializes Grow and Close. It is held over transactions, and
+	// never while mu is held.
+	growing sync.Mutex
+	header  layout.Header // guarded by growing
+	slabs   []*slab       // guarded by growing
+	numbers uint32        // slab numbers given so far; guarded by growing
+	closed  bool          // guarded by growing
+
+	// mu guards everything below. It is never held over a system call.
+	mu         sync.Mutex
+	log, cells tail
+	families   uint32 // numbers given so far
+	series     uint32
+	scratch    []byte // of the record being made
+	dead       bool   // appends are refused: closed
+}
+
+// Create makes the file of this process in the directory sub, which
+// directory.Ensure returned, and publishes it. The header's ID, PID, Start and
+// texts are the caller's. At return the file is visible to readers and locked.
+func Create(sub string, h layout.Header) (*Partition, error) {
+	p := &Partition{
+		path:   filepath.Join(sub, layout.FileName(int(h.PID), h.ID)),
+		wanted: make(chan struct{}, 1),
+		header: h,
+	}
+	temporary := p.path + layout.TemporaryExtension
+	if err := p.create(temporary); err != nil {
+		if p.db != nil {
+			p.db.Close()
+		}
+		os.Remove(temporary)
+		return nil, fmt.Errorf("make owner file: %w", err)
+	}
+	return p, nil
+}
+
+// create makes the file complete under its temporary name, then renames it:
+// nobody ever sees a published file that is not locked yet.
+func (p *Partition) create(temporary string) error {
+	db, err := bbolt.Open(temporary, directory.FileMode, &bbolt.Options{
+		Timeout:      lockTimeout,
+		NoSync:       true, // the page cache survives the process; a power cut ends all counters anyway
+		NoGrowSync:   true, // otherwise growing syncs in spite of NoSync
+		FreelistType: bbolt.FreelistMapType,
+		PageSize:     layout.PageSize,
+		NoStatistics: true,
+		OpenFile: func(path string, _ int, _ os.FileMode) (*os.File, error) {
+			f, st, err := directory.Create(path)
+			if err != nil {
+				return nil, err
+			}
+			p.file, p.header.Inode = f, st.Inode
+			return f, nil
+		},
+	})
+	if err != nil {
+		return err
+	}
+	p.db = db
+	logSlab, cellSlab := p.plan(layout.LogSlab, firstLogPages), p.plan(layout.CellSlab, firstCellPages)
+	p.header.LogSlab = logSlab.header.Number
+	if err := p.commit([]*slab{logSlab, cellSlab}, true); err != nil {
+		return err
+	}
+	p.log.install(logSlab)
+	p.cells.install(cellSlab)
+	return os.Rename(temporary, p.path)
+}
+
+// Path is the path of the published file.
+func (p *Partition) Path() string { return p.path }
+
+// Header returns the header as it is in the file.
+func (p *Partition) Header() layout.Header {
+	p.growing.Lock()
+	defer p.growing.Unlock()
+	return p.header
+}
+
+// Wanted delivers when Grow should be called.
+func (p *Partition) Wanted() <-chan struct{} { return p.wanted }
+
+// AppendFamily appends a family record and returns the family's number. ok is
+// false when there is no room yet: call again after Grow.
+func (p *Partition) AppendFamily(f *layout.Family) (number uint32, ok bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.scratch = layout.AppendFamily(p.scratch[:0], p.families, f)
+	if !p.logRoom(len(p.scratch)) {
+		return 0, false
+	}
+	p.append(p.scratch)
+	p.families++
+	return p.families - 1, true
+}
+
+// AppendSeries takes cells for a series and appends its record: at return the
+// series is in the file, whatever happens to the process. use is given the
+// cells before any reader can see them. ok is false when there is no room yet:
+// call again after Grow.
+func (p *Partition) AppendSeries(family uint32, created int64, values []string, words int, use func([]atomic.Uint64)) (ok bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	place, ok := p.place(words)
+	if !ok {
+		return false
+	}
+	p.scratch = layout.AppendSeries(p.scratch[:0], &layout.Series{
+		Number: p.series, Family: family, Place: place, Created: created, Values: values,
+	})
+	if !p.logRoom(len(p.scratch)) {
+		return false
+	}
+	use(p.take(place, words))
+	p.append(p.scratch)
+	p.series++
+	return true
+}
+
+// Close gives the file up: its values stay for the readers, its owner counts
+// as gone from now on. Cells that somebody still holds reach it no more.
+func (p *Partition) Close() error {
+	p.mu.Lock()
+	p.dead = true
+	p.mu.Unlock()
+	p.growing.Lock()
+	defer p.growing.Unlock()
+	if p.closed {
+		return nil
+	}
+	p.closed = true
+	var errs []error
+	for _, s := range p.slabs {
+		errs = append(errs, s.region.Detach())
+	}
+	errs = append(errs, p.db.Close()) // drops the lock, last
+	if err := errors.Join(errs...); err != nil {
+		return fmt.Errorf("close owner file %s: %w", p.path, err)
+	}
+	return nil
+}

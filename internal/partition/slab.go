@@ -1,0 +1,157 @@
+package partition
+
+import (
+	"fmt"
+	"sync/atomic"
+
+	"go.etcd.io/bbolt"
+
+	"github.com/mpmetrics/mpmetrics/internal/cell"
+	"github.com/mpmetrics/mpmetrics/internal/layout"
+	"github.com/mpmetrics/mpmetrics/internal/mapped"
+)
+
+// slab is one slab of the file, mapped read-write for the life of the process.
+// All but the words behind cells is immutable once commit has returned.
+type slab struct {
+	header layout.SlabHeader
+	offset int64 // in the file
+	region *mapped.Region
+	cells  []atomic.Uint64 // of the body
+}
+
+func (s *slab) body() int { return int(s.header.Bytes) - layout.SlabHeaderBytes }
+
+// bytes is the body from a byte offset on.
+func (s *slab) bytes(at int) []byte { return s.region.Bytes[layout.SlabHeaderBytes+at:] }
+
+// word is the word at a byte offset of the body, a multiple of eight.
+func (s *slab) word(at int) *atomic.Uint64 { return &s.cells[at/layout.WordBytes] }
+
+func (s *slab) words(first, n int) []atomic.Uint64 { return s.cells[first : first+n : first+n] }
+
+// plan gives a new slab its number. A number is never given twice, also when
+// the slab could not be made or mapped.
+func (p *Partition) plan(kind layout.SlabKind, pages int) *slab {
+	h := layout.SlabHeader{Kind: kind, Number: p.numbers, Bytes: uint64(layout.SlabBytes(pages))}
+	p.numbers++
+	if kind == layout.LogSlab {
+		h.Generation = p.header.Generation
+	}
+	return &slab{header: h}
+}
+
+// Grow makes the slabs that appending asked for, in one transaction, and maps
+// them. On an error nothing has changed and the request stands: call again
+// later. An error that wraps ErrMoved ends the partition.
+func (p *Partition) Grow() error {
+	p.growing.Lock()
+	defer p.growing.Unlock()
+	if p.closed {
+		return nil
+	}
+	var fresh []*slab
+	p.mu.Lock()
+	for _, t := range []*tail{&p.log, &p.cells} {
+		if t.asked {
+			pages := min(slabPages(t.current)*growthFactor, usualSlabPages)
+			pages = max(pages, layout.SlabPages(t.need+layout.WordBytes))
+			fresh = append(fresh, p.plan(t.current.header.Kind, pages))
+		}
+	}
+	p.mu.Unlock()
+	if len(fresh) == 0 {
+		return nil
+	}
+	if err := p.commit(fresh, false); err != nil {
+		return fmt.Errorf("grow owner file: %w", err)
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, s := range fresh {
+		t := &p.cells
+		if s.header.Kind == layout.LogSlab {
+			t = &p.log
+		}
+		// A spare that turned out too small for a long record is left empty.
+		t.spare, t.asked, t.need = s, false, 0
+	}
+	return nil
+}
+
+func slabPages(s *slab) int { return layout.SlabPages(s.body()) }
+
+// commit writes new slabs, and the header when it is new, in one transaction,
+// then maps them. bbolt writes every page with pwrite: the blocks exist before
+// they are mapped, and a full disk is an error here instead of a fault later.
+func (p *Partition) commit(fresh []*slab, withHeader bool) error {
+	err := p.db.Update(func(tx *bbolt.Tx) error {
+		if withHeader {
+			b, err := tx.CreateBucket([]byte(layout.HeaderBucket))
+			if err != nil {
+				return err
+			}
+			if err := b.Put([]byte(layout.HeaderKey), p.header.Encode()); err != nil {
+				return err
+			}
+		}
+		for _, s := range fresh {
+			b, err := tx.CreateBucket(layout.SlabBucket(s.header.Number))
+			if err != nil {
+				return err
+			}
+			if err := b.Put([]byte(layout.SlabKey), layout.EncodeSlab(s.header)); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return p.db.View(func(tx *bbolt.Tx) error {
+		for _, s := range p.slabs {
+			if at, err := offset(tx, s); err != nil || at != s.offset {
+				return fmt.Errorf("slab %d from %d to %d of %s: %w", s.header.Number, s.offset, at, p.path, ErrMoved)
+			}
+		}
+		for _, s := range fresh {
+			at, err := offset(tx, s)
+			if err == nil {
+				err = p.mapSlab(s, at)
+			}
+			if err != nil {
+				return err
+			}
+			p.slabs = append(p.slabs, s)
+		}
+		return nil
+	})
+}
+
+// offset returns where a slab is in the file.
+func offset(tx *bbolt.Tx, s *slab) (int64, error) {
+	b := tx.Bucket(layout.SlabBucket(s.header.Number))
+	if b == nil {
+		return 0, fmt.Errorf("slab %d is not in the file: %w", s.header.Number, ErrMoved)
+	}
+	return int64(b.Root())*layout.PageSize + layout.ValueOffset, nil
+}
+
+// mapSlab maps a slab and checks that what is mapped is what was written.
+func (p *Partition) mapSlab(s *slab, offset int64) error {
+	r, err := mapped.Write(int(p.file.Fd()), p.path, offset, int(s.header.Bytes))
+	if err != nil {
+		return err
+	}
+	got, err := layout.DecodeSlab(r.Bytes)
+	if err == nil && got != s.header {
+		err = fmt.Errorf("slab header %+v, want %+v: %w", got, s.header, ErrMoved)
+	}
+	if err != nil {
+		r.Unmap()
+		return err
+	}
+	s.offset, s.region, s.cells = offset, r, cell.Words(r.Bytes[layout.SlabHeaderBytes:])
+	return nil
+}
