@@ -1,0 +1,126 @@
+package reader
+
+import (
+	"fmt"
+	"io/fs"
+	"runtime"
+	"sync/atomic"
+
+	"github.com/mpmetrics/mpmetrics/internal/layout"
+	"github.com/mpmetrics/mpmetrics/internal/mapped"
+)
+
+// maxCommitTries bounds the reading of one commit group. With 32 goroutines
+// observing without pause 99 % are read at the first try.
+const maxCommitTries = 10_000
+
+// run is a run of words that are loaded one by one, as they are: counters and
+// gauges that were made one after the other are one run.
+type run struct {
+	slab        *slab
+	word, at, n int // in the slab, in values, and how many
+}
+
+// group is a commit group.
+type group struct {
+	family   *layout.Family
+	slab     *slab
+	word, at int
+}
+
+// plan notes how the cells of an entry are loaded.
+func (r *File) plan(f *layout.Family, s *slab, word, at int) {
+	if f.CellWords() != f.ValueWords() || f.Type == layout.Histogram {
+		r.groups = append(r.groups, group{f, s, word, at})
+		return
+	}
+	n := f.CellWords()
+	if len(r.runs) > 0 {
+		last := &r.runs[len(r.runs)-1]
+		if last.slab == s && last.word+last.n == word && last.at+last.n == at {
+			last.n += n
+			return
+		}
+	}
+	r.runs = append(r.runs, run{s, word, at, n})
+}
+
+// Load loads the cells of all entries and returns their values, as
+// layout.Family.ValueWords describes them, each entry's from its At on. The
+// slice belongs to the File and is written again by the next Load. What stands
+// for an entry that is gone means nothing.
+func (r *File) Load() ([]uint64, error) {
+	if r.final {
+		return r.values, nil
+	}
+	if err := mapped.Guard(r.load); err != nil {
+		return nil, &fs.PathError{Op: "read cells", Path: r.path, Err: err}
+	}
+	return r.values, nil
+}
+
+func (r *File) load() error {
+	// The words of a counter are loaded one after the other. Both only grow:
+	// the sum lies between what it was before and after, and never below what
+	// was loaded before.
+	for _, run := range r.runs {
+		from, to := run.slab.words[run.word:run.word+run.n], r.values[run.at:run.at+run.n]
+		for i := range from {
+			to[i] = from[i].Load()
+		}
+	}
+	for _, g := range r.groups {
+		if err := loadGroup(g.family, g.slab.words[g.word:g.word+g.family.CellWords()], r.values[g.at:]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func loadGroup(f *layout.Family, words []atomic.Uint64, out []uint64) error {
+	for try := range maxCommitTries {
+		if loadCommitted(f, words, out) {
+			return nil
+		}
+		if try%64 == 63 {
+			runtime.Gosched()
+		}
+	}
+	return fmt.Errorf("cells of %q after %d tries: %w", f.Name, maxCommitTries, ErrBusy)
+}
+
+// loadCommitted takes a commit group if it stands still meanwhile; cells.go of
+// layout says why that is enough.
+func loadCommitted(f *layout.Family, words []atomic.Uint64, out []uint64) bool {
+	commit := words[layout.CommitWord].Load()
+	slot := layout.CommitSlot(commit)
+	if f.Type == layout.Gauge {
+		out[0] = layout.Commits(commit)
+		out[1] = words[layout.SlotWord+slot].Load()
+		out[2] = words[layout.TimeWord+slot].Load()
+		return words[layout.CommitWord].Load() == commit
+	}
+	out[0] = layout.Commits(commit)
+	buckets := words[layout.BucketWord:]
+	var total uint64
+	for i := range buckets {
+		n := buckets[i].Load()
+		out[2+i] = n
+		total += n
+	}
+	out[1] = words[layout.SlotWord+slot].Load()
+	if words[layout.CommitWord].Load() != commit {
+		return false
+	}
+	if f.Type == layout.Summary {
+		return true
+	}
+	switch index := layout.CommitIndex(commit); {
+	case total == out[0]:
+		return true
+	case total+1 == out[0] && index < len(buckets):
+		out[2+index]++
+		return true
+	}
+	return false
+}

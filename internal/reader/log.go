@@ -1,0 +1,215 @@
+package reader
+
+import (
+	"fmt"
+	"sort"
+	"sync/atomic"
+
+	"github.com/mpmetrics/mpmetrics/internal/cell"
+	"github.com/mpmetrics/mpmetrics/internal/layout"
+	"github.com/mpmetrics/mpmetrics/internal/mapped"
+)
+
+// Bounds of what one file may make a reader keep.
+const (
+	// maxEntries is a hundred times the default limit of series of a process.
+	maxEntries = 10_000_000
+	// maxFamilies is what a program of a thousand packages with a hundred
+	// families each would define.
+	maxFamilies = 100_000
+)
+
+// slab is one slab of the file, mapped read-only when it is first needed.
+type slab struct {
+	place
+	region *mapped.Region
+	words  []atomic.Uint64 // of the body
+}
+
+func (s *slab) body() int { return int(s.header.Bytes) - layout.SlabHeaderBytes }
+
+// unmap gives the memory back. No word of it is held anywhere else: loading
+// goes through the slab.
+func (s *slab) unmap() {
+	s.words = nil
+	if s.region != nil {
+		s.region.Unmap()
+		s.region = nil
+	}
+}
+
+func (r *File) mapSlab(s *slab) error {
+	if s.region != nil {
+		return nil
+	}
+	region, err := mapped.Read(r.f.FD(), r.path, s.offset, int(s.header.Bytes))
+	if err != nil {
+		return err
+	}
+	s.region, s.words = region, cell.Words(region.Bytes[layout.SlabHeaderBytes:])
+	return nil
+}
+
+// slabOf finds a slab that a record names. One that is not known yet came with
+// a transaction after the snapshot: the owner commits a slab before any record
+// names it.
+func (r *File) slabOf(number uint32, kind layout.SlabKind) (*slab, error) {
+	s := r.slabs[number]
+	if s == nil {
+		if err := r.Reopen(); err != nil { // the file has grown
+			return nil, err
+		}
+		if err := r.snapshot(); err != nil {
+			return nil, err
+		}
+		s = r.slabs[number]
+	}
+	if s == nil || s.header.Kind != kind {
+		return nil, fmt.Errorf("slab %d named in the log is no slab of %v: %w", number, kind, layout.ErrDamaged)
+	}
+	return s, r.mapSlab(s)
+}
+
+// readLog reads the records that have come since the last reading.
+func (r *File) readLog() error {
+	if r.log == nil {
+		s, err := r.slabOf(r.header.LogSlab, layout.LogSlab)
+		if err != nil {
+			return err
+		}
+		r.log = s
+	}
+	return mapped.Guard(func() error {
+		var payload []byte
+		for {
+			word := r.log.words[r.position/layout.WordBytes].Load()
+			n := layout.RecordLength(word)
+			switch {
+			case n == 0:
+				return nil
+			case n == layout.Continued:
+				next, err := r.slabOf(layout.ContinuedIn(word), layout.LogSlab)
+				if err != nil {
+					return err
+				}
+				if next.header.Number <= r.log.header.Number {
+					// Numbers ascend along the log: a log that leads back to
+					// where it was would be read for ever.
+					return fmt.Errorf("log goes on from slab %d in slab %d: %w", r.log.header.Number, next.header.Number, layout.ErrDamaged)
+				}
+				r.log, r.position = next, 0
+				continue
+			}
+			end := uint64(r.position) + uint64(layout.RecordWordBytes) + uint64(n)
+			if n > layout.MaxRecordBytes || end+layout.WordBytes > uint64(r.log.body()) {
+				return fmt.Errorf("record of %d bytes at %d of slab %d: %w", n, r.position, r.log.header.Number, layout.ErrDamaged)
+			}
+			at := layout.SlabHeaderBytes + r.position + layout.RecordWordBytes
+			payload = append(payload[:0], r.log.region.Bytes[at:at+int(n)]...)
+			if err := layout.CheckRecord(word, payload); err != nil {
+				return fmt.Errorf("at %d of slab %d: %w", r.position, r.log.header.Number, err)
+			}
+			if err := r.apply(payload); err != nil {
+				return fmt.Errorf("at %d of slab %d: %w", r.position, r.log.header.Number, err)
+			}
+			r.position += layout.RecordBytes(int(n))
+		}
+	})
+}
+
+func (r *File) apply(payload []byte) error {
+	rec, err := layout.DecodeRecord(payload)
+	if err != nil {
+		return err
+	}
+	switch {
+	case rec.Family != nil:
+		return r.addFamily(rec.Number, rec.Family)
+	case rec.Series != nil:
+		return r.addSeries(rec.Series)
+	case rec.Shard != nil:
+		return r.addShard(rec.Shard)
+	default:
+		return r.remove(rec.Gone)
+	}
+}
+
+func (r *File) addFamily(number uint32, f *layout.Family) error {
+	if err := f.Validate(); err != nil {
+		return err
+	}
+	if _, known := r.numbers[number]; known || len(r.families) >= maxFamilies {
+		return fmt.Errorf("family %d twice, or more than %d: %w", number, maxFamilies, layout.ErrDamaged)
+	}
+	r.numbers[number] = len(r.families)
+	r.families = append(r.families, f)
+	return nil
+}
+
+func (r *File) addSeries(s *layout.Series) error {
+	family, known := r.numbers[s.Family]
+	if !known {
+		return fmt.Errorf("series %d of unknown family %d: %w", s.Number, s.Family, layout.ErrDamaged)
+	}
+	if err := s.Validate(r.families[family]); err != nil {
+		return err
+	}
+	if n := len(r.series); n > 0 && r.series[n-1].number >= s.Number {
+		return fmt.Errorf("series %d behind series %d: %w", s.Number, r.series[n-1].number, layout.ErrDamaged)
+	}
+	if err := r.addEntry(Entry{Family: family, Values: s.Values, Created: s.Created, series: s.Number}, s.Place); err != nil {
+		return err
+	}
+	r.series = append(r.series, seriesRef{number: s.Number, entry: len(r.entries) - 1})
+	return nil
+}
+
+func (r *File) addShard(s *layout.Shard) error {
+	first, err := r.find(s.Series)
+	if err != nil {
+		return err
+	}
+	e := r.entries[first]
+	return r.addEntry(e, s.Place)
+}
+
+func (r *File) addEntry(e Entry, at layout.Place) error {
+	s, err := r.slabOf(at.Slab, layout.CellSlab)
+	if err != nil {
+		return err
+	}
+	f := r.families[e.Family]
+	if end := uint64(at.Word) + uint64(f.CellWords()); end > uint64(len(s.words)) {
+		return fmt.Errorf("cells %d to %d of %d in slab %d: %w", at.Word, end, len(s.words), at.Slab, layout.ErrDamaged)
+	}
+	if len(r.entries) >= maxEntries {
+		return fmt.Errorf("more than %d series: %w", maxEntries, layout.ErrDamaged)
+	}
+	e.At = len(r.values)
+	r.entries = append(r.entries, e)
+	r.plan(f, s, int(at.Word), e.At)
+	r.values = append(r.values, make([]uint64, f.ValueWords())...)
+	return nil
+}
+
+func (r *File) remove(g *layout.Gone) error {
+	first, err := r.find(g.Series)
+	if err != nil {
+		return err
+	}
+	for i := first; i < len(r.entries); i++ {
+		if e := &r.entries[i]; e.series == g.Series {
+			e.Gone = true
+			clear(r.values[e.At : e.At+r.families[e.Family].ValueWords()])
+		}
+	}
+	return nil
+}
+
+func (r *File) find(number uint32) (int, error) {
+	i := sort.Search(len(r.series), func(i int) bool { return r.series[i].number >= number })
+	if i == len(r.series) || r.series[i].number != number {
+		return 0, fmt.Errorf("unknown series %d: %w", number, layout.ErrDamaged)
+	}
+	return r.series[i].entry, nil
+}

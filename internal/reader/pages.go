@@ -1,0 +1,392 @@
+package reader
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"io"
+
+	"github.com/mpmetrics/mpmetrics/internal/layout"
+)
+
+// bbolt's own format, as far as it is read here: little-endian on every machine
+// that bbolt and this package share, page header, then elements, then data.
+const (
+	pageHeaderBytes = 16 // id 8, flags 2, count 2, overflow 4
+	elementBytes    = 16 // leaf: flags 4, pos 4, ksize 4, vsize 4; branch: pos 4, ksize 4, page 8
+	bucketBytes     = 16 // root page 8, sequence 8; an inline page follows when the root is 0
+	metaBytes       = 64 // magic 4, version 4, page size 4, flags 4, root 16, freelist 8, pages 8, txid 8, checksum 8
+	metaRegionBytes = pageHeaderBytes + metaBytes
+
+	branchPage = 0x01
+	leafPage   = 0x02
+	metaPage   = 0x04
+
+	bucketElement = 0x01
+
+	boltMagic   = 0xED0CDAED
+	boltVersion = 2
+)
+
+// Bounds of a snapshot. Ours has one root page and a few slabs.
+const (
+	maxTries      = 64   // each takes microseconds; the owner commits a few times a second
+	maxDepth      = 8    // of the tree of buckets
+	maxSnapshot   = 4096 // pages of it
+	maxPageChain  = 1024 // overflow of one page of it: bbolt's largest key and a slab's name are far below
+	maxSlabsFile  = 4096 // with the usual growth a thousand slabs hold a million series
+	firstPageSize = 1024
+	lastPageSize  = 64 << 10
+)
+
+// metas are the two meta pages as they were read, byte for byte.
+type metas struct {
+	regions  [2][metaRegionBytes]byte
+	pageSize int
+}
+
+// meta is what one valid meta page says.
+type meta struct {
+	pageSize int
+	root     uint64
+	pages    uint64 // the high-water mark: ids are below
+	txid     uint64
+}
+
+// place is where a slab is.
+type place struct {
+	header layout.SlabHeader
+	offset int64
+}
+
+// snapshot is what bbolt holds, all of one transaction.
+type snapshot struct {
+	metas  metas
+	header *layout.Header
+	slabs  []place
+}
+
+// readSnapshot reads a consistent snapshot of f, which has size bytes. It
+// returns nil when both metas are still those of known. An error that wraps
+// layout.ErrDamaged was found while both metas stood still: it is in the file,
+// not in the reading.
+func readSnapshot(f io.ReaderAt, size int64, known metas) (*snapshot, error) {
+	return retrySnapshot(f, size, known, func(a, b metas) bool { return a == b })
+}
+
+// retrySnapshot is readSnapshot with the rule that accepts: the tests show
+// that a weaker one fails.
+func retrySnapshot(f io.ReaderAt, size int64, known metas, same func(before, after metas) bool) (*snapshot, error) {
+	for range maxTries {
+		before, err := readMetas(f, known.pageSize)
+		if err != nil {
+			return nil, err
+		}
+		if before == known {
+			return nil, nil
+		}
+		s, err := readTree(f, size, before)
+		after, again := readMetas(f, before.pageSize)
+		if again != nil {
+			return nil, again
+		}
+		if !same(before, after) {
+			continue
+		}
+		return s, err
+	}
+	return nil, fmt.Errorf("%d tries: %w", maxTries, ErrBusy)
+}
+
+// readMetas reads both meta pages. The second one stands one page in: with the
+// page size unknown (0) and the first meta broken, every size is tried.
+func readMetas(f io.ReaderAt, pageSize int) (metas, error) {
+	var m metas
+	if pageSize != 0 {
+		m.pageSize = pageSize
+		for i := range m.regions {
+			if _, err := f.ReadAt(m.regions[i][:], int64(i*pageSize)); err != nil {
+				return metas{}, short(err)
+			}
+		}
+		return m, nil
+	}
+	if _, err := f.ReadAt(m.regions[0][:], 0); err != nil {
+		return metas{}, short(err)
+	}
+	if first, err := parseMeta(m.regions[0][:]); err == nil {
+		return readMetas(f, first.pageSize)
+	}
+	for size := firstPageSize; size <= lastPageSize; size *= 2 {
+		if _, err := f.ReadAt(m.regions[1][:], int64(size)); err != nil {
+			return metas{}, short(err)
+		}
+		if second, err := parseMeta(m.regions[1][:]); err == nil && second.pageSize == size {
+			return readMetas(f, size)
+		}
+	}
+	return metas{}, fmt.Errorf("no valid bbolt meta page: %w", layout.ErrForeign)
+}
+
+// short says what it means that a file ends where a page should be.
+func short(err error) error {
+	if errors.Is(err, io.EOF) {
+		return fmt.Errorf("file ends inside a page: %w", layout.ErrDamaged)
+	}
+	return err
+}
+
+func parseMeta(region []byte) (meta, error) {
+	if flags := binary.LittleEndian.Uint16(region[8:]); flags != metaPage {
+		return meta{}, fmt.Errorf("meta page has flags %#x, want %#x", flags, metaPage)
+	}
+	b := region[pageHeaderBytes:]
+	if m := binary.LittleEndian.Uint32(b); m != boltMagic {
+		return meta{}, fmt.Errorf("meta magic %#x, want %#x", m, uint32(boltMagic))
+	}
+	if v := binary.LittleEndian.Uint32(b[4:]); v != boltVersion {
+		return meta{}, fmt.Errorf("bbolt version %d, want %d", v, boltVersion)
+	}
+	sum := fnv.New64a()
+	sum.Write(b[:56])
+	if got := binary.LittleEndian.Uint64(b[56:]); got != sum.Sum64() {
+		return meta{}, fmt.Errorf("meta checksum %#x, want %#x", got, sum.Sum64())
+	}
+	m := meta{
+		pageSize: int(binary.LittleEndian.Uint32(b[8:])),
+		root:     binary.LittleEndian.Uint64(b[16:]),
+		pages:    binary.LittleEndian.Uint64(b[40:]),
+		txid:     binary.LittleEndian.Uint64(b[48:]),
+	}
+	if m.pageSize < firstPageSize || m.pageSize > lastPageSize || m.pageSize&(m.pageSize-1) != 0 {
+		return meta{}, fmt.Errorf("page size %d", m.pageSize)
+	}
+	return m, nil
+}
+
+// newest returns the valid meta with the higher transaction.
+func (m *metas) newest() (meta, error) {
+	a, errA := parseMeta(m.regions[0][:])
+	b, errB := parseMeta(m.regions[1][:])
+	switch {
+	case errA != nil && errB != nil:
+		return meta{}, fmt.Errorf("no valid bbolt meta page: %w: %w", errA, layout.ErrDamaged)
+	case errA != nil || errB == nil && b.txid > a.txid:
+		return b, nil
+	}
+	return a, nil
+}
+
+// tree walks the pages of one transaction in private memory.
+type tree struct {
+	f       io.ReaderAt
+	meta    meta
+	limit   uint64 // pages that the file is long enough for
+	visited map[uint64]bool
+	found   snapshot
+}
+
+func readTree(f io.ReaderAt, size int64, m metas) (*snapshot, error) {
+	newest, err := m.newest()
+	if err != nil {
+		return nil, err
+	}
+	t := &tree{
+		f: f, meta: newest,
+		limit:   min(newest.pages, uint64(size)/uint64(newest.pageSize)),
+		visited: map[uint64]bool{},
+		found:   snapshot{metas: m},
+	}
+	if err := t.root(newest.root, 0); err != nil {
+		return nil, err
+	}
+	if t.found.header == nil {
+		return nil, fmt.Errorf("no header record: %w", layout.ErrForeign)
+	}
+	return &t.found, nil
+}
+
+// page reads a page and those that overflow from it.
+func (t *tree) page(id uint64) (page, error) {
+	if id < 2 || id >= t.limit {
+		return nil, fmt.Errorf("page %d of %d: %w", id, t.limit, layout.ErrDamaged)
+	}
+	if t.visited[id] || len(t.visited) >= maxSnapshot {
+		return nil, fmt.Errorf("page %d reached twice, or more than %d pages: %w", id, maxSnapshot, layout.ErrDamaged)
+	}
+	t.visited[id] = true
+	p := make(page, t.meta.pageSize)
+	if err := t.readAt(p, id); err != nil {
+		return nil, err
+	}
+	if got := binary.LittleEndian.Uint64(p); got != id {
+		return nil, fmt.Errorf("page %d says it is page %d: %w", id, got, layout.ErrDamaged)
+	}
+	if n := uint64(p.overflow()); n > 0 {
+		if n > maxPageChain || n >= t.limit-id {
+			return nil, fmt.Errorf("page %d overflows by %d pages: %w", id, n, layout.ErrDamaged)
+		}
+		p = make(page, (int(n)+1)*t.meta.pageSize)
+		if err := t.readAt(p, id); err != nil {
+			return nil, err
+		}
+	}
+	return p, nil
+}
+
+func (t *tree) readAt(b []byte, id uint64) error {
+	if _, err := t.f.ReadAt(b, int64(id)*int64(t.meta.pageSize)); err != nil {
+		return short(err)
+	}
+	return nil
+}
+
+// root walks the root bucket: its elements are our buckets.
+func (t *tree) root(id uint64, depth int) error {
+	if depth >= maxDepth {
+		return fmt.Errorf("tree deeper than %d pages: %w", maxDepth, layout.ErrDamaged)
+	}
+	p, err := t.page(id)
+	if err != nil {
+		return err
+	}
+	switch p.flags() {
+	case branchPage:
+		for i := range p.count() {
+			child, err := p.branch(i)
+			if err != nil {
+				return err
+			}
+			if err := t.root(child, depth+1); err != nil {
+				return err
+			}
+		}
+		return nil
+	case leafPage:
+		for i := range p.count() {
+			e, err := p.leaf(i)
+			if err != nil {
+				return err
+			}
+			if err := t.bucket(e); err != nil {
+				return fmt.Errorf("bucket %q: %w", e.key, err)
+			}
+		}
+		return nil
+	}
+	return fmt.Errorf("page %d has flags %#x: %w", id, p.flags(), layout.ErrDamaged)
+}
+
+func (t *tree) bucket(e element) error {
+	if e.flags != bucketElement || len(e.value) < bucketBytes {
+		return fmt.Errorf("not a bucket: %w", layout.ErrDamaged)
+	}
+	root := binary.LittleEndian.Uint64(e.value)
+	if string(e.key) == layout.HeaderBucket {
+		return t.header(root, page(e.value[bucketBytes:]))
+	}
+	if number, ok := layout.ParseSlabBucket(e.key); ok {
+		return t.slab(number, root)
+	}
+	return nil // of a later minor version
+}
+
+func (t *tree) header(root uint64, p page) error {
+	if root != 0 {
+		var err error
+		if p, err = t.page(root); err != nil {
+			return err
+		}
+	}
+	if len(p) < pageHeaderBytes || p.flags() != leafPage || p.count() != 1 {
+		return fmt.Errorf("not a leaf with one key: %w", layout.ErrDamaged)
+	}
+	e, err := p.leaf(0)
+	if err != nil {
+		return err
+	}
+	if string(e.key) != layout.HeaderKey {
+		return fmt.Errorf("key %q, want %q: %w", e.key, layout.HeaderKey, layout.ErrDamaged)
+	}
+	t.found.header, err = layout.DecodeHeader(e.value)
+	return err
+}
+
+// slab finds a slab by the first bytes of its page run. The body is not read:
+// it changes while the owner counts.
+func (t *tree) slab(number uint32, root uint64) error {
+	if root < 2 || root >= t.limit || t.visited[root] {
+		return fmt.Errorf("page %d of %d: %w", root, t.limit, layout.ErrDamaged)
+	}
+	if len(t.found.slabs) >= maxSlabsFile {
+		return fmt.Errorf("more than %d slabs: %w", maxSlabsFile, layout.ErrDamaged)
+	}
+	t.visited[root] = true
+	p := make(page, layout.ValueOffset+layout.SlabHeaderBytes)
+	if err := t.readAt(p, root); err != nil {
+		return err
+	}
+	if id := binary.LittleEndian.Uint64(p); id != root || p.flags() != leafPage || p.count() != 1 {
+		return fmt.Errorf("page %d is not a leaf with one key: %w", root, layout.ErrDamaged)
+	}
+	element := p[pageHeaderBytes:]
+	pos, ksize, vsize := binary.LittleEndian.Uint32(element[4:]), binary.LittleEndian.Uint32(element[8:]), binary.LittleEndian.Uint32(element[12:])
+	if binary.LittleEndian.Uint32(element) != 0 || pos != elementBytes || ksize != layout.KeyBytes || string(p[pageHeaderBytes+elementBytes:layout.ValueOffset]) != layout.SlabKey {
+		return fmt.Errorf("page %d does not hold a slab where it belongs: %w", root, layout.ErrDamaged)
+	}
+	h, err := layout.DecodeSlab(p[layout.ValueOffset:])
+	if err != nil {
+		return err
+	}
+	end := root + (uint64(p.overflow()) + 1)
+	if h.Number != number || h.Bytes != uint64(vsize) || end > t.limit ||
+		layout.ValueOffset+h.Bytes > (uint64(p.overflow())+1)*uint64(t.meta.pageSize) {
+		return fmt.Errorf("slab %d of %d bytes in %d of pages %d to %d: %w", h.Number, h.Bytes, vsize, root, end, layout.ErrDamaged)
+	}
+	t.found.slabs = append(t.found.slabs, place{header: h, offset: int64(root)*int64(t.meta.pageSize) + layout.ValueOffset})
+	return nil
+}
+
+// page is one page with its overflow, or an inline page.
+type page []byte
+
+func (p page) flags() uint16    { return binary.LittleEndian.Uint16(p[8:]) }
+func (p page) count() int       { return int(binary.LittleEndian.Uint16(p[10:])) }
+func (p page) overflow() uint32 { return binary.LittleEndian.Uint32(p[12:]) }
+
+// element is one key and value of a leaf.
+type element struct {
+	flags      uint32
+	key, value []byte
+}
+
+func (p page) element(i int) (at int, err error) {
+	at = pageHeaderBytes + i*elementBytes
+	if at+elementBytes > len(p) {
+		return 0, fmt.Errorf("element %d behind the end of its page: %w", i, layout.ErrDamaged)
+	}
+	return at, nil
+}
+
+func (p page) leaf(i int) (element, error) {
+	at, err := p.element(i)
+	if err != nil {
+		return element{}, err
+	}
+	key := uint64(at) + uint64(binary.LittleEndian.Uint32(p[at+4:]))
+	value := key + uint64(binary.LittleEndian.Uint32(p[at+8:]))
+	end := value + uint64(binary.LittleEndian.Uint32(p[at+12:]))
+	if end > uint64(len(p)) {
+		return element{}, fmt.Errorf("element %d ends at %d of %d: %w", i, end, len(p), layout.ErrDamaged)
+	}
+	return element{flags: binary.LittleEndian.Uint32(p[at:]), key: p[key:value], value: p[value:end]}, nil
+}
+
+func (p page) branch(i int) (uint64, error) {
+	at, err := p.element(i)
+	if err != nil {
+		return 0, err
+	}
+	return binary.LittleEndian.Uint64(p[at+8:]), nil
+}

@@ -1,0 +1,223 @@
+// Package reader reads a process's file without a lock and without writing,
+// while its owner counts.
+//
+// What bbolt holds (the header, the list of slabs) is read as a snapshot:
+//
+//  1. read both meta pages; the valid one with the higher transaction wins
+//  2. read the pages that are reachable from it, slabs apart
+//  3. read both meta pages again, and accept if and only if both are as before
+//
+// bbolt writes the pages of a transaction before its meta page, and uses the
+// pages of an older transaction again only two transactions later: while both
+// metas stand still, nothing that was read can have been overwritten. To accept
+// when only the winner stands still is not enough: the other slot may be half
+// written, and hide that two transactions have passed.
+//
+// The log and the cells need no snapshot. The log is read on from where the
+// last reading stopped; cells are loaded as atomic words.
+package reader
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+
+	"github.com/mpmetrics/mpmetrics/internal/directory"
+	"github.com/mpmetrics/mpmetrics/internal/layout"
+)
+
+var (
+	// ErrBusy is returned when the file changed under each of a bounded number
+	// of tries. The next try will probably do.
+	ErrBusy = errors.New("file changed under every try to read it")
+
+	// ErrReplaced is returned when the path leads to another file than before.
+	ErrReplaced = errors.New("file was replaced")
+
+	// ErrCopy is returned for a file that is a copy of another: counting it
+	// would count that one twice.
+	ErrCopy = errors.New("file is a copy")
+)
+
+// maxFileBytes bounds a file: a hundred times what a process with the default
+// limit of series needs.
+const maxFileBytes = 4 << 30
+
+// Entry is one run of cells: a series, or a further shard of one.
+type Entry struct {
+	Family  int      // index into Families
+	Values  []string // of the family's LabelNames
+	Created int64    // Unix nanoseconds
+	At      int      // index of its first value in what Load returns
+	Gone    bool     // the series was deleted: its values are zero
+
+	series uint32 // number
+}
+
+// File is one process's file and what is known of it so far. It is for one
+// goroutine at a time.
+type File struct {
+	path  string
+	inode uint64
+	f     *directory.File // nil while the descriptor is given back
+	size  int64
+
+	accepted metas // of the snapshot that header and slabs are from
+	header   *layout.Header
+	slabs    map[uint32]*slab
+
+	log      *slab // where the log goes on; nil before the first reading
+	position int   // in its body
+	families []*layout.Family
+	numbers  map[uint32]int // family number to index in families
+	entries  []Entry
+	series   []seriesRef // by ascending number
+
+	runs   []run
+	groups []group
+	values []uint64
+	final  bool
+}
+
+// seriesRef finds the first entry of a series by its number.
+type seriesRef struct {
+	number uint32
+	entry  int
+}
+
+// Open opens a published file and reads what it says so far. Errors wrap those
+// of this package, of layout and of directory, or come from the system.
+func Open(path string) (*File, error) {
+	r := &File{path: path, slabs: map[uint32]*slab{}, numbers: map[uint32]int{}}
+	if err := r.Reopen(); err != nil {
+		return nil, err
+	}
+	if err := r.Refresh(); err != nil {
+		r.Close()
+		return nil, err
+	}
+	return r, nil
+}
+
+// Reopen opens the descriptor again, if it was given back, and otherwise looks
+// whether the path still leads to it. A file that was replaced or removed is
+// ErrReplaced or wraps fs.ErrNotExist: close this File and open a new one.
+func (r *File) Reopen() error {
+	if r.f != nil {
+		st, err := r.f.Stat()
+		if err != nil {
+			return err
+		}
+		if st.Links == 0 {
+			return &fs.PathError{Op: "read", Path: r.path, Err: ErrReplaced}
+		}
+		r.size = st.Size
+		return nil
+	}
+	f, st, err := directory.OpenFile(r.path)
+	if err != nil {
+		return err
+	}
+	if st.Size > maxFileBytes {
+		f.Close()
+		return &fs.PathError{Op: "read", Path: r.path, Err: fmt.Errorf("%d bytes, above the limit of %d: %w", st.Size, int64(maxFileBytes), layout.ErrDamaged)}
+	}
+	if r.inode != 0 && r.inode != st.Inode {
+		f.Close()
+		return &fs.PathError{Op: "read", Path: r.path, Err: ErrReplaced}
+	}
+	r.f, r.inode, r.size = f, st.Inode, st.Size
+	return nil
+}
+
+// Rest gives the descriptor back until Reopen. Mappings stay.
+func (r *File) Rest() {
+	if r.f != nil {
+		r.f.Close()
+		r.f = nil
+	}
+}
+
+// Resting reports whether the descriptor is given back.
+func (r *File) Resting() bool { return r.f == nil }
+
+// Close gives everything back.
+func (r *File) Close() {
+	r.Rest()
+	for _, s := range r.slabs {
+		s.unmap()
+	}
+	r.slabs, r.log, r.runs, r.groups = nil, nil, nil, nil
+}
+
+// Live reports whether the owner of the file lives. Probe before reading: what
+// is read after a probe that said dead is final.
+func (r *File) Live() (bool, error) {
+	if r.final {
+		return false, nil
+	}
+	return r.f.Live()
+}
+
+// Finish marks the file as final: the owner is dead and everything has been
+// read. The descriptor and the mappings are given back, what was read stays.
+func (r *File) Finish() {
+	r.Close()
+	r.final = true
+}
+
+// Final reports whether Finish was called.
+func (r *File) Final() bool { return r.final }
+
+// Size is the size of the file in bytes when it was last looked at.
+func (r *File) Size() int64 { return r.size }
+
+// Header is the header record.
+func (r *File) Header() *layout.Header { return r.header }
+
+// Families are the families of the log, in the order of their records. The
+// slice only grows.
+func (r *File) Families() []*layout.Family { return r.families }
+
+// Entries are the runs of cells of the log, in the order of their records. The
+// slice only grows; Gone may become true.
+func (r *File) Entries() []Entry { return r.entries }
+
+// Refresh reads on: the snapshot if bbolt committed since, then the log.
+func (r *File) Refresh() error {
+	if r.final {
+		return nil
+	}
+	if err := r.snapshot(); err != nil {
+		return &fs.PathError{Op: "read", Path: r.path, Err: err}
+	}
+	if err := r.readLog(); err != nil {
+		return &fs.PathError{Op: "read series log", Path: r.path, Err: err}
+	}
+	return nil
+}
+
+// snapshot reads what bbolt holds, if it is not what was read before.
+func (r *File) snapshot() error {
+	s, err := readSnapshot(r.f, r.size, r.accepted)
+	if err != nil || s == nil {
+		return err
+	}
+	if s.header.Inode != r.inode {
+		return fmt.Errorf("inode %d, the header says %d: %w", r.inode, s.header.Inode, ErrCopy)
+	}
+	if r.header != nil && (s.header.ID != r.header.ID || s.header.Generation != r.header.Generation) {
+		return fmt.Errorf("log of %v has another generation: %w", s.header.ID, ErrReplaced)
+	}
+	for _, place := range s.slabs {
+		if known := r.slabs[place.header.Number]; known != nil {
+			if known.place != place {
+				return fmt.Errorf("slab %d moved from %d to %d: %w", place.header.Number, known.offset, place.offset, layout.ErrDamaged)
+			}
+			continue
+		}
+		r.slabs[place.header.Number] = &slab{place: place}
+	}
+	r.accepted, r.header = s.metas, s.header
+	return nil
+}
