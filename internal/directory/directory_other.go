@@ -34,6 +34,9 @@ func (f *File) ReadAt([]byte, int64) (int, error) { return 0, errors.ErrUnsuppor
 // Stat is not supported here.
 func (f *File) Stat() (Stat, error) { return Stat{}, errors.ErrUnsupported }
 
+// Size is not supported here.
+func (f *File) Size() (int64, error) { return 0, errors.ErrUnsupported }
+
 // Live is not supported here.
 func (f *File) Live() (bool, error) { return false, errors.ErrUnsupported }
 

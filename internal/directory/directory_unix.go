@@ -105,6 +105,12 @@ func (f *File) ReadAt(b []byte, offset int64) (int, error) {
 // Stat looks at the file and refuses one that is not as OpenFile wants it.
 func (f *File) Stat() (Stat, error) { return stat(f.fd, f.path) }
 
+// Size returns the length of the file in bytes.
+func (f *File) Size() (int64, error) {
+	st, err := f.Stat()
+	return st.Size, err
+}
+
 func stat(fd int, path string) (Stat, error) {
 	var st unix.Stat_t
 	if err := unix.Fstat(fd, &st); err != nil {

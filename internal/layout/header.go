@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
+	"strings"
 )
 
 // Header is the header record of a file: who owns it and where its log starts.
@@ -57,7 +58,8 @@ const (
 
 var headerMagic = [8]byte{'m', 'p', 'm', 'e', 't', 'r', 'i', 'c'}
 
-// Encode returns the record. Texts longer than 200 bytes are cut.
+// Encode returns the record. Texts longer than 200 bytes are cut, and bytes
+// that are not UTF-8 left out.
 func (h *Header) Encode() []byte {
 	b := make([]byte, headerTextsAt, headerTextsAt+128)
 	copy(b[headerMagicAt:], headerMagic[:])
@@ -71,7 +73,7 @@ func (h *Header) Encode() []byte {
 	binary.LittleEndian.PutUint32(b[headerGenerationAt:], h.Generation)
 	binary.LittleEndian.PutUint32(b[headerLogSlabAt:], h.LogSlab)
 	for _, s := range []string{h.BootID, h.Host, h.Program, h.Process} {
-		b = appendString(b, s[:min(len(s), maxHeaderText)])
+		b = appendString(b, strings.ToValidUTF8(s[:min(len(s), maxHeaderText)], ""))
 	}
 	binary.LittleEndian.PutUint32(b[headerCRCAt:], checksum(b[headerVersionAt:]))
 	return b

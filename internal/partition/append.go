@@ -10,7 +10,8 @@ import (
 // Guarded by Partition.mu.
 type tail struct {
 	current *slab
-	used    int // bytes of its body
+	used    int  // bytes of its body
+	grown   bool // it is not the first slab
 
 	spare *slab // nil until Grow has made it
 	need  int   // bytes that the spare has to have room for, when one was asked for
@@ -27,10 +28,10 @@ func (t *tail) room(bytes int) bool {
 	return t.used+bytes <= t.current.body() || t.spare != nil && bytes <= t.spare.body()
 }
 
-// advance goes on in the spare.
+// advance goes on in the spare. It is the first thing that asks for the next.
 func (t *tail) advance() {
 	t.install(t.spare)
-	t.spare = nil
+	t.spare, t.grown = nil, true
 }
 
 // ask wakes whoever calls Grow.
@@ -43,9 +44,9 @@ func (p *Partition) ask(t *tail, bytes int) {
 	}
 }
 
-// prepare asks for a spare once enough of the current slab is used.
+// prepare asks for a spare when there is none and should be.
 func (p *Partition) prepare(t *tail) {
-	if t.spare == nil && !t.asked && t.used > t.current.body()/prepareAt {
+	if t.spare == nil && !t.asked && (t.grown || t.used > t.current.body()/firstPrepareAt) {
 		p.ask(t, 0)
 	}
 }

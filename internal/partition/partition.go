@@ -22,16 +22,17 @@ import (
 	"github.com/mpmetrics/mpmetrics/internal/layout"
 )
 
-// Slabs start small, so that a job with ten series needs 44 KiB of disk, and
-// quadruple. The next one is prepared when a quarter of the current one is used:
-// a burst of new series finds at least three quarters and then four times as
-// much, before it can overtake the background work.
+// Slabs start small, so that a job with ten series needs 60 KiB of disk, and
+// double. There is always a spare, but for the first slab: a job that stays
+// small never needs one. When an eighth of the first slab is used there is room
+// left for some 300 series, and a spare for twice as many 0.2 ms later, on a
+// machine that is not busy.
 const (
-	firstLogPages  = 3 // some 150 records
-	firstCellPages = 2 // some 500 counters
-	growthFactor   = 4
+	firstLogPages  = 6 // some 400 records
+	firstCellPages = 3 // 750 counters
+	growthFactor   = 2
 	usualSlabPages = 256 // 1 MiB; larger only for a record that needs it
-	prepareAt      = 4   // one part in so many is used
+	firstPrepareAt = 8   // one part in so many is used
 )
 
 // lockTimeout bounds the wait for the lock of a file that nobody else knows:

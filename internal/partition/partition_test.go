@@ -131,7 +131,7 @@ func TestSmallFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	allocated := st.Sys().(*syscall.Stat_t).Blocks * 512
-	if got, want := allocated, int64(48<<10); got > want {
+	if got, want := allocated, int64(60<<10); got > want {
 		t.Errorf("%d bytes allocated for ten series, want at most %d", got, want)
 	}
 }

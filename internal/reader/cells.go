@@ -47,15 +47,20 @@ func (r *File) plan(f *layout.Family, s *slab, word, at int) {
 
 // Load loads the cells of all entries and returns their values, as
 // layout.Family.ValueWords describes them, each entry's from its At on. The
-// slice belongs to the File and is written again by the next Load. What stands
+// slice belongs to the File and is written again by the Load after the next. What stands
 // for an entry that is gone means nothing.
 func (r *File) Load() ([]uint64, error) {
 	if r.final {
 		return r.values, nil
 	}
+	if cap(r.spare) < len(r.values) {
+		r.spare = make([]uint64, len(r.values), cap(r.values))
+	}
+	r.spare = r.spare[:len(r.values)]
 	if err := mapped.Guard(r.load); err != nil {
 		return nil, &fs.PathError{Op: "read cells", Path: r.path, Err: err}
 	}
+	r.values, r.spare = r.spare, r.values
 	return r.values, nil
 }
 
@@ -64,13 +69,13 @@ func (r *File) load() error {
 	// the sum lies between what it was before and after, and never below what
 	// was loaded before.
 	for _, run := range r.runs {
-		from, to := run.slab.words[run.word:run.word+run.n], r.values[run.at:run.at+run.n]
+		from, to := run.slab.words[run.word:run.word+run.n], r.spare[run.at:run.at+run.n]
 		for i := range from {
 			to[i] = from[i].Load()
 		}
 	}
 	for _, g := range r.groups {
-		if err := loadGroup(g.family, g.slab.words[g.word:g.word+g.family.CellWords()], r.values[g.at:]); err != nil {
+		if err := loadGroup(g.family, g.slab.words[g.word:g.word+g.family.CellWords()], r.spare[g.at:]); err != nil {
 			return err
 		}
 	}

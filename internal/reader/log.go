@@ -56,9 +56,6 @@ func (r *File) mapSlab(s *slab) error {
 func (r *File) slabOf(number uint32, kind layout.SlabKind) (*slab, error) {
 	s := r.slabs[number]
 	if s == nil {
-		if err := r.Reopen(); err != nil { // the file has grown
-			return nil, err
-		}
 		if err := r.snapshot(); err != nil {
 			return nil, err
 		}
@@ -200,7 +197,6 @@ func (r *File) remove(g *layout.Gone) error {
 	for i := first; i < len(r.entries); i++ {
 		if e := &r.entries[i]; e.series == g.Series {
 			e.Gone = true
-			clear(r.values[e.At : e.At+r.families[e.Family].ValueWords()])
 		}
 	}
 	return nil

@@ -67,17 +67,22 @@ type snapshot struct {
 	slabs  []place
 }
 
-// readSnapshot reads a consistent snapshot of f, which has size bytes. It
-// returns nil when both metas are still those of known. An error that wraps
-// layout.ErrDamaged was found while both metas stood still: it is in the file,
-// not in the reading.
-func readSnapshot(f io.ReaderAt, size int64, known metas) (*snapshot, error) {
-	return retrySnapshot(f, size, known, func(a, b metas) bool { return a == b })
+// source is an open file.
+type source interface {
+	io.ReaderAt
+	Size() (int64, error)
+}
+
+// readSnapshot reads a consistent snapshot of f. It returns nil when both metas
+// are still those of known. An error that wraps layout.ErrDamaged was found
+// while both metas stood still: it is in the file, not in the reading.
+func readSnapshot(f source, known metas) (*snapshot, error) {
+	return retrySnapshot(f, known, func(a, b metas) bool { return a == b })
 }
 
 // retrySnapshot is readSnapshot with the rule that accepts: the tests show
 // that a weaker one fails.
-func retrySnapshot(f io.ReaderAt, size int64, known metas, same func(before, after metas) bool) (*snapshot, error) {
+func retrySnapshot(f source, known metas, same func(before, after metas) bool) (*snapshot, error) {
 	for range maxTries {
 		before, err := readMetas(f, known.pageSize)
 		if err != nil {
@@ -85,6 +90,11 @@ func retrySnapshot(f io.ReaderAt, size int64, known metas, same func(before, aft
 		}
 		if before == known {
 			return nil, nil
+		}
+		// Asked for only now: the pages of these metas were written before them.
+		size, err := f.Size()
+		if err != nil {
+			return nil, err
 		}
 		s, err := readTree(f, size, before)
 		after, again := readMetas(f, before.pageSize)

@@ -49,7 +49,7 @@ type Entry struct {
 	Values  []string // of the family's LabelNames
 	Created int64    // Unix nanoseconds
 	At      int      // index of its first value in what Load returns
-	Gone    bool     // the series was deleted: its values are zero
+	Gone    bool     // the series was deleted: its values mean nothing
 
 	series uint32 // number
 }
@@ -75,7 +75,8 @@ type File struct {
 
 	runs   []run
 	groups []group
-	values []uint64
+	values []uint64 // as last loaded
+	spare  []uint64 // for the next loading: one that fails leaves values as they are
 	final  bool
 }
 
@@ -199,7 +200,7 @@ func (r *File) Refresh() error {
 
 // snapshot reads what bbolt holds, if it is not what was read before.
 func (r *File) snapshot() error {
-	s, err := readSnapshot(r.f, r.size, r.accepted)
+	s, err := readSnapshot(r.f, r.accepted)
 	if err != nil || s == nil {
 		return err
 	}

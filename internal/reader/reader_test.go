@@ -328,7 +328,7 @@ func TestGoldenFile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := readSnapshot(f, st.Size, metas{})
+	s, err := readSnapshot(f, metas{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -391,5 +391,38 @@ func writeGolden(t *testing.T, path string) {
 	}
 	if err != nil {
 		t.Fatal(err)
+	}
+}
+
+// The file grows between the moment its length is taken and the reading of its
+// metas: that is no damage.
+func TestGrownSinceItWasOpened(t *testing.T) {
+	p := owner(t)
+	family := appendFamily(t, p, &layout.Family{Type: layout.Counter, Name: "c_total", Help: "C.", LabelNames: []string{"a"}})
+	f := open(t, p.Path())
+	appendSeries(t, p, family, []string{strings.Repeat("x", 1<<20)}, 1, 0)
+	if err := f.Refresh(); err != nil { // without Reopen
+		t.Error(err)
+	}
+	if got, want := len(f.Entries()), 1; got != want {
+		t.Errorf("%d series, want %d", got, want)
+	}
+}
+
+// What a failed loading leaves behind is what the last good one returned.
+func TestFailedLoadKeepsTheLastGoodValues(t *testing.T) {
+	p := owner(t)
+	counters := appendSeries(t, p, appendFamily(t, p, &layout.Family{Type: layout.Counter, Name: "c_total", Help: "C."}), nil, 1, 0)
+	cells := appendSeries(t, p, appendFamily(t, p, &layout.Family{Type: layout.Histogram, Name: "h", Help: "H."}), nil, layout.Commit(1, 0), 0, 0, 1)
+	f := open(t, p.Path())
+	good := load(t, f)
+	want := []uint64{1, 0, 1, 0, 1}
+	counters[0].Add(1)
+	cells[layout.BucketWord].Add(5) // never to be accepted
+	if _, err := f.Load(); !errors.Is(err, ErrBusy) {
+		t.Fatalf("got %v, want %v", err, ErrBusy)
+	}
+	if diff := cmp.Diff(good, want); diff != "" {
+		t.Errorf("values (-got +want):\n%s", diff)
 	}
 }

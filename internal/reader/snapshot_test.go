@@ -11,6 +11,7 @@ import (
 
 	"go.etcd.io/bbolt"
 
+	"github.com/mpmetrics/mpmetrics/internal/directory"
 	"github.com/mpmetrics/mpmetrics/internal/layout"
 )
 
@@ -91,14 +92,14 @@ func TestT2Snapshot(t *testing.T) {
 		t.Run(where, func(t *testing.T) {
 			path := filepath.Join(directoryOn(t, where), "churn.mpm")
 			startWriter(t, "commit", path)
-			f, err := os.Open(path)
+			f, _, err := directory.OpenFile(path)
 			if err != nil {
 				t.Fatal(err)
 			}
 			defer f.Close()
 			violations, busy := 0, 0
 			for n := 0; n < accepted; {
-				s, err := readSnapshot(f, sizeOf(t, f), metas{})
+				s, err := readSnapshot(f, metas{})
 				switch {
 				case errors.Is(err, ErrBusy):
 					busy++
@@ -114,7 +115,7 @@ func TestT2Snapshot(t *testing.T) {
 			}
 			control := 0
 			for range accepted {
-				s, err := retrySnapshot(f, sizeOf(t, f), metas{}, func(_, _ metas) bool { return true })
+				s, err := retrySnapshot(f, metas{}, func(_, _ metas) bool { return true })
 				if err == nil {
 					err = torn(s)
 				}
@@ -142,13 +143,4 @@ func directoryOn(t *testing.T, where string) string {
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
 	return dir
-}
-
-func sizeOf(t *testing.T, f *os.File) int64 {
-	t.Helper()
-	st, err := f.Stat()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return st.Size()
 }
