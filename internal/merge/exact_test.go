@@ -1,0 +1,209 @@
+package merge
+
+import (
+	"math"
+	"math/big"
+	"math/rand/v2"
+	"testing"
+)
+
+// sumOf adds in the given order.
+func sumOf(addends []float64) float64 {
+	var e exact
+	for _, x := range addends {
+		e.add(x)
+	}
+	return e.round()
+}
+
+// permutations calls visit with every order of x.
+func permutations(x []float64, visit func([]float64)) {
+	var swap func(n int)
+	swap = func(n int) {
+		if n <= 1 {
+			visit(x)
+			return
+		}
+		for i := range n {
+			x[i], x[n-1] = x[n-1], x[i]
+			swap(n - 1)
+			x[i], x[n-1] = x[n-1], x[i]
+		}
+	}
+	swap(len(x))
+}
+
+// Plain addition gives two results for these, and so does one word of
+// compensation: only the exact sum, rounded once, is the same in every order.
+func TestExactInEveryOrder(t *testing.T) {
+	tiny := math.Ldexp(1, -55)
+	for _, c := range []struct {
+		name    string
+		addends []float64
+		want    float64
+	}{
+		{"four tiny ones break a tie", []float64{tiny, tiny, tiny, tiny, 0.5, 1 << 52}, 1<<52 + 1},
+		{"a tie goes to even", []float64{0.5, 1 << 52}, 1 << 52},
+		{"a tie goes to even, upwards", []float64{0.5, 1<<52 + 1}, 1<<52 + 2},
+		{"a negative one breaks a tie", []float64{0.5, 1<<52 + 1, -tiny}, 1<<52 + 1},
+		{"cancellation", []float64{1e300, 1, -1e300, tiny}, 1 + 0},
+		{"all cancels", []float64{1e300, -1e300, 3, -3, tiny, -tiny}, 0},
+		{"subnormal", []float64{math.SmallestNonzeroFloat64, 1, -1}, math.SmallestNonzeroFloat64},
+		{"tenths", []float64{0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1}, 0.7000000000000001},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			permutations(c.addends, func(x []float64) {
+				if got := sumOf(x); math.Float64bits(got) != math.Float64bits(c.want) {
+					t.Fatalf("sum of %v: got %v, want %v", x, got, c.want)
+				}
+			})
+		})
+	}
+}
+
+// precision is enough for every sum of float64 and of 128-bit integers.
+const precision = 2400
+
+func bigFloat(x float64) *big.Float { return new(big.Float).SetPrec(precision).SetFloat64(x) }
+
+func bigSum(addends ...float64) *big.Float {
+	sum := bigFloat(0)
+	for _, x := range addends {
+		sum.Add(sum, bigFloat(x))
+	}
+	return sum
+}
+
+// rounded is the float64 nearest to x; a sum of nothing is +0.
+func rounded(x *big.Float) float64 {
+	v, _ := x.Float64()
+	return v + 0
+}
+
+// randomAddends makes numbers that are hard to add: of all magnitudes, some of
+// which cancel others out, some next to half a unit of their sum.
+func randomAddends(r *rand.Rand) []float64 {
+	n := 1 + r.IntN(30)
+	span := 1 + r.IntN(2000)
+	low := -1074 + r.IntN(2000-min(span, 1999))
+	x := make([]float64, 0, 2*n+2)
+	for range n {
+		v := math.Ldexp(0.5+r.Float64()/2, min(low+r.IntN(span), 960))
+		if r.IntN(3) == 0 {
+			v = -v
+		}
+		x = append(x, v)
+		switch r.IntN(6) {
+		case 0: // cancels
+			x = append(x, -v)
+		case 1: // cancels but for the last bit
+			x = append(x, -math.Nextafter(v, 0))
+		case 2: // half a unit in the last place: a tie
+			x = append(x, (math.Nextafter(v, math.Inf(+1))-v)/2)
+		}
+	}
+	r.Shuffle(len(x), func(i, j int) { x[i], x[j] = x[j], x[i] })
+	return x
+}
+
+func TestExactAgainstBig(t *testing.T) {
+	seed := rand.Uint64()
+	r := rand.New(rand.NewPCG(seed, 0))
+	for range 10_000 {
+		x := randomAddends(r)
+		want := rounded(bigSum(x...))
+		if got := sumOf(x); math.Float64bits(got) != math.Float64bits(want) {
+			t.Fatalf("seed %d: sum of %v: got %v (%#x), want %v (%#x)", seed, x, got, math.Float64bits(got), want, math.Float64bits(want))
+		}
+	}
+}
+
+// The sum of a counter is an integer of 128 bits and an exact sum: rounded
+// once, not each.
+func TestCountPlusExactAgainstBig(t *testing.T) {
+	seed := rand.Uint64()
+	r := rand.New(rand.NewPCG(seed, 1))
+	for range 10_000 {
+		var c count
+		whole := new(big.Int)
+		for range r.IntN(40) {
+			n := r.Uint64() >> r.IntN(64)
+			c.add(n)
+			whole.Add(whole, new(big.Int).SetUint64(n))
+		}
+		var e exact
+		var floats []float64
+		if r.IntN(4) > 0 {
+			for range r.IntN(4) {
+				v := math.Ldexp(r.Float64(), r.IntN(140)-70)
+				floats = append(floats, v)
+				e.add(v)
+			}
+		}
+		sum := bigSum(floats...)
+		want := rounded(sum.Add(sum, new(big.Float).SetPrec(precision).SetInt(whole)))
+		if got := c.plus(&e); math.Float64bits(got) != math.Float64bits(want) {
+			t.Fatalf("seed %d: %v + %v: got %v, want %v", seed, whole, floats, got, want)
+		}
+		if got := c.plus(&e); math.Float64bits(got) != math.Float64bits(want) {
+			t.Fatalf("seed %d: reading the sum has changed it: got %v, want %v", seed, got, want)
+		}
+	}
+}
+
+func TestCountCarries(t *testing.T) {
+	var c count
+	want := new(big.Int)
+	for range 5 {
+		c.add(math.MaxUint64)
+		want.Add(want, new(big.Int).SetUint64(math.MaxUint64))
+	}
+	got := new(big.Int).SetUint64(c.hi)
+	got.Add(got.Lsh(got, 64), new(big.Int).SetUint64(c.lo))
+	if got.Cmp(want) != 0 {
+		t.Errorf("five times 2^64-1: got %v, want %v", got, want)
+	}
+}
+
+// What is not finite decides, in every order.
+func TestExactNotFinite(t *testing.T) {
+	inf, nan := math.Inf(+1), math.NaN()
+	for _, c := range []struct {
+		name    string
+		addends []float64
+		want    float64
+	}{
+		{"inf", []float64{1, inf, -5, 0.1}, inf},
+		{"minus inf", []float64{1, -inf, -5, 0.1}, -inf},
+		{"both", []float64{1, inf, -inf, 2}, nan},
+		{"nan", []float64{1, nan, 2}, nan},
+		{"nan and inf", []float64{1, nan, inf, 2}, nan},
+		{"beyond float64", []float64{math.MaxFloat64, math.MaxFloat64, 1}, inf},
+		{"beyond float64, downwards", []float64{-math.MaxFloat64, -math.MaxFloat64, 1}, -inf},
+		{"the largest", []float64{math.MaxFloat64, 1, 1e200}, math.MaxFloat64},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			permutations(c.addends, func(x []float64) {
+				got := sumOf(x)
+				if got != c.want && !(math.IsNaN(got) && math.IsNaN(c.want)) {
+					t.Fatalf("sum of %v: got %v, want %v", x, got, c.want)
+				}
+			})
+		})
+	}
+}
+
+// A sum that is kept from scrape to scrape begins anew.
+func TestExactReset(t *testing.T) {
+	var e exact
+	e.add(math.NaN())
+	e.add(1e300)
+	e.reset()
+	if got := e.round(); got != 0 {
+		t.Errorf("after reset: got %v, want 0", got)
+	}
+	e.add(3)
+	if got := e.round(); got != 3 {
+		t.Errorf("after reset and 3: got %v, want 3", got)
+	}
+}

@@ -1,0 +1,291 @@
+package merge
+
+import (
+	"cmp"
+	"slices"
+	"sort"
+	"strings"
+
+	"github.com/mpmetrics/mpmetrics/internal/layout"
+)
+
+// Family is a merged family. Help, unit, type and mode are those of the newest
+// process that defines it.
+type Family struct {
+	Name   string
+	Help   string
+	Unit   string
+	Type   layout.Type
+	Mode   layout.Mode
+	Bounds []float64 // of a histogram: those that all layouts share
+
+	Series []*Series
+}
+
+// Reason says what processes do not agree about.
+type Reason string
+
+// The reasons. With Type, Suffix and some Mode conflicts the values of the
+// losers are left out; with the others they are merged.
+const (
+	// TypeConflict: one name, two types. The losers are left out.
+	TypeConflict Reason = "type"
+	// ModeConflict: two gauge modes. The values are merged by the newest mode,
+	// but for those that have no time when that mode needs one, or a label
+	// "process" of their own when it adds one.
+	ModeConflict Reason = "mode"
+	// HelpConflict: two help texts or units.
+	HelpConflict Reason = "help"
+	// LabelsConflict: two sets of label names. Both are exposed.
+	LabelsConflict Reason = "labels"
+	// BucketsConflict: two bucket layouts. The bounds that all share are kept,
+	// whose counts are exact.
+	BucketsConflict Reason = "buckets"
+	// SuffixConflict: the name is one that a histogram or summary exposes. The
+	// loser is left out.
+	SuffixConflict Reason = "suffix"
+)
+
+// Conflict is one definition that is not in force.
+type Conflict struct {
+	Family string
+	Reason Reason
+	Detail string // what the loser says, for the log
+}
+
+// name is everything that is defined under one name.
+type name struct {
+	defs   []*definition
+	merged *Family // in force since the last decision; nil if none
+}
+
+// definition is one wording of a family, shared by all processes that have it.
+type definition struct {
+	family *layout.Family
+	key    string // the wording, unique
+
+	users  int     // members that have it
+	newest rank    // of them
+	merged *Family // nil: left out
+	// buckets maps own buckets to merged ones; nil if they are the same.
+	buckets []int
+
+	decided bool // last is valid
+	last    verdict
+}
+
+// verdict is what was decided about a definition, as far as it places series.
+type verdict struct {
+	in      bool
+	buckets []int
+}
+
+func (v verdict) equal(w verdict) bool { return v.in == w.in && slices.Equal(v.buckets, w.buckets) }
+
+// rank orders processes by start: the newest decides.
+type rank struct {
+	start int64
+	id    layout.ID
+}
+
+func (a rank) compare(b rank) int {
+	return cmp.Or(cmp.Compare(a.start, b.start), slices.Compare(a.id[:], b.id[:]))
+}
+
+// decide applies the rules to every name and reports whether anything that
+// places series differs from before.
+func (m *Merger) decide() bool {
+	for _, d := range m.defs {
+		d.users, d.newest = 0, rank{}
+	}
+	for mb := range m.members {
+		r := rank{mb.Start, mb.ID}
+		for _, d := range mb.defs {
+			if d.users == 0 || d.newest.compare(r) < 0 {
+				d.newest = r
+			}
+			d.users++
+		}
+	}
+	m.conflicts = m.conflicts[:0]
+	var inForce []*definition
+	changed := false
+	names := make([]string, 0, len(m.names))
+	for n := range m.names {
+		names = append(names, n)
+	}
+	sort.Strings(names)
+	for _, key := range names {
+		n := m.names[key]
+		winner, moved := m.decideName(n)
+		changed = changed || moved
+		if winner == nil {
+			delete(m.names, key)
+			continue
+		}
+		inForce = append(inForce, winner)
+	}
+	m.decideSuffixes(inForce)
+	for key, d := range m.defs {
+		if d.users == 0 {
+			delete(m.defs, key)
+			continue
+		}
+		if now := (verdict{d.merged != nil, d.buckets}); !now.equal(d.last) {
+			changed = changed || d.decided
+			d.last = now
+		}
+		d.decided = true
+	}
+	return changed
+}
+
+// decideName finds the definition in force under a name, and what becomes of
+// the others.
+func (m *Merger) decideName(n *name) (winner *definition, changed bool) {
+	n.defs = slices.DeleteFunc(n.defs, func(d *definition) bool { return d.users == 0 })
+	if len(n.defs) == 0 {
+		return nil, n.merged != nil
+	}
+	// One process may have two wordings of a name, which differ in const labels:
+	// between these the text decides, not the order of reading.
+	slices.SortFunc(n.defs, func(a, b *definition) int {
+		return cmp.Or(b.newest.compare(a.newest), strings.Compare(a.key, b.key))
+	})
+	winner = n.defs[0]
+	w := winner.family
+	next := &Family{Name: w.Name, Help: w.Help, Unit: w.Unit, Type: w.Type, Mode: w.Mode, Bounds: w.Bounds}
+	for _, d := range n.defs {
+		if d.family.Type == layout.Histogram && w.Type == layout.Histogram {
+			next.Bounds = common(next.Bounds, d.family.Bounds)
+		}
+	}
+	for _, d := range n.defs {
+		d.merged, d.buckets = m.fit(d, winner, next)
+	}
+	if old := n.merged; old != nil && old.Type == next.Type && old.Mode == next.Mode && slices.Equal(old.Bounds, next.Bounds) {
+		// The same rules: the series that stand under it stay.
+		old.Help, old.Unit = next.Help, next.Unit
+		for _, d := range n.defs {
+			if d.merged != nil {
+				d.merged = old
+			}
+		}
+		return winner, false
+	}
+	changed = n.merged != nil // else there is nothing under this name yet
+	n.merged = next
+	return winner, changed
+}
+
+// fit compares a definition with the one in force. It returns nil when its
+// values cannot be merged.
+func (m *Merger) fit(d, winner *definition, merged *Family) (*Family, []int) {
+	f, w := d.family, winner.family
+	conflict := func(r Reason, detail string) {
+		m.conflicts = append(m.conflicts, Conflict{Family: f.Name, Reason: r, Detail: detail})
+	}
+	if f.Type != w.Type {
+		conflict(TypeConflict, f.Type.String())
+		return nil, nil
+	}
+	if f.Help != w.Help || f.Unit != w.Unit {
+		conflict(HelpConflict, f.Help)
+	}
+	if labelNames(f) != labelNames(w) {
+		conflict(LabelsConflict, labelNames(f))
+	}
+	if f.Mode != w.Mode {
+		conflict(ModeConflict, f.Mode.String())
+		if w.Mode.Timed() != f.Mode.Timed() || w.Mode.PerProcess() && hasLabel(f, layout.ProcessLabel) {
+			return nil, nil
+		}
+	}
+	if f.Type != layout.Histogram || slices.Equal(f.Bounds, merged.Bounds) {
+		return merged, nil
+	}
+	if !slices.Equal(f.Bounds, w.Bounds) {
+		conflict(BucketsConflict, "")
+	}
+	return merged, project(f.Bounds, merged.Bounds)
+}
+
+// hasLabel reports whether a family has a label of that name already: it would
+// stand twice in a sample.
+func hasLabel(f *layout.Family, name string) bool {
+	return slices.Contains(f.LabelNames, name) ||
+		slices.ContainsFunc(f.ConstLabels, func(l layout.Label) bool { return l.Name == name })
+}
+
+func labelNames(f *layout.Family) string {
+	names := slices.Clone(f.LabelNames)
+	for _, l := range f.ConstLabels {
+		names = append(names, l.Name)
+	}
+	sort.Strings(names)
+	return strings.Join(names, ",")
+}
+
+// common returns the bounds that both have.
+func common(a, b []float64) []float64 {
+	var shared []float64
+	for i, j := 0, 0; i < len(a) && j < len(b); {
+		switch {
+		case a[i] < b[j]:
+			i++
+		case a[i] > b[j]:
+			j++
+		default:
+			shared = append(shared, a[i])
+			i++
+			j++
+		}
+	}
+	return shared
+}
+
+// project maps each bucket, that of +Inf included, to the first merged one
+// whose bound is not below its own. Since the merged bounds are among the own
+// ones, no observation crosses a merged bound.
+func project(own, merged []float64) []int {
+	to := make([]int, len(own)+1)
+	for i, bound := range own {
+		to[i] = sort.SearchFloat64s(merged, bound)
+	}
+	to[len(own)] = len(merged)
+	return to
+}
+
+// decideSuffixes leaves out families whose name is also that of a sample of a
+// histogram or summary. The newest definition stays; among equals the shorter
+// name.
+func (m *Merger) decideSuffixes(inForce []*definition) {
+	slices.SortStableFunc(inForce, func(a, b *definition) int { return b.newest.compare(a.newest) })
+	samples := make(map[string]bool, len(inForce))
+	for _, winner := range inForce {
+		own := sampleNames(winner.family)
+		if !slices.ContainsFunc(own, func(s string) bool { return samples[s] }) {
+			for _, s := range own {
+				samples[s] = true
+			}
+			continue
+		}
+		m.conflicts = append(m.conflicts, Conflict{Family: winner.family.Name, Reason: SuffixConflict, Detail: winner.family.Type.String()})
+		for _, d := range m.names[winner.family.Name].defs {
+			d.merged = nil
+		}
+	}
+}
+
+// sampleNames are the names under which a family is exposed. The name of a
+// histogram is among them: a scrape cannot hold a gauge of that name too.
+func sampleNames(f *layout.Family) []string {
+	names := []string{f.Name}
+	switch f.Type {
+	case layout.Histogram:
+		names = append(names, f.Name+"_bucket", f.Name+"_count", f.Name+"_sum")
+	case layout.Summary:
+		names = append(names, f.Name+"_count", f.Name+"_sum")
+	}
+	return names
+}

@@ -1,0 +1,401 @@
+// Package merge makes one set of families out of those of many processes. It
+// holds every rule for that, and does no I/O.
+//
+// A Merger is kept over many scrapes: which series of a process belongs to
+// which merged one is worked out once, so that a scrape of unchanged processes
+// only adds values up.
+package merge
+
+import (
+	"cmp"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+
+	"github.com/mpmetrics/mpmetrics/internal/layout"
+)
+
+// Process says who contributes.
+type Process struct {
+	ID    layout.ID
+	Start int64  // Unix nanoseconds; among several processes the newest decides
+	Label string // value of the label "process" of All and LiveAll gauges
+	Live  bool
+}
+
+// Input is one run of cells of a process.
+type Input struct {
+	Family  int      // index into the families of the process
+	Values  []string // of the family's LabelNames
+	Created int64    // Unix nanoseconds
+	At      int      // index of its first value word
+	Gone    bool     // deleted: it takes no part
+}
+
+// Merger merges. It is for one goroutine at a time.
+type Merger struct {
+	members map[*Member]struct{}
+	names   map[string]*name
+	defs    map[string]*definition
+	series  map[string]*Series
+	stale   bool      // the members or what they have in common changed
+	added   []*Series // since the last arrange
+
+	counters []counterSum // by Series.slot
+	free     []int        // slots that no series has
+
+	families  []*Family // sorted by name
+	conflicts []Conflict
+}
+
+// New returns an empty Merger.
+func New() *Merger {
+	return &Merger{
+		members: map[*Member]struct{}{},
+		names:   map[string]*name{},
+		defs:    map[string]*definition{},
+		series:  map[string]*Series{},
+	}
+}
+
+// Member is a process that takes part.
+type Member struct {
+	Process
+	label  string // Label, or that with a suffix when another process has it too
+	defs   []*definition
+	inputs []Input
+	placed []*Series // where each input goes, nil: it takes no part; shorter while there are new ones
+	fresh  bool      // placed is valid, and what follows from it:
+
+	counters []counterTerm
+	terms    []term
+}
+
+// counterSum is the sum of a counter. Those of all counters stand side by side:
+// most series of most services are counters, and a scrape adds millions of
+// their cells up.
+type counterSum struct {
+	whole count
+	float exact
+}
+
+// counterTerm says where the two value words of a counter go.
+type counterTerm struct{ slot, at uint32 }
+
+// term says where the values of another input go.
+type term struct {
+	series  *Series
+	at      int
+	buckets []int // own bucket to merged bucket; nil if they are the same
+}
+
+// Join makes a process take part.
+func (m *Merger) Join(p Process) *Member {
+	// It may be cut in the middle of a character, or be anything: a label
+	// value that is no UTF-8 would make the whole scrape fail.
+	p.Label = strings.ToValidUTF8(p.Label, "\ufffd")
+	mb := &Member{Process: p}
+	m.members[mb] = struct{}{}
+	m.stale = true
+	return mb
+}
+
+// Leave ends that.
+func (m *Merger) Leave(mb *Member) {
+	delete(m.members, mb)
+	m.stale = true
+}
+
+// SetLive notes whether the process lives.
+func (m *Merger) SetLive(mb *Member, live bool) {
+	if mb.Live != live {
+		mb.Live, mb.fresh, m.stale = live, false, true
+	}
+}
+
+// Extend adds what the process has defined since: families and inputs, behind
+// those it has already.
+func (m *Merger) Extend(mb *Member, families []*layout.Family, inputs []Input) {
+	for _, f := range families {
+		key := string(layout.AppendFamily(nil, 0, f))
+		d := m.defs[key]
+		if d == nil {
+			d = &definition{family: f, key: key}
+			m.defs[key] = d
+			n := m.names[f.Name]
+			if n == nil {
+				n = &name{}
+				m.names[f.Name] = n
+			}
+			n.defs = append(n.defs, d)
+		}
+		mb.defs = append(mb.defs, d)
+		m.stale = true
+	}
+	mb.inputs = append(mb.inputs, inputs...)
+}
+
+// Inputs returns how many inputs the member has.
+func (mb *Member) Inputs() int { return len(mb.inputs) }
+
+// Remove takes an input out: its series was deleted.
+func (m *Merger) Remove(mb *Member, input int) {
+	if in := &mb.inputs[input]; !in.Gone {
+		in.Gone, mb.fresh, m.stale = true, false, true
+	}
+}
+
+// Begin starts a new sum. Every member has to Add its values to it.
+func (m *Merger) Begin() {
+	if m.stale {
+		m.settle()
+	}
+	for mb := range m.members {
+		m.prepare(mb)
+	}
+	if m.stale {
+		m.arrange()
+	} else {
+		m.insert()
+	}
+	m.stale, m.added = false, nil
+	for i := range m.counters {
+		m.counters[i].whole = count{}
+		m.counters[i].float.reset()
+	}
+	for _, f := range m.families {
+		if f.Type != layout.Counter {
+			for _, s := range f.Series {
+				s.reset()
+			}
+		}
+	}
+}
+
+// settle works out again what depends on who takes part.
+func (m *Merger) settle() {
+	m.label()
+	if m.decide() {
+		// Other rules hold for some series: all are placed anew.
+		m.series, m.counters, m.free = map[string]*Series{}, nil, nil
+		for mb := range m.members {
+			mb.fresh = false
+		}
+	}
+}
+
+// sorted returns the members in the order that decides ties: living first,
+// then by start, then by id.
+func (m *Merger) sorted() []*Member {
+	members := make([]*Member, 0, len(m.members))
+	for mb := range m.members {
+		members = append(members, mb)
+	}
+	slices.SortFunc(members, func(a, b *Member) int {
+		if a.Live != b.Live {
+			if a.Live {
+				return -1
+			}
+			return +1
+		}
+		return cmp.Or(cmp.Compare(a.Start, b.Start), slices.Compare(a.ID[:], b.ID[:]))
+	})
+	return members
+}
+
+// label gives each member a value of the label "process" of its own: two
+// containers may both run pid 1.
+func (m *Merger) label() {
+	members := m.sorted()
+	taken := make(map[string]bool, len(members))
+	for _, mb := range members {
+		taken[mb.Label] = false
+	}
+	for _, mb := range members {
+		label := mb.Label
+		for n := 2; ; n++ {
+			if used, known := taken[label]; !used && (label == mb.Label || !known) {
+				break
+			}
+			label = fmt.Sprintf("%s-%d", mb.Label, n)
+		}
+		taken[label] = true
+		if label != mb.label {
+			mb.label, mb.fresh = label, false
+		}
+	}
+}
+
+// prepare places the inputs of a member that are not placed yet.
+func (m *Merger) prepare(mb *Member) {
+	if !mb.fresh {
+		mb.placed, mb.counters, mb.terms, mb.fresh = nil, nil, nil, true
+	}
+	for i := len(mb.placed); i < len(mb.inputs); i++ {
+		in := &mb.inputs[i]
+		d := mb.defs[in.Family]
+		if in.Gone || d.merged == nil || !mb.Live && d.merged.Mode.Live() {
+			mb.placed = append(mb.placed, nil)
+			continue
+		}
+		s := m.place(mb, d, in)
+		mb.placed = append(mb.placed, s)
+		if d.merged.Type == layout.Counter {
+			mb.counters = append(mb.counters, counterTerm{uint32(s.slot), uint32(in.At)})
+		} else {
+			mb.terms = append(mb.terms, term{s, in.At, d.buckets})
+		}
+	}
+}
+
+// place finds or makes the merged series of an input.
+func (m *Merger) place(mb *Member, d *definition, in *Input) *Series {
+	labels := make([]layout.Label, 0, len(in.Values)+len(d.family.ConstLabels)+1)
+	for i, v := range in.Values {
+		labels = append(labels, layout.Label{Name: d.family.LabelNames[i], Value: v})
+	}
+	labels = append(labels, d.family.ConstLabels...)
+	if d.merged.Mode.PerProcess() {
+		labels = append(labels, layout.Label{Name: layout.ProcessLabel, Value: mb.label})
+	}
+	slices.SortFunc(labels, func(a, b layout.Label) int { return strings.Compare(a.Name, b.Name) })
+	key := seriesKey(d.merged.Name, labels)
+	s := m.series[key]
+	if s == nil {
+		s = &Series{Labels: labels, Const: d.family.ConstLabels, family: d.merged}
+		switch d.merged.Type {
+		case layout.Counter:
+			s.slot = m.slot()
+		case layout.Histogram:
+			s.buckets = make([]uint64, len(d.merged.Bounds)+1)
+		}
+		m.series[key] = s
+		m.added = append(m.added, s)
+	}
+	s.use(in.Created)
+	return s
+}
+
+// slot takes a free slot for a counter.
+func (m *Merger) slot() int {
+	if n := len(m.free); n > 0 {
+		slot := m.free[n-1]
+		m.free = m.free[:n-1]
+		return slot
+	}
+	m.counters = append(m.counters, counterSum{})
+	return len(m.counters) - 1
+}
+
+// seriesKey is unique: 0xff is in no UTF-8 text.
+func seriesKey(name string, labels []layout.Label) string {
+	n := len(name)
+	for _, l := range labels {
+		n += len(l.Name) + len(l.Value) + 2
+	}
+	b := make([]byte, 0, n)
+	b = append(b, name...)
+	for _, l := range labels {
+		b = append(append(append(append(b, 0xff), l.Name...), 0xff), l.Value...)
+	}
+	return string(b)
+}
+
+// arrange sorts the series that have a member, drops the others, and finds
+// their start timestamps.
+func (m *Merger) arrange() {
+	for _, s := range m.series {
+		s.used = false
+	}
+	for mb := range m.members {
+		for i, s := range mb.placed {
+			if s != nil {
+				s.use(mb.inputs[i].Created)
+			}
+		}
+	}
+	for _, f := range m.families {
+		f.Series = nil // it may be left without any
+	}
+	byFamily := map[*Family][]*Series{}
+	for key, s := range m.series {
+		if !s.used {
+			delete(m.series, key)
+			if s.family.Type == layout.Counter {
+				m.free = append(m.free, s.slot)
+			}
+			continue
+		}
+		byFamily[s.family] = append(byFamily[s.family], s)
+	}
+	m.families = m.families[:0]
+	for f, series := range byFamily {
+		slices.SortFunc(series, compareLabels)
+		f.Series = series
+		m.families = append(m.families, f)
+	}
+	slices.SortFunc(m.families, func(a, b *Family) int { return strings.Compare(a.Name, b.Name) })
+}
+
+// insert is arrange when nothing but new series has come: a process with many
+// series that makes one more must not cost a sorting of all.
+func (m *Merger) insert() {
+	byFamily := map[*Family][]*Series{}
+	for _, s := range m.added {
+		byFamily[s.family] = append(byFamily[s.family], s)
+	}
+	for f, series := range byFamily {
+		if len(f.Series) == 0 {
+			at, _ := slices.BinarySearchFunc(m.families, f.Name, func(f *Family, name string) int { return strings.Compare(f.Name, name) })
+			m.families = slices.Insert(m.families, at, f)
+		}
+		slices.SortFunc(series, compareLabels)
+		f.Series = mergeSorted(f.Series, series)
+	}
+}
+
+func mergeSorted(a, b []*Series) []*Series {
+	out := make([]*Series, 0, len(a)+len(b))
+	for len(b) > 0 {
+		n, _ := slices.BinarySearchFunc(a, b[0], compareLabels)
+		out = append(append(out, a[:n]...), b[0])
+		a, b = a[n:], b[1:]
+	}
+	return append(out, a...)
+}
+
+func compareLabels(a, b *Series) int {
+	return slices.CompareFunc(a.Labels, b.Labels, func(x, y layout.Label) int {
+		return cmp.Or(strings.Compare(x.Name, y.Name), strings.Compare(x.Value, y.Value))
+	})
+}
+
+// Add adds the values of a member, as layout.Family.ValueWords describes them.
+func (m *Merger) Add(mb *Member, values []uint64) {
+	sums := m.counters
+	for _, t := range mb.counters {
+		sum := &sums[t.slot]
+		sum.whole.add(values[t.at])
+		if float := values[t.at+1]; float != 0 {
+			sum.float.add(math.Float64frombits(float))
+		}
+	}
+	for i := range mb.terms {
+		t := &mb.terms[i]
+		t.series.add(values[t.at:], t.buckets)
+	}
+}
+
+// Counter returns the value of a counter, rounded once.
+func (m *Merger) Counter(s *Series) float64 {
+	sum := &m.counters[s.slot]
+	return sum.whole.plus(&sum.float)
+}
+
+// Families returns the merged families, sorted by name, with their series,
+// sorted by labels. All belongs to the Merger, until the next Begin.
+func (m *Merger) Families() []*Family { return m.families }
+
+// Conflicts returns what the members do not agree about.
+func (m *Merger) Conflicts() []Conflict { return m.conflicts }

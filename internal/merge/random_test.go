@@ -1,0 +1,211 @@
+package merge
+
+import (
+	"math"
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	gocmp "github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"github.com/mpmetrics/mpmetrics/internal/layout"
+)
+
+// The model in model_test.go knows nothing of caches: it works everything out
+// from the processes of the moment, in the plainest way. A Merger that has seen
+// processes come, grow, die, leave and return has to show the same.
+
+// actor is a process of the model, with the member it is in the Merger.
+type actor struct {
+	Process
+	member   *Member
+	families []*layout.Family
+	inputs   []Input
+	cells    []uint64
+}
+
+// wordings are the definitions that processes of the random test choose from:
+// every kind of conflict is among them.
+var wordings = func() []*layout.Family {
+	zone := []layout.Label{{Name: "zone", Value: "z"}}
+	return []*layout.Family{
+		counterOf("a", "l"),
+		with(*counterOf("a", "l"), func(f *layout.Family) { f.Help = "other" }),
+		counterOf("a", "k"),
+		counterOf("a", "l", "k"),
+		with(*counterOf("a", "l"), func(f *layout.Family) { f.ConstLabels = zone }),
+		gaugeOf("a", layout.Sum, "l"),
+		gaugeOf("g", layout.Min, "l"), gaugeOf("g", layout.LiveMax, "l"), gaugeOf("g", layout.MostRecent, "l"),
+		gaugeOf("g", layout.All, "l"), gaugeOf("g", layout.LiveAll, "l"), gaugeOf("g", layout.LiveMostRecent, "l"),
+		gaugeOf("g", layout.LiveMean, "process"), gaugeOf("g", layout.LiveSum, "process"),
+		gaugeOf("i", layout.LiveMean, "l"), gaugeOf("i", layout.Max, "l"), gaugeOf("i", layout.LiveMin, "l"),
+		histogramOf("h", 1, 2, 4), histogramOf("h", 1, 3, 4), histogramOf("h", 5), histogramOf("h"),
+		{Type: layout.Summary, Name: "h", Help: "h"},
+		counterOf("h_count", "l"), gaugeOf("h_sum", layout.LiveSum, "l"), counterOf("h_bucket", "l"),
+		{Type: layout.Summary, Name: "s", Help: "h", LabelNames: []string{"l"}},
+		counterOf("s_count", "l"),
+	}
+}()
+
+func TestRandomOperations(t *testing.T) {
+	runs := 400
+	if testing.Short() {
+		runs = 50
+	}
+	seed := rand.Uint64()
+	for run := range runs {
+		if !randomRun(t, rand.New(rand.NewPCG(seed, uint64(run)))) {
+			t.Fatalf("seed %d, run %d", seed, run)
+		}
+	}
+}
+
+func randomRun(t *testing.T, r *rand.Rand) bool {
+	m := New()
+	var actors, gone []*actor
+	clock := int64(0)
+	for step := range 30 {
+		what := ""
+		pick := func() *actor { return actors[r.IntN(len(actors))] }
+		switch op := r.IntN(10); {
+		case op < 3 && len(gone) > 0 || len(actors) == 0 && len(gone) > 0: // a member returns, read anew from its beginning
+			i := r.IntN(len(gone))
+			a := gone[i]
+			gone = slices.Delete(gone, i, i+1)
+			a.member = m.Join(a.Process)
+			cut := r.IntN(len(a.inputs) + 1)
+			m.Extend(a.member, a.families, a.inputs[:cut])
+			m.Extend(a.member, nil, a.inputs[cut:])
+			actors = append(actors, a)
+			what = "return"
+		case op < 3 || len(actors) == 0:
+			clock += int64(r.IntN(3)) // some start at the same time
+			a := &actor{Process: Process{ID: layout.NewID(), Start: clock, Label: string("12"[r.IntN(2)]), Live: r.IntN(4) > 0}}
+			if r.IntN(5) == 0 {
+				a.Label += "-2"
+			}
+			a.member = m.Join(a.Process)
+			actors = append(actors, a)
+			extend(r, m, a)
+			what = "join"
+		case op < 6:
+			extend(r, m, pick())
+			what = "extend"
+		case op < 7:
+			a := pick()
+			a.Live = !a.Live && r.IntN(3) == 0
+			m.SetLive(a.member, a.Live)
+			what = "die"
+		case op < 8:
+			i := r.IntN(len(actors))
+			m.Leave(actors[i].member)
+			gone = append(gone, actors[i])
+			actors = slices.Delete(actors, i, i+1)
+			what = "leave"
+		case op < 9:
+			if a := pick(); len(a.inputs) > 0 {
+				i := r.IntN(len(a.inputs))
+				a.inputs[i].Gone = true
+				m.Remove(a.member, i)
+			}
+			what = "remove"
+		default:
+			what = "values"
+		}
+		if r.IntN(3) == 0 {
+			continue // several operations between two scrapes
+		}
+		for _, a := range actors {
+			for i := range a.inputs {
+				fill(r, a.families[a.inputs[i].Family], a.cells[a.inputs[i].At:])
+			}
+		}
+		m.Begin()
+		for _, i := range r.Perm(len(actors)) {
+			m.Add(actors[i].member, actors[i].cells)
+		}
+		got, gotCreated := shown(t, m), created(m)
+		want, wantCreated := model(actors)
+		if diff := gocmp.Diff(want, got, cmpopts.EquateNaNs(), cmpopts.EquateEmpty()); diff != "" {
+			t.Errorf("step %d, after %s: values (-want +got):\n%s", step, what, diff)
+			return false
+		}
+		if diff := gocmp.Diff(wantCreated, gotCreated, cmpopts.EquateEmpty()); diff != "" {
+			t.Errorf("step %d, after %s: start timestamps (-want +got):\n%s", step, what, diff)
+			return false
+		}
+	}
+	return true
+}
+
+// extend gives a process more families and series.
+func extend(r *rand.Rand, m *Merger, a *actor) {
+	var families []*layout.Family
+	for range r.IntN(4) {
+		f := *wordings[r.IntN(len(wordings))]
+		families = append(families, &f) // every process decodes its own
+	}
+	a.families = append(a.families, families...)
+	var inputs []Input
+	if len(a.families) > 0 {
+		for range r.IntN(5) {
+			i := r.IntN(len(a.families))
+			f := a.families[i]
+			in := Input{Family: i, Created: 1 + int64(r.IntN(1000)), At: len(a.cells)}
+			for range f.LabelNames {
+				in.Values = append(in.Values, string("xy"[r.IntN(2)]))
+			}
+			a.cells = append(a.cells, make([]uint64, f.ValueWords())...)
+			inputs = append(inputs, in)
+		}
+	}
+	a.inputs = append(a.inputs, inputs...)
+	m.Extend(a.member, families, inputs)
+}
+
+// fill writes random values of a family into cells.
+func fill(r *rand.Rand, f *layout.Family, cells []uint64) {
+	number := func() float64 {
+		switch r.IntN(12) {
+		case 0:
+			return math.NaN()
+		case 1:
+			return math.Inf(1 - 2*r.IntN(2))
+		}
+		return math.Ldexp(r.Float64()-0.5, r.IntN(120)-60)
+	}
+	switch {
+	case f.Type == layout.Counter:
+		cells[0], cells[1] = r.Uint64()>>r.IntN(64), 0
+		if r.IntN(2) == 0 {
+			cells[1] = math.Float64bits(math.Abs(number()))
+		}
+	case f.Type == layout.Gauge:
+		c := gaugeCells(f.Mode, number(), int64(r.IntN(4)))
+		if r.IntN(4) == 0 {
+			c = neverSet(f.Mode)
+		}
+		copy(cells, c)
+	default:
+		cells[0], cells[1] = 0, math.Float64bits(number())
+		for i := range len(f.Bounds) + 1 {
+			n := r.Uint64N(1000)
+			cells[0] += n
+			if f.Type == layout.Histogram {
+				cells[2+i] = n
+			}
+		}
+	}
+}
+
+// created are the start timestamps that a Merger shows.
+func created(m *Merger) map[string]int64 {
+	out := map[string]int64{}
+	for _, f := range m.Families() {
+		for _, s := range f.Series {
+			out[f.Name+text(s.Labels)] = s.Created
+		}
+	}
+	return out
+}
