@@ -1,0 +1,207 @@
+package collector
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/mpmetrics/mpmetrics/internal/merge"
+	"github.com/mpmetrics/mpmetrics/store"
+)
+
+// Opts says what to collect. The zero value is the default store's directory,
+// or its metrics when there is none.
+type Opts struct {
+	// Location is a directory as in store.Opts. Set it in a process that has
+	// no metrics of its own. Empty: that of Store.
+	Location string
+
+	// Store is the store of this process. nil without a Location:
+	// store.Default().
+	Store *store.Store
+
+	// Logger takes one line for each file that cannot be read. nil:
+	// slog.Default().
+	Logger *slog.Logger
+}
+
+// Collector implements prometheus.Collector. It may be used by several
+// goroutines; their collections take turns.
+type Collector struct {
+	dir   string // empty: the store's metrics are plain in-process ones
+	store *store.Store
+	log   *slog.Logger
+	bad   error // the location cannot be used at all
+
+	describe sync.Once
+	descs    []*prometheus.Desc // written under describe
+
+	// mu is held while the directory is read and merged, not while metrics
+	// are sent.
+	mu      sync.Mutex
+	scanner *scanner // nil without a directory
+	merger  *merge.Merger
+	render  *renderer
+	totals  totals
+	closed  bool
+
+	incomplete error // of the last collection
+}
+
+// New makes a collector. It never fails: what is wrong with the location shows
+// in mpmetrics_up and in the log.
+func New(o Opts) *Collector {
+	c := &Collector{
+		store:  o.Store,
+		log:    o.Logger,
+		merger: merge.New(),
+		render: newRenderer(),
+		totals: newTotals(),
+	}
+	if c.log == nil {
+		c.log = slog.Default()
+	}
+	if o.Location != "" {
+		c.dir, c.bad = store.Directory(o.Location)
+		if c.bad == nil && c.dir == "" && c.store == nil {
+			c.bad = fmt.Errorf("location %q: the metrics in the memory of a process can be collected through its Store only", o.Location)
+		}
+	} else {
+		if c.store == nil {
+			c.store = store.Default()
+		}
+		c.dir = c.store.Dir()
+		if c.dir == "" {
+			// Memory because the configuration cannot be used, as opposed to
+			// memory by choice: what one process counts is no total.
+			c.bad = c.store.Degraded()
+		}
+	}
+	if c.bad != nil {
+		c.log.Error("mpmetrics: nothing to collect", "err", c.bad)
+	}
+	if c.dir != "" {
+		c.scanner = newScanner(c.dir, c.merger, c.log, &c.totals)
+	}
+	return c
+}
+
+// Close gives the files back. Collections afterwards send nothing.
+func (c *Collector) Close() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.closed = true
+	if c.scanner != nil {
+		c.scanner.close()
+	}
+	return nil
+}
+
+// Describe implements prometheus.Collector. It describes the metrics about
+// mpmetrics and, frozen at the first call, the families of this process: who
+// registers one of them beside the collector, and so shows it twice, gets an
+// error at once. Families of other processes come and go undescribed.
+func (c *Collector) Describe(ch chan<- *prometheus.Desc) {
+	c.describe.Do(func() {
+		descs := make(chan *prometheus.Desc)
+		go func() {
+			defer close(descs)
+			describeSelf(descs)
+			if c.store != nil {
+				c.store.Describe(descs)
+			}
+		}()
+		for d := range descs {
+			c.descs = append(c.descs, d)
+		}
+	})
+	for _, d := range c.descs {
+		ch <- d
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (c *Collector) Collect(ch chan<- prometheus.Metric) {
+	for _, m := range c.collect() {
+		ch <- m
+	}
+}
+
+// collect reads, merges and renders. What it returns belongs to the caller.
+func (c *Collector) collect() []prometheus.Metric {
+	start := time.Now()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		return nil
+	}
+	state := state{up: c.bad == nil, processes: map[string]int{"live": 1, "dead": 0}}
+	var metrics []prometheus.Metric
+	switch {
+	case c.scanner != nil:
+		state = c.scan()
+		metrics = c.render.metrics(c.merger, state.up)
+	case c.bad == nil:
+		metrics = collectAll(c.store)
+	}
+	state.series = len(metrics)
+	if c.store != nil {
+		state.degraded = degradedReason(c.store.Degraded())
+	}
+	state.seconds = time.Since(start).Seconds()
+	return append(metrics, c.totals.metrics(state)...)
+}
+
+// collectAll returns what a collector sends.
+func collectAll(c prometheus.Collector) (metrics []prometheus.Metric) {
+	ch := make(chan prometheus.Metric)
+	go func() {
+		defer close(ch)
+		c.Collect(ch)
+	}()
+	for m := range ch {
+		metrics = append(metrics, m)
+	}
+	return metrics
+}
+
+// scan reads the directory and adds everything up.
+func (c *Collector) scan() state {
+	err := c.scanner.scan()
+	state := c.scanner.state()
+	if err != nil {
+		c.totals.readError(err)
+		state.up = false
+	}
+	c.logChange(err)
+	c.merger.Begin()
+	c.scanner.add()
+	c.totals.conflict(c.merger.Conflicts())
+	return state
+}
+
+// logChange logs when collecting becomes incomplete, or complete again: not at
+// every scrape of a bad day.
+func (c *Collector) logChange(err error) {
+	switch {
+	case err != nil && c.incomplete == nil:
+		c.log.Warn("mpmetrics: cumulative metrics are left out of scrapes", "dir", c.dir, "err", err)
+	case err == nil && c.incomplete != nil:
+		c.log.Info("mpmetrics: scrapes are complete again", "dir", c.dir)
+	}
+	c.incomplete = err
+}
+
+// transient reports whether an error says nothing about the file itself: the
+// next scrape may well read it.
+func transient(err error) bool {
+	return reasonOf(err) == reasonIO || reasonOf(err) == reasonBusy
+}
+
+// vanished reports whether a file is gone.
+func vanished(err error) bool { return errors.Is(err, fs.ErrNotExist) }

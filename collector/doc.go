@@ -1,0 +1,16 @@
+// Package collector is the scrape side of mpmetrics: a prometheus.Collector
+// that merges what all processes of a service count, living and dead.
+//
+//	prometheus.MustRegister(collector.New(collector.Opts{}))
+//
+// shows the metrics of package store in an existing registry: those of all
+// processes that share the directory, or, with none configured, those of this
+// process. Any process can scrape, also one that has no metrics of its own.
+//
+// A scrape takes no lock that another process could feel and writes nothing
+// into any file. What it shows is monotone, absent, or begun anew: when
+// something cannot be read for the moment (an I/O error, a file that changes
+// under every try) counters, histograms and summaries are left out of that
+// scrape and mpmetrics_up is 0; a gap is harmless to rate, a dip is not. A file
+// that is damaged costs its own share only.
+package collector

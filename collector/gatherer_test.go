@@ -1,0 +1,108 @@
+package collector_test
+
+import (
+	"errors"
+	"slices"
+	"testing"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	dto "github.com/prometheus/client_model/go"
+
+	"github.com/mpmetrics/mpmetrics/collector"
+	"github.com/mpmetrics/mpmetrics/store"
+)
+
+// gathererOf puts a local registry and a directory together.
+func gathererOf(t testing.TB, local prometheus.Gatherer, o collector.Opts) prometheus.Gatherer {
+	t.Helper()
+	return collector.Gatherer(local, o)
+}
+
+// The default registry has a Go collector; another process may publish its own.
+// The merged family is shown, the local one is left out and counted once.
+func TestGathererOverlap(t *testing.T) {
+	dir := t.TempDir()
+	w := open(t, dir, "1")
+	w.NewGauge(prometheus.GaugeOpts{Name: "go_goroutines", Help: "h"}, store.LiveSum).Set(-7)
+	w.NewCounter(prometheus.CounterOpts{Name: "c_total", Help: "h"}).Inc()
+	w.NewHistogram(prometheus.HistogramOpts{Name: "h", Help: "h", Buckets: []float64{1}}).Observe(1)
+
+	local := prometheus.NewRegistry()
+	local.MustRegister(collectors.NewGoCollector())
+	for name, v := range map[string]float64{"alone": 3, "h_count": 4} {
+		g := prometheus.NewGauge(prometheus.GaugeOpts{Name: name, Help: "local"})
+		g.Set(v)
+		local.MustRegister(g)
+	}
+	g := gathererOf(t, local, collector.Opts{Location: dir})
+	got := flatten(gather(t, g))
+	holds(t, "both", got, samples{"go_goroutines": -7, "c_total": 1, "alone": 3, "h_count": 1, "mpmetrics_up": 1})
+	if _, there := got["go_threads"]; !there {
+		t.Error("families that do not overlap are missing")
+	}
+	for range 2 {
+		holds(t, "counted", flatten(gather(t, g)), samples{`mpmetrics_conflicts_total{reason="overlap"}`: 2})
+	}
+}
+
+// The families stand in one order and no name stands twice.
+func TestGathererOrder(t *testing.T) {
+	dir := t.TempDir()
+	w := open(t, dir, "1")
+	local := prometheus.NewRegistry()
+	for _, name := range []string{"b", "d", "z_last"} {
+		w.NewGauge(prometheus.GaugeOpts{Name: name, Help: "h"})
+	}
+	for _, name := range []string{"a", "b", "c", "e"} {
+		local.MustRegister(prometheus.NewGauge(prometheus.GaugeOpts{Name: name, Help: "h"}))
+	}
+	var names []string
+	for _, f := range gather(t, gathererOf(t, local, collector.Opts{Location: dir})) {
+		if !isSelf(f.GetName()) {
+			names = append(names, f.GetName())
+		}
+	}
+	if want := []string{"a", "b", "c", "d", "e", "z_last"}; !slices.Equal(names, want) {
+		t.Errorf("families: got %v, want %v", names, want)
+	}
+}
+
+// With nothing configured there is nothing to merge: the store's metrics and
+// the local ones stand side by side.
+func TestGathererInMemory(t *testing.T) {
+	s, err := store.Open(store.Opts{Location: "memory:"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.NewCounter(prometheus.CounterOpts{Name: "c_total", Help: "h"}).Inc()
+	local := prometheus.NewRegistry()
+	local.MustRegister(prometheus.NewGauge(prometheus.GaugeOpts{Name: "g", Help: "h"}))
+	equal(t, "both", scrape(t, gathererOf(t, local, collector.Opts{Store: s})), samples{"c_total": 1, "g": 0})
+}
+
+// An error of the local registry is passed on, with what there is.
+func TestGathererLocalError(t *testing.T) {
+	dir := t.TempDir()
+	open(t, dir, "1").NewCounter(prometheus.CounterOpts{Name: "c_total", Help: "h"}).Inc()
+	broken := errors.New("broken")
+	local := prometheus.GathererFunc(func() ([]*dto.MetricFamily, error) { return nil, broken })
+	families, err := gathererOf(t, local, collector.Opts{Location: dir}).Gather()
+	if !errors.Is(err, broken) {
+		t.Errorf("error: got %v, want %v", err, broken)
+	}
+	holds(t, "merged all the same", flatten(families), samples{"c_total": 1})
+}
+
+// A location that cannot be collected is said once, and shows in mpmetrics_up.
+func TestUnusableLocation(t *testing.T) {
+	for _, location := range []string{"memory:", "redis://localhost/"} {
+		r := prometheus.NewRegistry()
+		c := collector.New(collector.Opts{Location: location})
+		defer c.Close()
+		r.MustRegister(c)
+		if up, there := flatten(gather(t, r))["mpmetrics_up"]; up != 0 || !there {
+			t.Errorf("%s: mpmetrics_up: got %v (there: %v), want 0", location, up, there)
+		}
+	}
+}

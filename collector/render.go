@@ -1,0 +1,259 @@
+package collector
+
+import (
+	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/mpmetrics/mpmetrics/internal/layout"
+	"github.com/mpmetrics/mpmetrics/internal/merge"
+)
+
+// renderer turns merged series into metrics. It keeps what does not change from
+// scrape to scrape: descriptors, label pairs, start timestamps.
+type renderer struct {
+	descs map[*merge.Family]*familyDescs
+}
+
+type familyDescs struct {
+	help, unit string
+	byLabels   map[string]*prometheus.Desc // by the names of the labels, joined
+}
+
+// rendered is what is kept of a series.
+type rendered struct {
+	labels  []*dto.LabelPair
+	names   string // of the labels and of the const labels with their values, joined
+	series  *merge.Series
+	created int64
+	start   *timestamppb.Timestamp
+}
+
+func newRenderer() *renderer { return &renderer{descs: map[*merge.Family]*familyDescs{}} }
+
+// metric implements prometheus.Metric for one scrape.
+type metric struct {
+	desc      *prometheus.Desc
+	labels    []*dto.LabelPair
+	counter   *dto.Counter
+	gauge     *dto.Gauge
+	histogram *dto.Histogram
+	summary   *dto.Summary
+}
+
+// Desc implements prometheus.Metric.
+func (m *metric) Desc() *prometheus.Desc { return m.desc }
+
+// Write implements prometheus.Metric.
+func (m *metric) Write(out *dto.Metric) error {
+	out.Label = m.labels
+	out.Counter, out.Gauge, out.Histogram, out.Summary = m.counter, m.gauge, m.histogram, m.summary
+	return nil
+}
+
+// metrics copies the values out of the merger: the registry reads them when the
+// next scrape may be merging already. With cumulative false only gauges are
+// shown. Memory is taken for all series of a kind at once.
+func (r *renderer) metrics(m *merge.Merger, cumulative bool) []prometheus.Metric {
+	families := m.Families()
+	r.prune(families)
+	var all block
+	for _, f := range families {
+		if shown(f, cumulative) {
+			all.count(f)
+		}
+	}
+	all.allocate()
+	for _, f := range families {
+		if !shown(f, cumulative) {
+			continue
+		}
+		descs := r.family(f)
+		for _, s := range f.Series {
+			c := r.series(s)
+			out := all.metric()
+			out.desc, out.labels = descs.of(f, c), c.labels
+			all.value(out, m, f, s, c.start)
+		}
+	}
+	return all.out
+}
+
+// shown reports whether a family is part of a scrape with or without the
+// cumulative ones.
+func shown(f *merge.Family, cumulative bool) bool {
+	return (cumulative || !f.Type.Cumulative()) && !selfNames[f.Name]
+}
+
+// prune forgets families that are gone.
+func (r *renderer) prune(families []*merge.Family) {
+	if len(r.descs) <= 2*len(families) {
+		return
+	}
+	kept := make(map[*merge.Family]*familyDescs, len(families))
+	for _, f := range families {
+		if d := r.descs[f]; d != nil {
+			kept[f] = d
+		}
+	}
+	r.descs = kept
+}
+
+func (r *renderer) family(f *merge.Family) *familyDescs {
+	d := r.descs[f]
+	if d == nil || d.help != f.Help || d.unit != f.Unit {
+		d = &familyDescs{help: f.Help, unit: f.Unit, byLabels: map[string]*prometheus.Desc{}}
+		r.descs[f] = d
+	}
+	return d
+}
+
+// of returns the descriptor for a set of label names: series of one family may
+// have different ones, and a pedantic registry compares. It is equal to the one
+// that the owner's vec describes.
+func (d *familyDescs) of(f *merge.Family, c *rendered) *prometheus.Desc {
+	desc := d.byLabels[c.names]
+	if desc == nil {
+		constant := prometheus.Labels{}
+		for _, l := range c.series.Const {
+			constant[l.Name] = l.Value
+		}
+		var names []string
+		for _, l := range c.series.Labels {
+			if _, ok := constant[l.Name]; !ok {
+				names = append(names, l.Name)
+			}
+		}
+		desc = prometheus.V2.NewDesc(f.Name, f.Help, prometheus.UnconstrainedLabels(names), constant, prometheus.WithUnit(f.Unit))
+		d.byLabels[c.names] = desc
+	}
+	return desc
+}
+
+func (r *renderer) series(s *merge.Series) *rendered {
+	c, ok := s.Cache.(*rendered)
+	if !ok {
+		c = &rendered{series: s, labels: make([]*dto.LabelPair, len(s.Labels))}
+		names := make([]string, len(s.Labels))
+		for i := range s.Labels {
+			l := &s.Labels[i]
+			c.labels[i] = &dto.LabelPair{Name: &l.Name, Value: &l.Value}
+			names[i] = l.Name
+		}
+		for _, l := range s.Const {
+			names = append(names, "", l.Name, l.Value)
+		}
+		c.names = strings.Join(names, "\xff")
+		s.Cache = c
+	}
+	if c.start == nil || c.created != s.Created {
+		c.created, c.start = s.Created, timestamppb.New(time.Unix(0, s.Created))
+	}
+	return c
+}
+
+// block is the memory of all metrics of one scrape.
+type block struct {
+	counters, gauges, histograms, summaries, buckets int
+
+	out           []prometheus.Metric
+	metrics       []metric
+	floats        []float64
+	integers      []uint64
+	counterBlock  []dto.Counter
+	gaugeBlock    []dto.Gauge
+	histoBlock    []dto.Histogram
+	summaryBlock  []dto.Summary
+	bucketBlock   []dto.Bucket
+	bucketPointer []*dto.Bucket
+}
+
+func (b *block) count(f *merge.Family) {
+	switch n := len(f.Series); f.Type {
+	case layout.Counter:
+		b.counters += n
+	case layout.Gauge:
+		b.gauges += n
+	case layout.Histogram:
+		b.histograms += n
+		b.buckets += n * len(f.Bounds)
+	case layout.Summary:
+		b.summaries += n
+	}
+}
+
+func (b *block) allocate() {
+	n := b.counters + b.gauges + b.histograms + b.summaries
+	b.out = make([]prometheus.Metric, 0, n)
+	b.metrics = make([]metric, n)
+	b.floats = make([]float64, n)
+	b.integers = make([]uint64, b.histograms+b.summaries+b.buckets)
+	b.counterBlock = make([]dto.Counter, b.counters)
+	b.gaugeBlock = make([]dto.Gauge, b.gauges)
+	b.histoBlock = make([]dto.Histogram, b.histograms)
+	b.summaryBlock = make([]dto.Summary, b.summaries)
+	b.bucketBlock = make([]dto.Bucket, b.buckets)
+	b.bucketPointer = make([]*dto.Bucket, b.buckets)
+}
+
+// take cuts the first element off.
+func take[T any](s *[]T) *T {
+	first := &(*s)[0]
+	*s = (*s)[1:]
+	return first
+}
+
+func (b *block) metric() *metric {
+	m := take(&b.metrics)
+	b.out = append(b.out, m)
+	return m
+}
+
+func (b *block) float(v float64) *float64 {
+	p := take(&b.floats)
+	*p = v
+	return p
+}
+
+func (b *block) integer(v uint64) *uint64 {
+	p := take(&b.integers)
+	*p = v
+	return p
+}
+
+func (b *block) value(out *metric, m *merge.Merger, f *merge.Family, s *merge.Series, start *timestamppb.Timestamp) {
+	switch f.Type {
+	case layout.Counter:
+		out.counter = take(&b.counterBlock)
+		out.counter.Value, out.counter.CreatedTimestamp = b.float(m.Counter(s)), start
+	case layout.Gauge:
+		out.gauge = take(&b.gaugeBlock)
+		out.gauge.Value = b.float(s.Gauge())
+	case layout.Histogram:
+		count, sum := s.Observations()
+		out.histogram = take(&b.histoBlock)
+		out.histogram.SampleCount, out.histogram.SampleSum = b.integer(count), b.float(sum)
+		out.histogram.Bucket, out.histogram.CreatedTimestamp = b.cumulative(f, s), start
+	case layout.Summary:
+		count, sum := s.Observations()
+		out.summary = take(&b.summaryBlock)
+		out.summary.SampleCount, out.summary.SampleSum = b.integer(count), b.float(sum)
+		out.summary.CreatedTimestamp = start
+	}
+}
+
+func (b *block) cumulative(f *merge.Family, s *merge.Series) []*dto.Bucket {
+	n := len(f.Bounds)
+	buckets := b.bucketPointer[:n:n]
+	b.bucketPointer = b.bucketPointer[n:]
+	var total uint64
+	for i, own := range s.Buckets()[:n] {
+		total += own
+		buckets[i] = take(&b.bucketBlock)
+		buckets[i].UpperBound, buckets[i].CumulativeCount = &f.Bounds[i], b.integer(total)
+	}
+	return buckets
+}

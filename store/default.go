@@ -1,0 +1,120 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// The default store binds late: constructors of package level run before main,
+// where the environment may still change. Until something asks for the store
+// they are only noted down.
+var (
+	defaultStore atomic.Pointer[Store]
+
+	defaultMu sync.Mutex
+	// unbound are the definitions that wait for the default store; guarded by
+	// defaultMu. Their registry finds duplicates at once, as promauto would.
+	unbound         []*family
+	unboundRegistry = prometheus.NewRegistry()
+)
+
+// Default returns the default store, and opens it at the first call from
+// MPMETRICS_URL or MPMETRICS_DIR, and MPMETRICS_PROCESS. It never fails: when
+// the directory cannot be used the metrics are counted in memory, one line goes
+// to the log, mpmetrics_degraded says why, and they are published as soon as
+// the directory can be used.
+func Default() *Store {
+	if s := defaultStore.Load(); s != nil {
+		return s
+	}
+	s, why := openDefault()
+	if why != nil {
+		s.logFallback(why)
+	}
+	return s
+}
+
+// defaultOnUse is Default for the first update or With. The line goes to the
+// log from a goroutine of its own: here the lock of a vec may be held, or that
+// of a log handler which counts its lines with this very metric.
+func defaultOnUse() *Store {
+	if s := defaultStore.Load(); s != nil {
+		return s
+	}
+	s, why := openDefault()
+	if why != nil {
+		go s.logFallback(why)
+	}
+	return s
+}
+
+func (s *Store) logFallback(why error) {
+	s.opts.Logger.Error("mpmetrics: counting in memory until the directory can be used", "dir", s.opts.Location, "err", why)
+}
+
+func openDefault() (*Store, error) {
+	defaultMu.Lock()
+	defer defaultMu.Unlock()
+	if s := defaultStore.Load(); s != nil {
+		return s, nil
+	}
+	s, why := prepare(Opts{})
+	if why == nil && s.dir != "" {
+		why = s.open()
+	}
+	s.degraded = why
+	if s.dir != "" {
+		s.maintain()
+	}
+	bindAll(s)
+	return s, why
+}
+
+// SetDefault makes s the default store. It must be called before anything has
+// bound to the default: before the first update, With, Default, or collector
+// without a store of its own.
+func SetDefault(s *Store) error {
+	if s == nil {
+		return errors.New("set default store: nil")
+	}
+	defaultMu.Lock()
+	defer defaultMu.Unlock()
+	if defaultStore.Load() != nil {
+		return errors.New("set default store: metrics have bound to another one already; call SetDefault at the beginning of main")
+	}
+	for _, f := range unbound {
+		// A trial: bindAll would panic half way.
+		if err := s.registry.Register(f.collector); err != nil {
+			return fmt.Errorf("set default store: %w", err)
+		}
+		s.registry.Unregister(f.collector)
+	}
+	bindAll(s)
+	return nil
+}
+
+// bindAll runs under defaultMu.
+func bindAll(s *Store) {
+	for _, f := range unbound {
+		s.bind(f)
+	}
+	unbound, unboundRegistry = nil, nil
+	defaultStore.Store(s)
+}
+
+// bindLate notes down a definition for the default store, or binds it if there
+// is one already.
+func bindLate(f *family) {
+	defaultMu.Lock()
+	defer defaultMu.Unlock()
+	if s := defaultStore.Load(); s != nil {
+		s.bind(f)
+		return
+	}
+	unboundRegistry.MustRegister(f.collector)
+	unbound = append(unbound, f)
+}

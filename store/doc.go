@@ -1,0 +1,40 @@
+// Package store is the process side of mpmetrics: the instruments of
+// client_golang, counting into a file that other processes read.
+//
+// For most programs two steps are enough: make metrics with this package
+// instead of promauto,
+//
+//	var requests = store.NewCounterVec(prometheus.CounterOpts{
+//		Name: "http_requests_total", Help: "Requests served.",
+//	}, []string{"code"})
+//
+// and set MPMETRICS_DIR to a directory that all processes of the service
+// share. With nothing set the same program keeps plain in-process metrics.
+// Package collector shows either.
+//
+// # Who does what
+//
+// The owner, the process that made a file, adds to cells in mapped memory: one
+// atomic instruction, no system call, no lock of another process. A scraper, in
+// any process, loads the cells. Nobody waits for anybody.
+//
+// # What survives what
+//
+//	                          | value of a series      | new series             | the total of all
+//	SIGKILL, panic, OOM kill  | every update that      | every series whose     | complete
+//	                          | returned               | constructor returned*  |
+//	disk full                 | goes on in its cells   | in memory, published   | complete but for what
+//	                          |                        | when there is room     | is in memory
+//	process started while the | in memory, published   | the same               | the same
+//	directory is unusable     | when it is usable      |                        |
+//	machine crash, power cut  | lost on tmpfs; on disk | the same               | anew on tmpfs; on disk
+//	                          | what the kernel wrote  |                        | it may be short
+//
+// * A burst of some hundred new series, one right after the other, can be faster
+// than the background work that makes room for them. Those it overtakes are kept
+// in memory until the room is there: a fraction of a millisecond, or some more
+// when every core is busy.
+//
+// We assume that the file system keeps what was written to a shared mapping
+// when the process is killed: every local file system does.
+package store

@@ -1,0 +1,226 @@
+package store
+
+import (
+	"encoding/binary"
+	"fmt"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/mpmetrics/mpmetrics/internal/layout"
+	"github.com/mpmetrics/mpmetrics/internal/partition"
+)
+
+// reservedPrefix belongs to the metrics about mpmetrics itself.
+const reservedPrefix = "mpmetrics_"
+
+// family is one definition: what the series of a metric name have in common.
+type family struct {
+	def       layout.Family
+	desc      *prometheus.Desc
+	collector prometheus.Collector // the vec, or the one instrument
+
+	// unlimited families do not count against MaxSeries: those about mpmetrics
+	// itself.
+	unlimited bool
+
+	// single is the instrument of a family without labels, nil for a vec.
+	single instrument
+
+	// store is nil until a definition of package level is bound to the default
+	// store. Written once, by bind.
+	store atomic.Pointer[Store]
+
+	// record is the number of the family's record plus one, 0 while there is
+	// none. Written under the store's mu.
+	record uint32
+}
+
+// instrument is what keeps one series.
+type instrument interface {
+	prometheus.Metric
+	base() *series
+
+	// use moves to these cells of a file, which no reader sees yet, with
+	// everything counted so far.
+	use(cells []atomic.Uint64)
+	// keep counts on the heap, with nothing counted so far.
+	keep()
+	// leave moves from cells of a file to the heap. The file keeps its values.
+	leave()
+}
+
+// drainer is an instrument that can leave increments behind when it moves.
+type drainer interface {
+	// drain moves late increments over.
+	drain()
+}
+
+// series is what all instruments have: which series they are.
+type series struct {
+	family  *family
+	values  []string // of the variable labels
+	created time.Time
+}
+
+func (s *series) base() *series { return s }
+
+// Desc implements prometheus.Metric.
+func (s *series) Desc() *prometheus.Desc { return s.family.desc }
+
+// Describe implements prometheus.Collector.
+func (s *series) Describe(ch chan<- *prometheus.Desc) { ch <- s.family.desc }
+
+func (s *series) labelPairs() []*dto.LabelPair {
+	return prometheus.MakeLabelPairs(s.family.desc, s.values)
+}
+
+func (s *series) startTimestamp() *timestamppb.Timestamp { return timestamppb.New(s.created) }
+
+// newFamily makes the definition of a user's metric. It panics when it breaks a
+// rule: those of client_golang, and our own.
+func newFamily(def layout.Family, namespace, subsystem string, constLabels prometheus.Labels) *family {
+	def.Name = prometheus.BuildFQName(namespace, subsystem, def.Name)
+	if strings.HasPrefix(def.Name, reservedPrefix) {
+		panic(fmt.Errorf("mpmetrics: metric name %q: names that begin with %q belong to mpmetrics itself", def.Name, reservedPrefix))
+	}
+	return makeFamily(def, constLabels)
+}
+
+func makeFamily(def layout.Family, constLabels prometheus.Labels) *family {
+	f := &family{
+		desc: prometheus.V2.NewDesc(def.Name, def.Help, prometheus.UnconstrainedLabels(def.LabelNames), constLabels, prometheus.WithUnit(def.Unit)),
+	}
+	if err := f.desc.Err(); err != nil {
+		panic(fmt.Errorf("mpmetrics: %w", err))
+	}
+	for _, l := range prometheus.MakeLabelPairs(f.desc, make([]string, len(def.LabelNames))) {
+		if _, isConst := constLabels[l.GetName()]; isConst {
+			def.ConstLabels = append(def.ConstLabels, layout.Label{Name: l.GetName(), Value: l.GetValue()})
+		}
+	}
+	if err := def.Validate(); err != nil {
+		// Its errors are about files; nothing is damaged here.
+		panic(fmt.Errorf("mpmetrics: %s", strings.TrimSuffix(err.Error(), ": "+layout.ErrDamaged.Error())))
+	}
+	// What no reader would believe must not be written: it would take the
+	// whole file for damaged.
+	if n := max(len(def.LabelNames), len(def.ConstLabels)); n > layout.MaxLabels {
+		panic(fmt.Errorf("mpmetrics: metric %q: %d labels, at most %d are supported", def.Name, n, layout.MaxLabels))
+	}
+	if n := len(layout.AppendFamily(nil, 0, &def)) + binary.MaxVarintLen32; n > layout.MaxRecordBytes {
+		panic(fmt.Errorf("mpmetrics: metric %q: a definition of %d bytes, at most %d are supported", def.Name, n, layout.MaxRecordBytes))
+	}
+	f.def = def
+	return f
+}
+
+func (f *family) series(values []string) series {
+	return series{family: f, values: values, created: time.Now()}
+}
+
+// start makes a new instrument of the family count. It runs under the vec's
+// write lock, where every With of that vec waits: no system call, no
+// transaction, no lock that is held over one.
+func (f *family) start(i instrument) {
+	s := f.store.Load()
+	if s == nil {
+		s = defaultOnUse() // binds this family too
+	}
+	if !s.reserve(i.base()) {
+		i.keep()
+		return
+	}
+	if !s.publish(i) {
+		i.keep()
+		s.postpone(i)
+	}
+}
+
+// reserve counts a series against the limit. One beyond it stays in memory, and
+// so does one whose record no reader would believe.
+func (s *Store) reserve(b *series) bool {
+	if s.dir == "" || b.family.unlimited {
+		return true
+	}
+	if b.tooLong() {
+		s.dropped.Add(1)
+		return false
+	}
+	if s.series.Add(1) > int64(s.opts.MaxSeries) {
+		s.series.Add(-1)
+		s.dropped.Add(1)
+		return false
+	}
+	return true
+}
+
+// tooLong reports whether the record of a series would be longer than readers
+// accept.
+func (s *series) tooLong() bool {
+	const head = 64 // more than the numbers in front of the label values take
+	n := head
+	for _, v := range s.values {
+		n += binary.MaxVarintLen32 + len(v)
+	}
+	return n > layout.MaxRecordBytes
+}
+
+// publish gives an instrument cells in the file. It reports false when there
+// is no file or no room.
+func (s *Store) publish(i instrument) bool {
+	p := s.part.Load()
+	if p == nil {
+		return false
+	}
+	b := i.base()
+	number, ok := s.familyNumber(p, b.family)
+	if !ok {
+		return false
+	}
+	return p.AppendSeries(number, b.created.UnixNano(), b.values, b.family.def.CellWords(), i.use)
+}
+
+// postpone keeps an instrument in mind that could not be published.
+func (s *Store) postpone(i instrument) {
+	if s.dir == "" {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.closed {
+		s.pending = append(s.pending, i)
+	}
+}
+
+// familyNumber returns the number of the family's record, and writes the
+// record first if there is none.
+func (s *Store) familyNumber(p *partition.Partition, f *family) (uint32, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if f.record == 0 {
+		number, ok := p.AppendFamily(&f.def)
+		if !ok {
+			return 0, false
+		}
+		f.record = number + 1
+	}
+	return f.record - 1, true
+}
+
+// bind makes the store the one that the family counts into. It panics for a
+// duplicate, as promauto does.
+func (s *Store) bind(f *family) {
+	s.registry.MustRegister(f.collector)
+	s.mu.Lock()
+	s.families = append(s.families, f)
+	s.mu.Unlock()
+	f.store.Store(s)
+	if f.single != nil {
+		f.start(f.single)
+	}
+}

@@ -1,0 +1,88 @@
+package store
+
+import (
+	"math"
+	"sync"
+	"sync/atomic"
+
+	"github.com/mpmetrics/mpmetrics/internal/cell"
+	"github.com/mpmetrics/mpmetrics/internal/layout"
+)
+
+// group writes a commit group; cells.go of package layout describes the three
+// steps, which the methods below number.
+//
+// Only the commit word is stored atomically. The other words are plain: within
+// the process mu orders them, and to a reader in another process they appear
+// no later than the commit word that follows them. A bucket that appears too
+// early makes the reader try again. Each store that is not atomic saves a third
+// of an observation.
+type group struct {
+	// mu is on the heap: no other process ever sees it, and none can hold it
+	// while it is killed.
+	mu    sync.Mutex
+	words []uint64 // nil until the series is bound; guarded by mu
+}
+
+// lock takes mu with the group bound.
+func (g *group) lock() {
+	g.mu.Lock()
+	for g.words == nil {
+		g.mu.Unlock()
+		defaultOnUse()
+		g.mu.Lock()
+	}
+}
+
+// observe adds an observation. mu is held.
+func (g *group) observe(v float64, bucket int) {
+	words := g.words
+	commit := words[layout.CommitWord]
+	slot := layout.SlotWord + layout.CommitSlot(commit)
+	other := layout.SlotWord + 1 - layout.CommitSlot(commit)
+	words[other] = math.Float64bits(math.Float64frombits(words[slot]) + v)                                 // 1
+	atomic.StoreUint64(&words[layout.CommitWord], layout.Commit(layout.Commits(commit)+1, max(bucket, 0))) // 2
+	if bucket >= 0 {
+		words[layout.BucketWord+bucket]++ // 3
+	}
+}
+
+// commitTimed sets a value at a time, which never goes back. mu is held.
+func (g *group) commitTimed(next func(old float64) float64, unixNano int64) {
+	words := g.words
+	commit := words[layout.CommitWord]
+	slot := layout.CommitSlot(commit)
+	value := next(math.Float64frombits(words[layout.SlotWord+slot]))
+	last := int64(words[layout.TimeWord+slot])
+	words[layout.SlotWord+1-slot] = math.Float64bits(value) // 1
+	words[layout.TimeWord+1-slot] = uint64(max(unixNano, last+1))
+	atomic.StoreUint64(&words[layout.CommitWord], layout.Commit(layout.Commits(commit)+1, 0)) // 2
+}
+
+// current returns the commits and the sum or value in force. mu is held.
+func (g *group) current() (uint64, float64) {
+	if g.words == nil {
+		return 0, 0
+	}
+	commit := g.words[layout.CommitWord]
+	return layout.Commits(commit), math.Float64frombits(g.words[layout.SlotWord+layout.CommitSlot(commit)])
+}
+
+// read is current for callers without the lock.
+func (g *group) read() (uint64, float64) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.current()
+}
+
+// use moves to cells that hold zeros. Under mu nobody updates meanwhile.
+func (g *group) use(cells []atomic.Uint64) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	to := cell.Plain(cells)
+	copy(to, g.words)
+	g.words = to
+}
+
+// keep moves to so many words of the heap.
+func (g *group) keep(words int) { g.use(make([]atomic.Uint64, words)) }

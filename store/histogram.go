@@ -1,0 +1,130 @@
+package store
+
+import (
+	"fmt"
+	"math"
+	"sort"
+	"sync/atomic"
+
+	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
+
+	"github.com/mpmetrics/mpmetrics/internal/layout"
+)
+
+// histogram implements prometheus.Histogram with classic buckets.
+type histogram struct {
+	series
+	bounds []float64 // of the family, finite
+	group  group
+}
+
+// linearBounds is the number of bounds up to which looking at each is faster
+// than a binary search.
+const linearBounds = 32
+
+func (h *histogram) Observe(v float64) {
+	bucket := bucketOf(h.bounds, v)
+	h.group.lock()
+	h.group.observe(v, bucket)
+	h.group.mu.Unlock()
+}
+
+// bucketOf returns the index of the first bound that is not below v, and that
+// of +Inf if there is none or v is NaN.
+func bucketOf(bounds []float64, v float64) int {
+	if len(bounds) <= linearBounds {
+		for i, bound := range bounds {
+			if v <= bound {
+				return i
+			}
+		}
+		return len(bounds)
+	}
+	return sort.SearchFloat64s(bounds, v)
+}
+
+// Collect implements prometheus.Collector.
+func (h *histogram) Collect(ch chan<- prometheus.Metric) { ch <- h }
+
+// Write implements prometheus.Metric.
+func (h *histogram) Write(out *dto.Metric) error {
+	h.group.mu.Lock()
+	defer h.group.mu.Unlock()
+	count, sum := h.group.current()
+	buckets := make([]*dto.Bucket, len(h.bounds))
+	var cumulative uint64
+	for i, bound := range h.bounds {
+		if h.group.words != nil {
+			cumulative += h.group.words[layout.BucketWord+i]
+		}
+		buckets[i] = &dto.Bucket{UpperBound: new(bound), CumulativeCount: new(cumulative)}
+	}
+	out.Label = h.labelPairs()
+	out.Histogram = &dto.Histogram{
+		SampleCount: &count, SampleSum: &sum, Bucket: buckets, CreatedTimestamp: h.startTimestamp(),
+	}
+	return nil
+}
+
+func (h *histogram) keep()                     { h.group.keep(h.family.def.CellWords()) }
+func (h *histogram) use(cells []atomic.Uint64) { h.group.use(cells) }
+func (h *histogram) leave()                    { h.keep() }
+
+func (f *family) newHistogram(values ...string) *histogram {
+	return &histogram{series: f.series(values), bounds: f.def.Bounds}
+}
+
+func histogramFamily(o prometheus.HistogramOpts, labelNames []string) *family {
+	name := prometheus.BuildFQName(o.Namespace, o.Subsystem, o.Name)
+	if o.NativeHistogramBucketFactor > 1 {
+		panic(fmt.Errorf("mpmetrics: histogram %q: native histograms are not supported yet; leave NativeHistogramBucketFactor out and set Buckets", name))
+	}
+	bounds := o.Buckets
+	if len(bounds) == 0 {
+		bounds = prometheus.DefBuckets
+	}
+	if last := len(bounds) - 1; math.IsInf(bounds[last], +1) {
+		bounds = bounds[:last] // it is implied
+	}
+	if len(bounds) > layout.MaxBuckets {
+		panic(fmt.Errorf("mpmetrics: histogram %q: %d buckets, at most %d are supported", name, len(bounds), layout.MaxBuckets))
+	}
+	return newFamily(layout.Family{
+		Type: layout.Histogram, Name: o.Name, Help: o.Help, Unit: o.Unit, LabelNames: labelNames,
+		Bounds: append([]float64(nil), bounds...),
+	}, o.Namespace, o.Subsystem, o.ConstLabels)
+}
+
+func makeHistogram(s *Store, o prometheus.HistogramOpts) prometheus.Histogram {
+	f := histogramFamily(o, nil)
+	return define(s, f, f.newHistogram())
+}
+
+func makeHistogramVec(s *Store, o prometheus.HistogramOpts, labelNames []string) *prometheus.HistogramVec {
+	f := histogramFamily(o, labelNames)
+	return &prometheus.HistogramVec{MetricVec: defineVec(s, f, func(values ...string) instrument { return f.newHistogram(values...) })}
+}
+
+// NewHistogram makes a histogram with classic buckets of this store. It needs
+// no registration. It panics when the definition is invalid or a duplicate, and
+// for the options of native histograms.
+//
+// Count, sum and buckets of a scrape are of one instant, and an observation
+// survives SIGKILL from the moment Observe returns.
+func (s *Store) NewHistogram(o prometheus.HistogramOpts) prometheus.Histogram {
+	return makeHistogram(s, o)
+}
+
+// NewHistogramVec makes a vec of histograms of this store; see NewHistogram.
+func (s *Store) NewHistogramVec(o prometheus.HistogramOpts, labelNames []string) *prometheus.HistogramVec {
+	return makeHistogramVec(s, o, labelNames)
+}
+
+// NewHistogram makes a histogram of the default store; see Store.NewHistogram.
+func NewHistogram(o prometheus.HistogramOpts) prometheus.Histogram { return makeHistogram(nil, o) }
+
+// NewHistogramVec makes a vec of histograms of the default store; see Store.NewHistogram.
+func NewHistogramVec(o prometheus.HistogramOpts, labelNames []string) *prometheus.HistogramVec {
+	return makeHistogramVec(nil, o, labelNames)
+}

@@ -1,0 +1,165 @@
+package store_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
+	"go.uber.org/goleak"
+
+	"github.com/mpmetrics/mpmetrics/collector"
+	"github.com/mpmetrics/mpmetrics/internal/layout"
+	"github.com/mpmetrics/mpmetrics/store"
+)
+
+// programEnv names the program that a re-executed test binary runs instead of
+// the tests: what binds to the default store can be tried once in a process.
+const programEnv = "MPMETRICS_TEST_PROGRAM"
+
+// programs check something by themselves. They say what is wrong, or nothing.
+var programs = map[string]func(*program){}
+
+type program struct{}
+
+// errorf says that something is wrong.
+func (p *program) errorf(format string, args ...any) { fmt.Printf(format+"\n", args...) }
+
+// equal says so if got is not want.
+func (p *program) equal(what string, got, want any) {
+	if diff := cmp.Diff(want, got); diff != "" {
+		p.errorf("%s (-want +got):\n%s", what, diff)
+	}
+}
+
+// eventually waits for a condition that background work brings about.
+func (p *program) eventually(what string, holds func() bool) {
+	if !waitFor(holds) {
+		p.errorf("waited in vain: %s", what)
+	}
+}
+
+func TestMain(m *testing.M) {
+	if name := os.Getenv(programEnv); name != "" {
+		programs[name](&program{})
+		os.Exit(0)
+	}
+	for _, name := range []string{store.EnvDir, store.EnvURL, store.EnvProcess} {
+		os.Unsetenv(name)
+	}
+	goleak.VerifyTestMain(m)
+}
+
+// run runs a program in a process of its own, and fails the test with what it
+// says.
+func run(t *testing.T, name string, env ...string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, os.Args[0])
+	// The race detector lets programs sleep for a second at their end.
+	cmd.Env = append(append(os.Environ(), programEnv+"="+name, "GORACE=atexit_sleep_ms=0"), env...)
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	err := cmd.Run()
+	if ctx.Err() != nil {
+		t.Fatalf("program %s hangs", name)
+	}
+	if err != nil || out.Len() > 0 {
+		t.Errorf("program %s: %v\n%s", name, err, out.String())
+	}
+}
+
+func waitFor(holds func() bool) bool {
+	for deadline := time.Now().Add(20 * time.Second); !holds(); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			return false
+		}
+	}
+	return true
+}
+
+func eventually(t testing.TB, what string, holds func() bool) {
+	t.Helper()
+	if !waitFor(holds) {
+		t.Fatalf("waited in vain: %s", what)
+	}
+}
+
+// open opens a store that is closed when the test ends.
+func open(t testing.TB, o store.Opts) *store.Store {
+	t.Helper()
+	s, err := store.Open(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
+}
+
+// merged returns the counters and gauges that all processes of dir have
+// together, by name and label values, and the counts of the others.
+func merged(g prometheus.Gatherer) map[string]float64 {
+	families, err := g.Gather()
+	if err != nil {
+		panic(err)
+	}
+	out := map[string]float64{}
+	for _, f := range families {
+		for _, m := range f.Metric {
+			name := f.GetName()
+			for _, l := range m.Label {
+				name += "/" + l.GetValue()
+			}
+			out[name] = valueOf(m)
+		}
+	}
+	return out
+}
+
+func valueOf(m *dto.Metric) float64 {
+	switch {
+	case m.Counter != nil:
+		return m.Counter.GetValue()
+	case m.Gauge != nil:
+		return m.Gauge.GetValue()
+	case m.Histogram != nil:
+		return float64(m.Histogram.GetSampleCount())
+	}
+	return float64(m.Summary.GetSampleCount())
+}
+
+// mergedOf is merged for a directory.
+func mergedOf(t testing.TB, dir string) map[string]float64 {
+	t.Helper()
+	c := collector.New(collector.Opts{Location: dir, Logger: slog.New(slog.DiscardHandler)})
+	defer c.Close()
+	return merged(registry(c))
+}
+
+func registry(c prometheus.Collector) *prometheus.Registry {
+	r := prometheus.NewRegistry()
+	r.MustRegister(c)
+	return r
+}
+
+// files returns the published files below dir.
+func files(dir string) []string {
+	found, err := filepath.Glob(filepath.Join(dir, layout.Subdirectory, "*"+layout.Extension))
+	if err != nil {
+		panic(err)
+	}
+	return found
+}

@@ -1,0 +1,180 @@
+package store
+
+import (
+	"errors"
+	"time"
+
+	"github.com/mpmetrics/mpmetrics/internal/layout"
+	"github.com/mpmetrics/mpmetrics/internal/partition"
+)
+
+// tick is how often the background work runs when nothing wakes it: what waits
+// in memory is published at most this late once there is room. A variable for
+// the tests.
+var tick = time.Second
+
+const (
+	// reopenTicks is how often a store without a file tries again: each try
+	// may be a system call that waits for a slow disk.
+	reopenTicks = 10
+
+	// lateFor is how long increments on cells that were left are looked for.
+	// They come from goroutines that were stopped between two instructions.
+	lateFor = time.Minute
+)
+
+// moved is an instrument that left cells behind.
+type moved struct {
+	instrument drainer
+	at         time.Time
+}
+
+// maintain starts the background work of a store with a directory. All system
+// calls happen there, none in an instrument.
+func (s *Store) maintain() {
+	s.done = make(chan struct{})
+	go func() {
+		defer close(s.done)
+		ticker := time.NewTicker(tick)
+		defer ticker.Stop()
+		ticks, grows := 0, true
+		for {
+			var wanted <-chan struct{}
+			if p := s.part.Load(); p != nil && grows {
+				wanted = p.Wanted()
+			}
+			select {
+			case <-s.stop:
+				return
+			case <-wanted:
+			case <-ticker.C:
+				ticks++
+				if ticks%reopenTicks == 0 {
+					s.reopen()
+				}
+				s.countDropped()
+			}
+			if p := s.part.Load(); p != nil {
+				// When there is no room, the next try is at the next tick:
+				// each new series would be one otherwise.
+				grows = s.work(p)
+			}
+		}
+	}()
+}
+
+// work makes room, publishes what waits for it, and drains what was left
+// behind. It reports whether room could be made.
+func (s *Store) work(p *partition.Partition) bool {
+	err := p.Grow()
+	s.note(err)
+	if errors.Is(err, partition.ErrMoved) {
+		s.abandon(p)
+		return false
+	}
+	now := time.Now()
+	late := s.moved[:0]
+	for _, m := range s.moved {
+		m.instrument.drain()
+		if now.Sub(m.at) < lateFor {
+			late = append(late, m)
+		}
+	}
+	clear(s.moved[len(late):])
+	s.moved = late
+
+	s.mu.Lock()
+	pending := s.pending
+	s.pending = nil
+	s.mu.Unlock()
+	for n, i := range pending {
+		if !s.publish(i) {
+			s.mu.Lock()
+			s.pending = append(s.pending, pending[n:]...)
+			s.mu.Unlock()
+			break
+		}
+		if d, ok := i.(drainer); ok {
+			s.moved = append(s.moved, moved{d, now})
+		}
+	}
+	return err == nil
+}
+
+// flush publishes all that waits in memory, as long as there is room. One round
+// of work may only find out what is needed next, a slab for cells or for the
+// log: after some rounds without any progress there is nothing more to be had.
+func (s *Store) flush(p *partition.Partition) {
+	const patience = 4
+	for idle, before := 0, -1; idle < patience; idle++ {
+		if !s.work(p) {
+			return
+		}
+		s.mu.Lock()
+		waiting := len(s.pending)
+		s.mu.Unlock()
+		if waiting == 0 {
+			return
+		}
+		if waiting != before {
+			idle, before = 0, waiting
+		}
+	}
+}
+
+// note keeps the reason why nothing can be published, and logs its changes.
+func (s *Store) note(err error) {
+	s.mu.Lock()
+	before := s.degraded
+	s.degraded = err
+	s.mu.Unlock()
+	switch {
+	case err != nil && before == nil:
+		s.opts.Logger.Error("mpmetrics: new series are counted in memory", "dir", s.dir, "err", err)
+	case err == nil && before != nil:
+		s.opts.Logger.Info("mpmetrics: new series are published again", "dir", s.dir)
+	}
+}
+
+// abandon leaves a file whose slabs are no longer where they were mapped: what
+// is written on would land in pages that bbolt uses for something else. It is
+// for good: a new file would hold again what the old one holds already.
+func (s *Store) abandon(p *partition.Partition) {
+	s.part.Store(nil)
+	s.each(func(i instrument) { i.leave() })
+	p.Close()
+	s.abandoned = true
+}
+
+// reopen tries again to make a file, when there is none, and publishes into it
+// what was counted in memory until now.
+func (s *Store) reopen() {
+	if s.part.Load() != nil || s.abandoned {
+		return
+	}
+	if err := s.open(); err != nil {
+		s.mu.Lock()
+		s.degraded = err
+		s.mu.Unlock()
+		return
+	}
+	s.opts.Logger.Info("mpmetrics: counting into the directory now", "dir", s.dir)
+}
+
+// countDropped shows the series beyond MaxSeries in a counter of this process.
+// It is made with the first of them, and here, where no lock is held.
+func (s *Store) countDropped() {
+	n := s.dropped.Swap(0)
+	if n == 0 {
+		return
+	}
+	if s.droppedTotal == nil {
+		f := makeFamily(layout.Family{
+			Type: layout.Counter, Name: reservedPrefix + "dropped_series_total",
+			Help: "Series beyond the limit of a process, which are counted in its memory only.",
+		}, nil)
+		f.unlimited = true // it is made when there is no series left
+		s.droppedTotal = define(s, f, f.newCounter())
+	}
+	s.droppedTotal.Add(float64(n))
+}
