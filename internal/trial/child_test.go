@@ -1,0 +1,79 @@
+//go:build unix
+
+package trial
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// programEnv selects what a re-executed test binary does instead of testing.
+const programEnv = "MPMETRICS_TRIAL_PROGRAM"
+
+// programs are the children. Each runs until it is killed.
+var programs = map[string]func(args []string) error{
+	"count":   count,
+	"observe": observe,
+	"grow":    grow,
+}
+
+func TestMain(m *testing.M) {
+	name := os.Getenv(programEnv)
+	if name == "" {
+		os.Exit(m.Run())
+	}
+	if err := programs[name](os.Args[1:]); err != nil {
+		fmt.Fprintln(os.Stderr, name+":", err)
+		os.Exit(1)
+	}
+}
+
+// child is a running program. What it writes to its standard output is the
+// witness: a byte in the pipe stays there when the child is killed.
+type child struct {
+	cmd    *exec.Cmd
+	output *bufio.Reader
+}
+
+// start runs a program. It is killed at the end of the test at the latest.
+func start(t testing.TB, program string, args ...string) *child {
+	t.Helper()
+	cmd := exec.Command(os.Args[0], args...)
+	cmd.Env = append(os.Environ(), programEnv+"="+program)
+	cmd.Stderr = os.Stderr
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	c := &child{cmd: cmd, output: bufio.NewReader(out)}
+	t.Cleanup(func() { c.signal(syscall.SIGKILL) })
+	return c
+}
+
+// signal does nothing to a child that has ended.
+func (c *child) signal(s os.Signal) { _ = c.cmd.Process.Signal(s) }
+
+// ended returns everything that the child wrote until it was killed.
+func (c *child) ended(t testing.TB) []byte {
+	t.Helper()
+	witness, err := io.ReadAll(c.output)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.cmd.Wait(); err != nil && !strings.Contains(err.Error(), "killed") {
+		t.Fatalf("child was not killed, it ended: %v", err)
+	}
+	return witness
+}
+
+// soak reports whether the full numbers of a release are asked for.
+func soak() bool { return os.Getenv("MPMETRICS_SOAK") != "" }
