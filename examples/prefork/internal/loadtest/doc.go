@@ -1,0 +1,9 @@
+// Package loadtest holds the prefork example to its promise: it starts the program, sends it requests, kills
+// workers in the middle of them, scrapes all the while, and compares what was counted with what was answered.
+//
+// The load generator is the witness: it knows how many requests were answered, and how many broke off because the
+// worker that had them was killed. A worker counts a request before its answer leaves, so of the broken ones any
+// number may have been counted, and nothing else may differ:
+//
+//	answered <= counted <= answered + broken
+package loadtest

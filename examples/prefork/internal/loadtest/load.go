@@ -1,0 +1,94 @@
+package loadtest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+const (
+	// requestsPerConn is how many requests a client sends before it connects anew. The kernel spreads
+	// connections, not requests, over the workers, and a worker that was just started must get its share.
+	requestsPerConn = 20
+
+	// requestTime bounds a request, many times what the slowest should take.
+	requestTime = 10 * time.Second
+
+	// refusedPause is how long a client waits that found nobody listening.
+	refusedPause = 10 * time.Millisecond
+)
+
+// Load is a number of clients that send one request after the other, and what became of the requests. The counts
+// may be read at any time; each request is in Sent before it leaves and then in one of the others.
+type Load struct {
+	Sent     atomic.Int64
+	Answered atomic.Int64 // status 200 and a whole body
+	Broken   atomic.Int64 // on the way to a worker when the connection broke: handled or not, nobody can tell
+	Refused  atomic.Int64 // never left, since nobody listened
+	Wrong    atomic.Int64 // answered with another status
+}
+
+// Run sends requests to url from all clients until ctx ends, and returns when the last one has its answer.
+func (l *Load) Run(ctx context.Context, url string, clients int) {
+	var all sync.WaitGroup
+	for range clients {
+		all.Go(func() { l.client(ctx, url, func(int) bool { return ctx.Err() == nil }) })
+	}
+	all.Wait()
+}
+
+// Send sends n requests to url, one after the other.
+func (l *Load) Send(ctx context.Context, url string, n int) {
+	l.client(ctx, url, func(sent int) bool { return sent < n && ctx.Err() == nil })
+}
+
+// client sends requests on a connection of its own while more says so.
+func (l *Load) client(ctx context.Context, url string, more func(sent int) bool) {
+	transport := &http.Transport{}
+	defer transport.CloseIdleConnections()
+	client := &http.Client{Transport: transport, Timeout: requestTime}
+	for i := 0; more(i); i++ {
+		// The end of the load must not break a request that is on its way.
+		request, err := http.NewRequestWithContext(context.WithoutCancel(ctx), http.MethodPost, url, nil)
+		if err != nil {
+			panic(fmt.Sprintf("loadtest: bad url %q: %v", url, err))
+		}
+		request.Close = i%requestsPerConn == requestsPerConn-1
+		l.Sent.Add(1)
+		l.record(send(client, request))
+	}
+}
+
+// record books the outcome of one request.
+func (l *Load) record(status int, err error) {
+	var network *net.OpError
+	switch {
+	case errors.As(err, &network) && network.Op == "dial":
+		l.Refused.Add(1)
+		time.Sleep(refusedPause)
+	case err != nil:
+		l.Broken.Add(1)
+	case status != http.StatusOK:
+		l.Wrong.Add(1)
+	default:
+		l.Answered.Add(1)
+	}
+}
+
+// send sends a request once. It must be a POST: net/http sends a GET again by itself when a connection breaks, and
+// the worker that was killed may have counted the first.
+func send(client *http.Client, request *http.Request) (status int, err error) {
+	response, err := client.Do(request)
+	if err != nil {
+		return 0, err
+	}
+	defer response.Body.Close()
+	_, err = io.Copy(io.Discard, response.Body)
+	return response.StatusCode, err
+}
