@@ -30,10 +30,8 @@ soak: ## the long tests too; takes hours
 fuzz: ## each fuzz target for FUZZTIME (60s)
 	@./scripts/fuzz.sh $(FUZZTIME)
 
-bench: ## side by side with client_golang
-	@if [ -f bench/Makefile ]; then $(MAKE) --no-print-directory -C bench; \
-	elif [ -f bench/go.mod ]; then cd bench && go test -run='^$$' -bench=. -benchmem ./...; \
-	else echo 'bench: there is no bench/ yet'; fi
+bench: ## side by side with client_golang, five minutes; SHORT=1: two
+	@cd bench && go run . $(if $(SHORT),-short)
 
 lint: fmt vet staticcheck tidy cross ## all that can be said of the code without running it
 

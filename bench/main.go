@@ -1,0 +1,46 @@
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+)
+
+// rawFile gets the lines of all rounds, for benchstat.
+const rawFile = "../.cache/bench.txt"
+
+const resultsFile = "RESULTS.md"
+
+func main() {
+	short := flag.Bool("short", false, "fewer rounds, and RESULTS.md stays as it is")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx, *short); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, short bool) error {
+	rounds, command := 31, "make bench"
+	if short {
+		rounds, command = 11, "make bench SHORT=1"
+	}
+	results, err := measure(ctx, rounds, rawFile)
+	if err != nil {
+		return err
+	}
+	text := report(results, conditions{
+		Date: time.Now(), Command: command, Rounds: rounds, Machine: machine(results.cpu),
+	})
+	fmt.Print("\n", text)
+	if short {
+		return nil
+	}
+	return os.WriteFile(resultsFile, []byte(text), 0o644)
+}
