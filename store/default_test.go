@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"github.com/mpmetrics/mpmetrics/collector"
+	"github.com/mpmetrics/mpmetrics/internal/directory"
 	"github.com/mpmetrics/mpmetrics/store"
 )
 
@@ -52,11 +53,7 @@ func init() {
 	programs["late environment"] = func(p *program) {
 		c := store.NewCounter(counterOpts)
 		vec := store.NewCounterVec(prometheus.CounterOpts{Name: "v_total", Help: "h"}, []string{"a"})
-		dir, err := os.MkdirTemp("", "late")
-		if err != nil {
-			p.errorf("%v", err)
-		}
-		defer os.RemoveAll(dir)
+		dir := os.Getenv(directoryEnv)
 		os.Setenv(store.EnvDir, dir)
 		os.Setenv(store.EnvProcess, "seven")
 		vec.WithLabelValues("x").Inc()
@@ -148,6 +145,21 @@ func init() {
 		p.equal("directory", store.Default().Dir(), "")
 		p.equal("log lines", n.Load(), int64(0))
 	}
+	programs["on a disk"] = func(p *program) {
+		n := logTo(nil)
+		for range 2 {
+			s, err := store.Open(store.Opts{Location: os.Getenv(directoryEnv)})
+			if err != nil {
+				p.errorf("%v", err)
+				return
+			}
+			defer s.Close()
+		}
+		if !waitFor(func() bool { return n.Load() > 0 }) {
+			p.errorf("no warning")
+		}
+		p.equal("warnings of two stores", n.Load(), int64(1))
+	}
 	programs["duplicates"] = func(p *program) {
 		store.NewCounter(counterOpts)
 		if panicOf(func() { store.NewCounter(counterOpts) }) == nil {
@@ -236,32 +248,40 @@ func unusable(p *program) {
 }
 
 func TestDefaultDefineOnlyMakesNoFile(t *testing.T) {
-	run(t, "define only", store.EnvDir+"="+t.TempDir())
+	run(t, "define only", store.EnvDir+"="+inMemory(t))
 }
 
-func TestDefaultBindsLate(t *testing.T) { run(t, "late environment") }
+func TestDiskIsWarnedOfOnce(t *testing.T) {
+	dir := t.TempDir()
+	if !directory.OnDisk(dir) {
+		t.Skipf("%s is not known to be on a disk", dir)
+	}
+	run(t, "on a disk", directoryEnv+"="+dir)
+}
+
+func TestDefaultBindsLate(t *testing.T) { run(t, "late environment", directoryEnv+"="+inMemory(t)) }
 
 func TestDefaultFirstUse(t *testing.T) {
 	for name := range programs {
 		if len(name) > 11 && name[:11] == "first use: " {
-			t.Run(name[11:], func(t *testing.T) { run(t, name, store.EnvDir+"="+t.TempDir()) })
+			t.Run(name[11:], func(t *testing.T) { run(t, name, store.EnvDir+"="+inMemory(t)) })
 		}
 	}
 }
 
 func TestSetDefault(t *testing.T) {
-	run(t, "set default", store.EnvDir+"="+t.TempDir(), "OWN="+t.TempDir())
+	run(t, "set default", store.EnvDir+"="+inMemory(t), "OWN="+inMemory(t))
 }
 
 func TestSetDefaultTooLate(t *testing.T) { run(t, "set default too late") }
 
 func TestDefaultWithNothingConfigured(t *testing.T) { run(t, "nothing configured") }
 
-func TestDefaultDuplicates(t *testing.T) { run(t, "duplicates", store.EnvDir+"="+t.TempDir()) }
+func TestDefaultDuplicates(t *testing.T) { run(t, "duplicates", store.EnvDir+"="+inMemory(t)) }
 
 func fileInTheWay(t *testing.T) string {
 	t.Helper()
-	path := filepath.Join(t.TempDir(), "metrics")
+	path := filepath.Join(inMemory(t), "metrics")
 	if err := os.WriteFile(path, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -58,6 +58,9 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
+// directoryEnv tells a program a directory that the store does not look for.
+const directoryEnv = "MPMETRICS_TEST_DIRECTORY"
+
 // run runs a program in a process of its own, and fails the test with what it
 // says.
 func run(t *testing.T, name string, env ...string) {
@@ -76,6 +79,18 @@ func run(t *testing.T, name string, env ...string) {
 	if err != nil || out.Len() > 0 {
 		t.Errorf("program %s: %v\n%s", name, err, out.String())
 	}
+}
+
+// inMemory returns a directory on tmpfs where there is one: on a disk a store
+// says so in the log.
+func inMemory(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("/dev/shm", "mpmetrics-test-")
+	if err != nil {
+		return t.TempDir()
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	return dir
 }
 
 func waitFor(holds func() bool) bool {

@@ -2,8 +2,10 @@ package store
 
 import (
 	"errors"
+	"sync"
 	"time"
 
+	"github.com/mpmetrics/mpmetrics/internal/directory"
 	"github.com/mpmetrics/mpmetrics/internal/layout"
 	"github.com/mpmetrics/mpmetrics/internal/partition"
 )
@@ -35,6 +37,7 @@ func (s *Store) maintain() {
 	s.done = make(chan struct{})
 	go func() {
 		defer close(s.done)
+		s.warn()
 		ticker := time.NewTicker(tick)
 		defer ticker.Stop()
 		ticks, grows := 0, true
@@ -159,6 +162,20 @@ func (s *Store) reopen() {
 		return
 	}
 	s.opts.Logger.Info("mpmetrics: counting into the directory now", "dir", s.dir)
+	s.warn()
+}
+
+// warned keeps a process that opens many stores from repeating itself.
+var warned sync.Once
+
+// warn says, once in a process, that the directory is not where it belongs. It
+// runs in the background, with no lock held: a log handler may count its lines.
+func (s *Store) warn() {
+	if s.part.Load() != nil && directory.OnDisk(s.dir) {
+		warned.Do(func() {
+			s.opts.Logger.Warn("mpmetrics: the directory is on a disk; when that stalls the process does too: use tmpfs, for instance /dev/shm", "dir", s.dir)
+		})
+	}
 }
 
 // countDropped shows the series beyond MaxSeries in a counter of this process.

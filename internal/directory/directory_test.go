@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"syscall"
@@ -156,5 +157,25 @@ func TestReadAtEnd(t *testing.T) {
 	b := make([]byte, 5)
 	if n, err := f.ReadAt(b, 1); n != 2 || err == nil || string(b[:n]) != "bc" {
 		t.Errorf("read %d, %v, %q", n, err, b[:n])
+	}
+}
+
+func TestOnDisk(t *testing.T) {
+	if OnDisk(filepath.Join(t.TempDir(), "missing")) {
+		t.Error("a missing directory is known to be on a disk")
+	}
+	if runtime.GOOS != "linux" {
+		return
+	}
+	if !OnDisk("/proc") { // neither tmpfs nor ramfs, and always there
+		t.Error("/proc is in memory")
+	}
+	shm, err := os.MkdirTemp("/dev/shm", "mpmetrics-test-")
+	if err != nil {
+		t.Skipf("no tmpfs at /dev/shm: %v", err)
+	}
+	defer os.RemoveAll(shm)
+	if OnDisk(shm) {
+		t.Errorf("%s is on a disk", shm)
 	}
 }
