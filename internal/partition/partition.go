@@ -20,6 +20,7 @@ import (
 
 	"github.com/mpmetrics/mpmetrics/internal/directory"
 	"github.com/mpmetrics/mpmetrics/internal/layout"
+	"github.com/mpmetrics/mpmetrics/internal/mapped"
 )
 
 // Slabs start small, so that a job with ten series needs 60 KiB of disk, and
@@ -57,9 +58,12 @@ type Partition struct {
 	// never while mu is held.
 	growing sync.Mutex
 	header  layout.Header // guarded by growing
-	slabs   []*slab       // guarded by growing
+	slabs   []*slab       // mapped; guarded by growing
 	numbers uint32        // slab numbers given so far; guarded by growing
 	closed  bool          // guarded by growing
+
+	unmapped []*slab // in the file, to be mapped by Grow; guarded by growing
+	mapWrite func(fd int, name string, offset int64, length int) (*mapped.Region, error)
 
 	// mu guards everything below. It is never held over a system call.
 	mu         sync.Mutex
@@ -78,6 +82,8 @@ func Create(sub string, h layout.Header) (*Partition, error) {
 		path:   filepath.Join(sub, layout.FileName(int(h.PID), h.ID)),
 		wanted: make(chan struct{}, 1),
 		header: h,
+
+		mapWrite: mapped.Write,
 	}
 	temporary := p.path + layout.TemporaryExtension
 	if err := p.create(temporary); err != nil {
@@ -115,7 +121,10 @@ func (p *Partition) create(temporary string) error {
 	p.db = db
 	logSlab, cellSlab := p.plan(layout.LogSlab, firstLogPages), p.plan(layout.CellSlab, firstCellPages)
 	p.header.LogSlab = logSlab.header.Number
-	if err := p.commit([]*slab{logSlab, cellSlab}, true); err != nil {
+	if err := p.write([]*slab{logSlab, cellSlab}, true); err != nil {
+		return err
+	}
+	if _, err := p.mapWritten(); err != nil {
 		return err
 	}
 	p.log.install(logSlab)

@@ -20,6 +20,7 @@ import (
 
 	"github.com/mpmetrics/mpmetrics/internal/directory"
 	"github.com/mpmetrics/mpmetrics/internal/layout"
+	"github.com/mpmetrics/mpmetrics/internal/mapped"
 )
 
 func create(t *testing.T) *Partition {
@@ -296,4 +297,40 @@ func address(c []atomic.Uint64) uintptr {
 	var at uintptr
 	_, _ = fmt.Sscanf(fmt.Sprintf("%p", &c[0]), "0x%x", &at)
 	return at
+}
+
+// No memory to map with, again and again: the file does not grow with each try.
+func TestMapFails(t *testing.T) {
+	p := create(t)
+	family := counterFamily(t, p)
+	for n := range 50 {
+		series(t, p, family, fmt.Sprint(n, strings.Repeat("x", 500)))
+	}
+	real := p.mapWrite
+	p.mapWrite = func(int, string, int64, int) (*mapped.Region, error) { return nil, syscall.ENOMEM }
+	size := func() int64 {
+		st, err := os.Stat(p.Path())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return st.Size()
+	}
+	value := strings.Repeat("y", 100_000)
+	if p.AppendSeries(family, 1, []string{value}, 2, func([]atomic.Uint64) {}) {
+		t.Fatal("there was room")
+	}
+	if err := p.Grow(); !errors.Is(err, syscall.ENOMEM) {
+		t.Fatalf("got %v, want %v", err, syscall.ENOMEM)
+	}
+	before := size()
+	for range 20 {
+		if err := p.Grow(); !errors.Is(err, syscall.ENOMEM) {
+			t.Errorf("got %v, want %v", err, syscall.ENOMEM)
+		}
+	}
+	if got := size(); got != before {
+		t.Errorf("the file grew from %d to %d bytes", before, got)
+	}
+	p.mapWrite = real
+	series(t, p, family, value)
 }

@@ -42,30 +42,24 @@ func (p *Partition) plan(kind layout.SlabKind, pages int) *slab {
 }
 
 // Grow makes the slabs that appending asked for, in one transaction, and maps
-// them. On an error nothing has changed and the request stands: call again
-// later. An error that wraps ErrMoved ends the partition.
+// them. On an error the request stands: call again later; what is in the file
+// already is not made twice. An error that wraps ErrMoved ends the partition.
 func (p *Partition) Grow() error {
 	p.growing.Lock()
 	defer p.growing.Unlock()
 	if p.closed {
 		return nil
 	}
-	var fresh []*slab
-	p.mu.Lock()
-	for _, t := range []*tail{&p.log, &p.cells} {
-		if t.asked {
-			pages := min(slabPages(t.current)*growthFactor, usualSlabPages)
-			pages = max(pages, layout.SlabPages(t.need+layout.WordBytes))
-			fresh = append(fresh, p.plan(t.current.header.Kind, pages))
+	if len(p.unmapped) == 0 {
+		fresh := p.asked()
+		if len(fresh) == 0 {
+			return nil
+		}
+		if err := p.write(fresh, false); err != nil {
+			return fmt.Errorf("grow owner file: %w", err)
 		}
 	}
-	p.mu.Unlock()
-	if len(fresh) == 0 {
-		return nil
-	}
-	if err := p.commit(fresh, false); err != nil {
-		return fmt.Errorf("grow owner file: %w", err)
-	}
+	fresh, err := p.mapWritten()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, s := range fresh {
@@ -76,15 +70,33 @@ func (p *Partition) Grow() error {
 		// A spare that turned out too small for a long record is left empty.
 		t.spare, t.asked, t.need = s, false, 0
 	}
+	if err != nil {
+		return fmt.Errorf("grow owner file: %w", err)
+	}
 	return nil
+}
+
+// asked plans the slabs that appending asked for.
+func (p *Partition) asked() []*slab {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var fresh []*slab
+	for _, t := range []*tail{&p.log, &p.cells} {
+		if t.asked {
+			pages := min(slabPages(t.current)*growthFactor, usualSlabPages)
+			pages = max(pages, layout.SlabPages(t.need+layout.WordBytes))
+			fresh = append(fresh, p.plan(t.current.header.Kind, pages))
+		}
+	}
+	return fresh
 }
 
 func slabPages(s *slab) int { return layout.SlabPages(s.body()) }
 
-// commit writes new slabs, and the header when it is new, in one transaction,
-// then maps them. bbolt writes every page with pwrite: the blocks exist before
-// they are mapped, and a full disk is an error here instead of a fault later.
-func (p *Partition) commit(fresh []*slab, withHeader bool) error {
+// write writes new slabs, and the header when it is new, in one transaction.
+// bbolt writes every page with pwrite: the blocks exist before they are mapped,
+// and a full disk is an error here instead of a fault later.
+func (p *Partition) write(fresh []*slab, withHeader bool) error {
 	err := p.db.Update(func(tx *bbolt.Tx) error {
 		if withHeader {
 			b, err := tx.CreateBucket([]byte(layout.HeaderBucket))
@@ -106,16 +118,22 @@ func (p *Partition) commit(fresh []*slab, withHeader bool) error {
 		}
 		return nil
 	})
-	if err != nil {
-		return err
+	if err == nil {
+		p.unmapped = fresh
 	}
-	return p.db.View(func(tx *bbolt.Tx) error {
+	return err
+}
+
+// mapWritten maps the slabs that are in the file and not mapped yet, after a
+// look whether all others are still where they were.
+func (p *Partition) mapWritten() (fresh []*slab, err error) {
+	err = p.db.View(func(tx *bbolt.Tx) error {
 		for _, s := range p.slabs {
 			if at, err := offset(tx, s); err != nil || at != s.offset {
 				return fmt.Errorf("slab %d from %d to %d of %s: %w", s.header.Number, s.offset, at, p.path, ErrMoved)
 			}
 		}
-		for _, s := range fresh {
+		for _, s := range p.unmapped {
 			at, err := offset(tx, s)
 			if err == nil {
 				err = p.mapSlab(s, at)
@@ -123,10 +141,13 @@ func (p *Partition) commit(fresh []*slab, withHeader bool) error {
 			if err != nil {
 				return err
 			}
-			p.slabs = append(p.slabs, s)
+			fresh = append(fresh, s)
 		}
 		return nil
 	})
+	p.slabs = append(p.slabs, fresh...)
+	p.unmapped = p.unmapped[len(fresh):]
+	return fresh, err
 }
 
 // offset returns where a slab is in the file.
@@ -140,7 +161,7 @@ func offset(tx *bbolt.Tx, s *slab) (int64, error) {
 
 // mapSlab maps a slab and checks that what is mapped is what was written.
 func (p *Partition) mapSlab(s *slab, offset int64) error {
-	r, err := mapped.Write(int(p.file.Fd()), p.path, offset, int(s.header.Bytes))
+	r, err := p.mapWrite(int(p.file.Fd()), p.path, offset, int(s.header.Bytes))
 	if err != nil {
 		return err
 	}
