@@ -105,16 +105,20 @@ func (c *Collector) Close() error {
 // Describe implements prometheus.Collector. It describes the metrics about
 // mpmetrics and, frozen at the first call, the families of this process: who
 // registers one of them beside the collector, and so shows it twice, gets an
-// error at once. Families of other processes come and go undescribed.
+// error at once. Families of other processes come and go undescribed: a
+// pedantic registry, which client_golang's testutil uses too, accepts only those
+// that this process had defined when the collector was registered. A collector
+// without a Store describes nothing, and passes there.
 func (c *Collector) Describe(ch chan<- *prometheus.Desc) {
+	if c.store == nil {
+		return
+	}
 	c.describe.Do(func() {
 		descs := make(chan *prometheus.Desc)
 		go func() {
 			defer close(descs)
 			describeSelf(descs)
-			if c.store != nil {
-				c.store.Describe(descs)
-			}
+			c.store.Describe(descs)
 		}()
 		for d := range descs {
 			c.descs = append(c.descs, d)
@@ -175,7 +179,6 @@ func (c *Collector) scan() state {
 	err := c.scanner.scan()
 	state := c.scanner.state()
 	if err != nil {
-		c.totals.readError(err)
 		state.up = false
 	}
 	c.logChange(err)

@@ -7,6 +7,11 @@
 // processes that share the directory, or, with none configured, those of this
 // process. Any process can scrape, also one that has no metrics of its own.
 //
+// A family of another process whose name the registry has already makes the
+// whole scrape fail: that is how a registry works. Beside collectors of the
+// process itself, such as those of client_golang's default registry, use
+// Gatherer, which shows the merged family in that case.
+//
 // A scrape takes no lock that another process could feel and writes nothing
 // into any file. What it shows is monotone, absent, or begun anew: when
 // something cannot be read for the moment (an I/O error, a file that changes

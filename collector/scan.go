@@ -46,6 +46,7 @@ type tracked struct {
 	badAs  os.FileInfo // the file as it was then: not read again while it is so
 
 	families int // passed on to the merger
+	gone     int // likewise
 }
 
 func newScanner(dir string, m *merge.Merger, log *slog.Logger, t *totals) *scanner {
@@ -58,11 +59,13 @@ func (s *scanner) scan() error {
 	s.round++
 	sub, err := directory.Find(s.dir)
 	if err != nil && !vanished(err) {
+		s.totals.readError(err)
 		return err
 	}
 	var names []string
 	if err == nil {
 		if names, err = directory.List(sub); err != nil {
+			s.totals.readError(err)
 			return err
 		}
 	}
@@ -135,6 +138,7 @@ func (s *scanner) read(t *tracked) error {
 		t.seen = 0 // deleted since it was listed
 		return nil
 	case transient(err):
+		s.totals.readError(err)
 		return err
 	}
 	if t.bad == nil {
@@ -226,6 +230,14 @@ func (s *scanner) join(t *tracked) {
 	}
 	families, entries := t.file.Families(), t.file.Entries()
 	known := t.member.Inputs()
+	if t.file.Gone() != t.gone {
+		t.gone = t.file.Gone()
+		for i, e := range entries[:known] {
+			if e.Gone {
+				s.merger.Remove(t.member, i)
+			}
+		}
+	}
 	if len(families) == t.families && len(entries) == known {
 		return
 	}

@@ -42,9 +42,14 @@ func (t *totals) conflict(now []merge.Conflict) {
 	if slices.Equal(t.known, now) {
 		return
 	}
+	known := make(map[merge.Conflict]bool, len(t.known))
+	for _, c := range t.known {
+		known[c] = true
+	}
 	for _, c := range now {
-		if !slices.Contains(t.known, c) {
+		if !known[c] {
 			t.conflicts[c.Reason]++
+			known[c] = true
 		}
 	}
 	t.known = append(t.known[:0], now...)

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"net/url"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 )
@@ -81,11 +82,28 @@ func Directory(location string) (string, error) {
 		return "", nil
 	}
 	scheme, _, found := strings.Cut(location, "://")
-	if !found {
-		return location, nil
+	path := location
+	if found {
+		u, err := url.Parse(location)
+		if err != nil || scheme != "file" || u.Host != "" {
+			return "", fmt.Errorf("location %q: no backend for %q; use a directory, file:///path or %q", redacted(location), scheme, memoryLocation)
+		}
+		path = u.Path
 	}
-	if u, err := url.Parse(location); err == nil && scheme == "file" && u.Host == "" {
-		return u.Path, nil
+	// A process may change its working directory: a service that becomes a
+	// daemon does.
+	dir, err := filepath.Abs(path)
+	if err != nil {
+		return "", fmt.Errorf("location %q: %w", location, err)
 	}
-	return "", fmt.Errorf("location %q: no backend for %q; use a directory, file:///path or %q", location, scheme, memoryLocation)
+	return dir, nil
+}
+
+// redacted is a location without its password.
+func redacted(location string) string {
+	u, err := url.Parse(location)
+	if err != nil {
+		return "(not a URL)"
+	}
+	return u.Redacted()
 }

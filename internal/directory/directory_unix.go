@@ -44,15 +44,21 @@ type File struct {
 	path string
 }
 
-// OpenFile opens a published file for reading. It follows no link, never
-// waits on a FIFO, and refuses everything but a regular file of ours with one
-// name.
+// OpenFile opens a published file for reading. It follows no symbolic link,
+// never waits on a FIFO, and refuses everything but a regular file of ours.
 func OpenFile(path string) (*File, Stat, error) {
 	fd, err := retry(func() (int, error) {
 		return unix.Open(path, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
 	})
-	if errors.Is(err, unix.ELOOP) {
+	switch {
+	case errors.Is(err, unix.ELOOP):
 		return nil, Stat{}, refuse(path, "it is a symbolic link; remove it")
+	case errors.Is(err, unix.ENXIO): // a socket
+		return nil, Stat{}, refuse(path, notRegular)
+	case errors.Is(err, unix.EACCES):
+		if err := refuseForeign(path); err != nil {
+			return nil, Stat{}, err
+		}
 	}
 	if err != nil {
 		return nil, Stat{}, &fs.PathError{Op: "open", Path: path, Err: err}
@@ -64,6 +70,21 @@ func OpenFile(path string) (*File, Stat, error) {
 		return nil, Stat{}, err
 	}
 	return f, st, nil
+}
+
+const (
+	notRegular = "it is not a regular file; remove it"
+	foreign    = "it belongs to uid %d and this process runs as %d; remove it"
+)
+
+// refuseForeign refuses a file that cannot be opened because it is another
+// user's. That it is, no next try changes.
+func refuseForeign(path string) error {
+	var st unix.Stat_t
+	if err := unix.Lstat(path, &st); err != nil || int(st.Uid) == os.Geteuid() {
+		return nil
+	}
+	return refuse(path, foreign, st.Uid, os.Geteuid())
 }
 
 // retry repeats a system call that a signal interrupted: the Go runtime sends
@@ -118,11 +139,9 @@ func stat(fd int, path string) (Stat, error) {
 	}
 	switch {
 	case st.Mode&unix.S_IFMT != unix.S_IFREG:
-		return Stat{}, refuse(path, "it is not a regular file; remove it")
+		return Stat{}, refuse(path, notRegular)
 	case int(st.Uid) != os.Geteuid():
-		return Stat{}, refuse(path, "it belongs to uid %d and this process runs as %d; remove it", st.Uid, os.Geteuid())
-	case st.Nlink > 1:
-		return Stat{}, refuse(path, "it has %d names (hard links); remove the others", st.Nlink)
+		return Stat{}, refuse(path, foreign, st.Uid, os.Geteuid())
 	}
 	return Stat{Inode: st.Ino, Size: st.Size, Links: uint64(st.Nlink)}, nil
 }

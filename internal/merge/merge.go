@@ -70,6 +70,7 @@ type Member struct {
 
 	counters []counterTerm
 	terms    []term
+	gauges   map[*Series]int // index into terms
 }
 
 // counterSum is the sum of a counter. Those of all counters stand side by side:
@@ -212,13 +213,15 @@ func (m *Merger) label() {
 	for _, mb := range members {
 		taken[mb.Label] = false
 	}
+	next := map[string]int{} // suffix to try, by label: many may have the same
 	for _, mb := range members {
 		label := mb.Label
-		for n := 2; ; n++ {
+		for {
 			if used, known := taken[label]; !used && (label == mb.Label || !known) {
 				break
 			}
-			label = fmt.Sprintf("%s-%d", mb.Label, n)
+			next[mb.Label]++
+			label = fmt.Sprintf("%s-%d", mb.Label, 1+next[mb.Label])
 		}
 		taken[label] = true
 		if label != mb.label {
@@ -230,7 +233,7 @@ func (m *Merger) label() {
 // prepare places the inputs of a member that are not placed yet.
 func (m *Merger) prepare(mb *Member) {
 	if !mb.fresh {
-		mb.placed, mb.counters, mb.terms, mb.fresh = nil, nil, nil, true
+		mb.placed, mb.counters, mb.terms, mb.gauges, mb.fresh = nil, nil, nil, map[*Series]int{}, true
 	}
 	for i := len(mb.placed); i < len(mb.inputs); i++ {
 		in := &mb.inputs[i]
@@ -241,11 +244,20 @@ func (m *Merger) prepare(mb *Member) {
 		}
 		s := m.place(mb, d, in)
 		mb.placed = append(mb.placed, s)
-		if d.merged.Type == layout.Counter {
+		switch d.merged.Type {
+		case layout.Counter:
 			mb.counters = append(mb.counters, counterTerm{uint32(s.slot), uint32(in.At)})
-		} else {
-			mb.terms = append(mb.terms, term{s, in.At, d.buckets})
+			continue
+		case layout.Gauge:
+			// A gauge that was deleted from its vec and made again is what it is
+			// now. Of cumulative types both records count.
+			if earlier, again := mb.gauges[s]; again {
+				mb.terms[earlier].at = in.At
+				continue
+			}
+			mb.gauges[s] = len(mb.terms)
 		}
+		mb.terms = append(mb.terms, term{s, in.At, d.buckets})
 	}
 }
 

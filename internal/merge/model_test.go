@@ -74,6 +74,7 @@ func model(actors []*actor) (values, map[string]int64) {
 			}
 		}
 		for _, a := range actors {
+			last := map[string]func(){} // a gauge that a process made again is what it is now
 			for _, in := range a.inputs {
 				f := a.families[in.Family]
 				switch {
@@ -97,7 +98,14 @@ func model(actors []*actor) (values, map[string]int64) {
 					sums[key] = newModelSum(winner, bounds, in.Created)
 				}
 				sums[key].created = min(sums[key].created, in.Created)
-				sums[key].add(f, a.cells[in.At:])
+				if add := func() { sums[key].add(f, a.cells[in.At:]) }; winner.Type == layout.Gauge {
+					last[key] = add
+				} else {
+					add()
+				}
+			}
+			for _, add := range last {
+				add()
 			}
 		}
 	}

@@ -30,7 +30,7 @@ type group struct {
 
 // plan notes how the cells of an entry are loaded.
 func (r *File) plan(f *layout.Family, s *slab, word, at int) {
-	if f.CellWords() != f.ValueWords() || f.Type == layout.Histogram {
+	if f.CellWords() != f.ValueWords() {
 		r.groups = append(r.groups, group{f, s, word, at})
 		return
 	}
@@ -82,14 +82,21 @@ func (r *File) load() error {
 	return nil
 }
 
+// loadGroup loads a commit group. One whose parts do not add up although nobody
+// writes to it is damaged, and not busy.
 func loadGroup(f *layout.Family, words []atomic.Uint64, out []uint64) error {
+	commit, moves := words[layout.CommitWord].Load(), false
 	for try := range maxCommitTries {
 		if loadCommitted(f, words, out) {
 			return nil
 		}
+		moves = moves || words[layout.CommitWord].Load() != commit
 		if try%64 == 63 {
 			runtime.Gosched()
 		}
+	}
+	if !moves {
+		return fmt.Errorf("cells of %q do not add up: %w", f.Name, layout.ErrDamaged)
 	}
 	return fmt.Errorf("cells of %q after %d tries: %w", f.Name, maxCommitTries, ErrBusy)
 }

@@ -182,6 +182,11 @@ func (r *File) addEntry(e Entry, at layout.Place) error {
 	if len(r.entries) >= maxEntries {
 		return fmt.Errorf("more than %d series: %w", maxEntries, layout.ErrDamaged)
 	}
+	// Without this a small file could name the same cells again and again, and
+	// make a reader keep values for each.
+	if r.used += f.CellWords(); r.used > r.cells {
+		return fmt.Errorf("series with %d cells, the slabs have %d: %w", r.used, r.cells, layout.ErrDamaged)
+	}
 	e.At = len(r.values)
 	r.entries = append(r.entries, e)
 	r.plan(f, s, int(at.Word), e.At)
@@ -196,6 +201,9 @@ func (r *File) remove(g *layout.Gone) error {
 	}
 	for i := first; i < len(r.entries); i++ {
 		if e := &r.entries[i]; e.series == g.Series {
+			if !e.Gone {
+				r.gone++
+			}
 			e.Gone = true
 		}
 	}

@@ -21,6 +21,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"path/filepath"
 
 	"github.com/mpmetrics/mpmetrics/internal/directory"
 	"github.com/mpmetrics/mpmetrics/internal/layout"
@@ -72,6 +73,9 @@ type File struct {
 	numbers  map[uint32]int // family number to index in families
 	entries  []Entry
 	series   []seriesRef // by ascending number
+	gone     int         // entries that are Gone
+	used     int         // cells of all entries
+	cells    int         // of all slabs: no cell belongs to two series
 
 	runs   []run
 	groups []group
@@ -93,11 +97,25 @@ func Open(path string) (*File, error) {
 	if err := r.Reopen(); err != nil {
 		return nil, err
 	}
-	if err := r.Refresh(); err != nil {
+	err := r.Refresh()
+	if err == nil {
+		err = r.checkName()
+	}
+	if err != nil {
 		r.Close()
 		return nil, err
 	}
 	return r, nil
+}
+
+// checkName refuses a second name of a file, which would count it twice: a
+// hard link has the inode that the header says.
+func (r *File) checkName() error {
+	pid, id, err := layout.ParseFileName(filepath.Base(r.path))
+	if err == nil && (id != r.header.ID || pid != int(r.header.PID)) {
+		return &fs.PathError{Op: "read", Path: r.path, Err: fmt.Errorf("its name is %s: %w", layout.FileName(int(r.header.PID), r.header.ID), ErrCopy)}
+	}
+	return nil
 }
 
 // Reopen opens the descriptor again, if it was given back, and otherwise looks
@@ -164,7 +182,7 @@ func (r *File) Live() (bool, error) {
 // read. The descriptor and the mappings are given back, what was read stays.
 func (r *File) Finish() {
 	r.Close()
-	r.final = true
+	r.spare, r.final = nil, true
 }
 
 // Final reports whether Finish was called.
@@ -183,6 +201,9 @@ func (r *File) Families() []*layout.Family { return r.families }
 // Entries are the runs of cells of the log, in the order of their records. The
 // slice only grows; Gone may become true.
 func (r *File) Entries() []Entry { return r.entries }
+
+// Gone returns how many entries are Gone.
+func (r *File) Gone() int { return r.gone }
 
 // Refresh reads on: the snapshot if bbolt committed since, then the log.
 func (r *File) Refresh() error {
@@ -217,7 +238,11 @@ func (r *File) snapshot() error {
 			}
 			continue
 		}
-		r.slabs[place.header.Number] = &slab{place: place}
+		s := &slab{place: place}
+		r.slabs[place.header.Number] = s
+		if place.header.Kind == layout.CellSlab {
+			r.cells += s.body() / layout.WordBytes
+		}
 	}
 	r.accepted, r.header = s.metas, s.header
 	return nil

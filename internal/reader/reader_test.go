@@ -7,6 +7,7 @@ import (
 	"flag"
 	"fmt"
 	"io/fs"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -170,8 +171,8 @@ func TestCommitGroupAfterEachStep(t *testing.T) {
 			f := open(t, p.Path())
 			got, err := f.Load()
 			if test.want == nil {
-				if !errors.Is(err, ErrBusy) {
-					t.Errorf("got %v, %v, want %v", got, err, ErrBusy)
+				if !errors.Is(err, layout.ErrDamaged) {
+					t.Errorf("got %v, %v, want %v", got, err, layout.ErrDamaged)
 				}
 				return
 			}
@@ -248,6 +249,13 @@ func TestRefusedFiles(t *testing.T) {
 				t.Fatal(err)
 			}
 			t.Cleanup(func() { _ = os.Remove(path) })
+		}, ErrCopy},
+		{"socket", func(t *testing.T, path string) {
+			l, err := net.Listen("unix", path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { _ = l.Close() })
 		}, directory.ErrRefused},
 		{"directory", func(t *testing.T, path string) {
 			if err := os.Mkdir(path, 0o700); err != nil {
@@ -419,8 +427,8 @@ func TestFailedLoadKeepsTheLastGoodValues(t *testing.T) {
 	want := []uint64{1, 0, 1, 0, 1}
 	counters[0].Add(1)
 	cells[layout.BucketWord].Add(5) // never to be accepted
-	if _, err := f.Load(); !errors.Is(err, ErrBusy) {
-		t.Fatalf("got %v, want %v", err, ErrBusy)
+	if _, err := f.Load(); !errors.Is(err, layout.ErrDamaged) {
+		t.Fatalf("got %v, want %v", err, layout.ErrDamaged)
 	}
 	if diff := cmp.Diff(good, want); diff != "" {
 		t.Errorf("values (-got +want):\n%s", diff)
