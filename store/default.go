@@ -53,7 +53,11 @@ func defaultOnUse() *Store {
 }
 
 func (s *Store) logFallback(why error) {
-	s.opts.Logger.Error("mpmetrics: counting in memory until the directory can be used", "dir", s.opts.Location, "err", why)
+	if s.dir == "" {
+		s.opts.Logger.Error("mpmetrics: counting in memory, the location cannot be used", "err", why)
+		return
+	}
+	s.opts.Logger.Error("mpmetrics: counting in memory until the directory can be used", "dir", s.dir, "err", why)
 }
 
 func openDefault() (*Store, error) {

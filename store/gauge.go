@@ -13,7 +13,8 @@ import (
 
 // gauge implements prometheus.Gauge for the modes that need no time.
 //
-// A gauge moves between cells in four steps, so that no update is lost:
+// A gauge moves between cells in four steps, so that no Add and no last Set is
+// lost:
 //
 //  1. the new cell says pending
 //  2. the pointer leads to the new cell

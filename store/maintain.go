@@ -37,7 +37,7 @@ func (s *Store) maintain() {
 	s.done = make(chan struct{})
 	go func() {
 		defer close(s.done)
-		s.warn()
+		go s.warn()
 		ticker := time.NewTicker(tick)
 		defer ticker.Stop()
 		ticks, grows := 0, true
@@ -125,7 +125,8 @@ func (s *Store) flush(p *partition.Partition) {
 	}
 }
 
-// note keeps the reason why nothing can be published, and logs its changes.
+// note keeps the reason why nothing can be published, and logs its changes. A
+// log handler may block; making room must not wait for it.
 func (s *Store) note(err error) {
 	s.mu.Lock()
 	before := s.degraded
@@ -133,9 +134,9 @@ func (s *Store) note(err error) {
 	s.mu.Unlock()
 	switch {
 	case err != nil && before == nil:
-		s.opts.Logger.Error("mpmetrics: new series are counted in memory", "dir", s.dir, "err", err)
+		go s.opts.Logger.Error("mpmetrics: new series are counted in memory", "dir", s.dir, "err", err)
 	case err == nil && before != nil:
-		s.opts.Logger.Info("mpmetrics: new series are published again", "dir", s.dir)
+		go s.opts.Logger.Info("mpmetrics: new series are published again", "dir", s.dir)
 	}
 }
 
@@ -161,8 +162,10 @@ func (s *Store) reopen() {
 		s.mu.Unlock()
 		return
 	}
-	s.opts.Logger.Info("mpmetrics: counting into the directory now", "dir", s.dir)
-	s.warn()
+	go func() {
+		s.opts.Logger.Info("mpmetrics: counting into the directory now", "dir", s.dir)
+		s.warn()
+	}()
 }
 
 // warned keeps a process that opens many stores from repeating itself.

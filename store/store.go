@@ -1,6 +1,7 @@
 package store
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -27,7 +28,7 @@ type Store struct {
 	id   layout.ID
 
 	// registry holds every definition. It finds duplicates and invalid ones as
-	// it would for promauto, and collects in memory mode.
+	// it would for promauto; nobody gathers it.
 	registry *prometheus.Registry
 
 	// part is nil in memory mode, while there is no file, and after Close.
@@ -141,10 +142,18 @@ func (s *Store) Close() error {
 	if p == nil {
 		return nil
 	}
+	s.countDropped()
 	s.flush(p)
+	s.mu.Lock()
+	waiting, why := len(s.pending), s.degraded
+	s.mu.Unlock()
 	s.part.Store(nil)
 	s.each(func(i instrument) { i.leave() })
-	return p.Close()
+	err := p.Close()
+	if waiting > 0 {
+		err = errors.Join(err, fmt.Errorf("close store: %d series were not published: %w", waiting, why))
+	}
+	return err
 }
 
 // Describe sends the descriptors of the metrics of this process.
