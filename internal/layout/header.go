@@ -91,11 +91,8 @@ func DecodeHeader(b []byte) (*Header, error) {
 	if v := binary.LittleEndian.Uint16(b[headerVersionAt:]); v != Version {
 		return nil, fmt.Errorf("header version %d, want %d: %w", v, Version, ErrVersion)
 	}
-	if o := binary.NativeEndian.Uint64(b[headerOrderAt:]); o != byteOrder {
-		if binary.BigEndian.Uint64(b[headerOrderAt:]) == byteOrder || binary.LittleEndian.Uint64(b[headerOrderAt:]) == byteOrder {
-			return nil, fmt.Errorf("header byte order %#x: %w", o, ErrByteOrder)
-		}
-		return nil, fmt.Errorf("header byte order %#x, want %#x: %w", o, uint64(byteOrder), ErrDamaged)
+	if err := checkOrder(b[headerOrderAt:]); err != nil {
+		return nil, fmt.Errorf("header: %w", err)
 	}
 	got, want := binary.LittleEndian.Uint32(b[headerCRCAt:]), checksum(b[headerVersionAt:])
 	if got != want {

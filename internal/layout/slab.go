@@ -3,6 +3,7 @@ package layout
 import (
 	"encoding/binary"
 	"fmt"
+	"math/bits"
 	"strings"
 )
 
@@ -48,6 +49,18 @@ var slabMagic = [8]byte{'m', 'p', 'm', 's', 'l', 'a', 'b', 0}
 // with another byte order.
 const byteOrder = 0x0102030405060708
 
+// checkOrder compares the mark at the beginning of b with this machine's.
+func checkOrder(b []byte) error {
+	order := binary.NativeEndian.Uint64(b)
+	switch {
+	case order == byteOrder:
+		return nil
+	case bits.ReverseBytes64(order) == byteOrder:
+		return fmt.Errorf("byte order %#x: %w", order, ErrByteOrder)
+	}
+	return fmt.Errorf("byte order %#x, want %#x: %w", order, uint64(byteOrder), ErrDamaged)
+}
+
 // SlabHeader describes one slab.
 type SlabHeader struct {
 	Kind       SlabKind
@@ -92,11 +105,8 @@ func DecodeSlab(b []byte) (SlabHeader, error) {
 	if v := binary.LittleEndian.Uint16(b[slabVersionAt:]); v != Version {
 		return SlabHeader{}, fmt.Errorf("slab version %d, want %d: %w", v, Version, ErrVersion)
 	}
-	if o := binary.NativeEndian.Uint64(b[slabOrderAt:]); o != byteOrder {
-		if binary.BigEndian.Uint64(b[slabOrderAt:]) == byteOrder || binary.LittleEndian.Uint64(b[slabOrderAt:]) == byteOrder {
-			return SlabHeader{}, fmt.Errorf("slab byte order %#x: %w", o, ErrByteOrder)
-		}
-		return SlabHeader{}, fmt.Errorf("slab byte order %#x, want %#x: %w", o, uint64(byteOrder), ErrDamaged)
+	if err := checkOrder(b[slabOrderAt:]); err != nil {
+		return SlabHeader{}, fmt.Errorf("slab: %w", err)
 	}
 	got, want := binary.LittleEndian.Uint32(b[slabCRCAt:]), checksum(b[slabVersionAt:SlabHeaderBytes])
 	if got != want {
