@@ -11,6 +11,10 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/mpmetrics/mpmetrics/collector"
 )
 
 // programEnv selects what a re-executed test binary does instead of testing.
@@ -73,6 +77,16 @@ func (c *child) ended(t testing.TB) []byte {
 		t.Fatalf("child was not killed, it ended: %v", err)
 	}
 	return witness
+}
+
+// collect collects without a registry: what is tested is the reading.
+func collect(c *collector.Collector) <-chan prometheus.Metric {
+	metrics := make(chan prometheus.Metric, 1000)
+	go func() {
+		defer close(metrics)
+		c.Collect(metrics)
+	}()
+	return metrics
 }
 
 // soak reports whether the full numbers of a release are asked for.

@@ -105,13 +105,8 @@ func TestT2bScrapeUnderNewSeries(t *testing.T) {
 // collectSeries collects and counts the series that are not about mpmetrics.
 func collectSeries(t *testing.T, c *collector.Collector) int {
 	t.Helper()
-	metrics := make(chan prometheus.Metric, 1000)
-	go func() {
-		defer close(metrics)
-		c.Collect(metrics)
-	}()
 	n, self := 0, selfSeries(t)
-	for range metrics {
+	for range collect(c) {
 		n++
 	}
 	return n - self
@@ -125,9 +120,9 @@ func selfSeries(t *testing.T) int {
 	if selfSeriesCount == 0 {
 		c := collector.New(collector.Opts{Location: t.TempDir()})
 		defer c.Close()
-		metrics := make(chan prometheus.Metric, 1000)
-		c.Collect(metrics)
-		selfSeriesCount = len(metrics)
+		for range collect(c) {
+			selfSeriesCount++
+		}
 	}
 	return selfSeriesCount
 }

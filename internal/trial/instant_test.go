@@ -96,16 +96,11 @@ func TestT16OneInstant(t *testing.T) {
 	t.Logf("%d scrapes, %d stops, %d kills, %v observations", scrapes, stops, kills, before)
 }
 
-// histogramOf collects without a registry: what is tested is the reading.
+// histogramOf returns the only histogram of a collector.
 func histogramOf(t *testing.T, c *collector.Collector) value {
 	t.Helper()
-	metrics := make(chan prometheus.Metric, 100)
-	go func() {
-		defer close(metrics)
-		c.Collect(metrics)
-	}()
 	var found value
-	for m := range metrics {
+	for m := range collect(c) {
 		var out dto.Metric
 		if err := m.Write(&out); err != nil {
 			t.Fatal(err)
