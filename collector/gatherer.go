@@ -7,6 +7,9 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
+
+	"github.com/mpmetrics/mpmetrics/internal/layout"
+	"github.com/mpmetrics/mpmetrics/internal/merge"
 )
 
 // gatherer is local and merged families as one.
@@ -56,21 +59,21 @@ func (g *gatherer) Gather() ([]*dto.MetricFamily, error) {
 
 // exposedNames are the names of a family's samples.
 func exposedNames(f *dto.MetricFamily) []string {
-	name := f.GetName()
+	t := layout.Counter // or any other with one sample
 	switch f.GetType() {
 	case dto.MetricType_HISTOGRAM, dto.MetricType_GAUGE_HISTOGRAM:
-		return []string{name, name + "_bucket", name + "_count", name + "_sum"}
+		t = layout.Histogram
 	case dto.MetricType_SUMMARY:
-		return []string{name, name + "_count", name + "_sum"}
+		t = layout.Summary
 	}
-	return []string{name}
+	return merge.SampleNames(f.GetName(), t)
 }
 
 // overlap counts a local family that is left out, once.
 func (c *Collector) overlap(name string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !strings.HasPrefix(name, selfPrefix) && !c.totals.overlaps[name] {
+	if !strings.HasPrefix(name, layout.ReservedPrefix) && !c.totals.overlaps[name] {
 		c.totals.overlaps[name] = true
 		c.totals.conflicts[overlap]++
 		c.log.Warn("mpmetrics: local family is left out, the merged one has its name", "family", name)

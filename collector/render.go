@@ -20,14 +20,13 @@ type renderer struct {
 
 type familyDescs struct {
 	help, unit string
-	byLabels   map[string]*prometheus.Desc // by the names of the labels, joined
+	byLabels   map[string]*prometheus.Desc // by rendered.names
 }
 
 // rendered is what is kept of a series.
 type rendered struct {
 	labels  []*dto.LabelPair
 	names   string // of the labels and of the const labels with their values, joined
-	series  *merge.Series
 	created int64
 	start   *timestamppb.Timestamp
 }
@@ -75,7 +74,7 @@ func (r *renderer) metrics(m *merge.Merger, cumulative bool) []prometheus.Metric
 		for _, s := range f.Series {
 			c := r.series(s)
 			out := all.metric()
-			out.desc, out.labels = descs.of(f, c), c.labels
+			out.desc, out.labels = descs.of(f, s, c.names), c.labels
 			all.value(out, m, f, s, c.start)
 		}
 	}
@@ -114,21 +113,21 @@ func (r *renderer) family(f *merge.Family) *familyDescs {
 // of returns the descriptor for a set of label names: series of one family may
 // have different ones, and a pedantic registry compares. It is equal to the one
 // that the owner's vec describes.
-func (d *familyDescs) of(f *merge.Family, c *rendered) *prometheus.Desc {
-	desc := d.byLabels[c.names]
+func (d *familyDescs) of(f *merge.Family, s *merge.Series, key string) *prometheus.Desc {
+	desc := d.byLabels[key]
 	if desc == nil {
 		constant := prometheus.Labels{}
-		for _, l := range c.series.Const {
+		for _, l := range s.Const {
 			constant[l.Name] = l.Value
 		}
 		var names []string
-		for _, l := range c.series.Labels {
+		for _, l := range s.Labels {
 			if _, ok := constant[l.Name]; !ok {
 				names = append(names, l.Name)
 			}
 		}
 		desc = prometheus.V2.NewDesc(f.Name, f.Help, prometheus.UnconstrainedLabels(names), constant, prometheus.WithUnit(f.Unit))
-		d.byLabels[c.names] = desc
+		d.byLabels[key] = desc
 	}
 	return desc
 }
@@ -136,7 +135,7 @@ func (d *familyDescs) of(f *merge.Family, c *rendered) *prometheus.Desc {
 func (r *renderer) series(s *merge.Series) *rendered {
 	c, ok := s.Cache.(*rendered)
 	if !ok {
-		c = &rendered{series: s, labels: make([]*dto.LabelPair, len(s.Labels))}
+		c = &rendered{labels: make([]*dto.LabelPair, len(s.Labels))}
 		names := make([]string, len(s.Labels))
 		for i := range s.Labels {
 			l := &s.Labels[i]

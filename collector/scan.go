@@ -172,19 +172,15 @@ func (s *scanner) reread(t *tracked) error {
 		if fresh.file != nil {
 			fresh.file.Close()
 		}
-		if fresh.member != nil {
-			s.merger.Leave(fresh.member)
-		}
 		return err
 	}
-	bad := t.bad
 	s.drop(t)
 	*t = *fresh
-	t.bad = bad
 	return nil
 }
 
-// update reads on from where the last reading stopped.
+// update reads on from where the last reading stopped. The merger learns of it
+// last, when nothing can fail any more.
 func (s *scanner) update(t *tracked) error {
 	if t.file == nil {
 		f, err := reader.Open(t.path)

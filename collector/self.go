@@ -8,6 +8,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/mpmetrics/mpmetrics/internal/directory"
+	"github.com/mpmetrics/mpmetrics/internal/layout"
 	"github.com/mpmetrics/mpmetrics/internal/merge"
 	"github.com/mpmetrics/mpmetrics/internal/partition"
 )
@@ -83,15 +84,14 @@ func degradedReason(err error) string {
 	return "other"
 }
 
-const selfPrefix = "mpmetrics_"
-
 // selfNames are the names of the descriptors below. A file that defines one of
 // them, of another type perhaps, would make every scrape fail.
 var selfNames = map[string]bool{}
 
 func selfDesc(name, help string, labels ...string) *prometheus.Desc {
-	selfNames[selfPrefix+name] = true
-	return prometheus.NewDesc(selfPrefix+name, help, labels, nil)
+	name = layout.ReservedPrefix + name
+	selfNames[name] = true
+	return prometheus.NewDesc(name, help, labels, nil)
 }
 
 // The metrics about mpmetrics itself.

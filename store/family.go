@@ -15,9 +15,6 @@ import (
 	"github.com/mpmetrics/mpmetrics/internal/partition"
 )
 
-// reservedPrefix belongs to the metrics about mpmetrics itself.
-const reservedPrefix = "mpmetrics_"
-
 // family is one definition: what the series of a metric name have in common.
 type family struct {
 	def       layout.Family
@@ -85,8 +82,8 @@ func (s *series) startTimestamp() *timestamppb.Timestamp { return timestamppb.Ne
 // rule: those of client_golang, and our own.
 func newFamily(def layout.Family, namespace, subsystem string, constLabels prometheus.Labels) *family {
 	def.Name = prometheus.BuildFQName(namespace, subsystem, def.Name)
-	if strings.HasPrefix(def.Name, reservedPrefix) {
-		panic(fmt.Errorf("mpmetrics: metric name %q: names that begin with %q belong to mpmetrics itself", def.Name, reservedPrefix))
+	if strings.HasPrefix(def.Name, layout.ReservedPrefix) {
+		panic(fmt.Errorf("mpmetrics: metric name %q: names that begin with %q belong to mpmetrics itself", def.Name, layout.ReservedPrefix))
 	}
 	return makeFamily(def, constLabels)
 }

@@ -81,10 +81,8 @@ func (g *gauge) Write(out *dto.Metric) error {
 
 func (g *gauge) keep() { g.cell.Store(new(atomic.Uint64)) }
 
-func (g *gauge) use(cells []atomic.Uint64) { g.move(&cells[0]) }
-
-func (g *gauge) move(to *atomic.Uint64) {
-	old := g.cell.Load()
+func (g *gauge) use(cells []atomic.Uint64) {
+	to, old := &cells[0], g.cell.Load()
 	if old == nil {
 		g.cell.Store(to)
 		return

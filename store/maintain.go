@@ -157,9 +157,7 @@ func (s *Store) reopen() {
 		return
 	}
 	if err := s.open(); err != nil {
-		s.mu.Lock()
-		s.degraded = err
-		s.mu.Unlock()
+		s.note(err)
 		return
 	}
 	go func() {
@@ -190,7 +188,7 @@ func (s *Store) countDropped() {
 	}
 	if s.droppedTotal == nil {
 		f := makeFamily(layout.Family{
-			Type: layout.Counter, Name: reservedPrefix + "dropped_series_total",
+			Type: layout.Counter, Name: layout.ReservedPrefix + "dropped_series_total",
 			Help: "Series beyond the limit of a process, which are counted in its memory only.",
 		}, nil)
 		f.unlimited = true // it is made when there is no series left

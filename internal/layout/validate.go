@@ -12,6 +12,9 @@ import (
 // of several processes apart.
 const ProcessLabel = "process"
 
+// ReservedPrefix begins the names of the metrics about mpmetrics itself.
+const ReservedPrefix = "mpmetrics_"
+
 // Validate checks that the family can be exposed: each rule that client_golang
 // checks when a metric is made, since a file may be written by anybody.
 func (f *Family) Validate() error {

@@ -192,8 +192,8 @@ func (m *Merger) fit(d, winner *definition, merged *Family) (*Family, []int) {
 	if f.Help != w.Help || f.Unit != w.Unit {
 		conflict(HelpConflict, f.Help)
 	}
-	if labelNames(f) != labelNames(w) {
-		conflict(LabelsConflict, labelNames(f))
+	if names := labelNames(f); names != labelNames(w) {
+		conflict(LabelsConflict, names)
 	}
 	if f.Mode != w.Mode {
 		conflict(ModeConflict, f.Mode.String())
@@ -263,7 +263,7 @@ func (m *Merger) decideSuffixes(inForce []*definition) {
 	slices.SortStableFunc(inForce, func(a, b *definition) int { return b.newest.compare(a.newest) })
 	samples := make(map[string]bool, len(inForce))
 	for _, winner := range inForce {
-		own := sampleNames(winner.family)
+		own := SampleNames(winner.family.Name, winner.family.Type)
 		if !slices.ContainsFunc(own, func(s string) bool { return samples[s] }) {
 			for _, s := range own {
 				samples[s] = true
@@ -277,15 +277,14 @@ func (m *Merger) decideSuffixes(inForce []*definition) {
 	}
 }
 
-// sampleNames are the names under which a family is exposed. The name of a
-// histogram is among them: a scrape cannot hold a gauge of that name too.
-func sampleNames(f *layout.Family) []string {
-	names := []string{f.Name}
-	switch f.Type {
+// SampleNames are the names under which a family is exposed. That of a histogram
+// itself is among them: a scrape cannot hold a gauge of that name too.
+func SampleNames(name string, t layout.Type) []string {
+	switch t {
 	case layout.Histogram:
-		names = append(names, f.Name+"_bucket", f.Name+"_count", f.Name+"_sum")
+		return []string{name, name + "_bucket", name + "_count", name + "_sum"}
 	case layout.Summary:
-		names = append(names, f.Name+"_count", f.Name+"_sum")
+		return []string{name, name + "_count", name + "_sum"}
 	}
-	return names
+	return []string{name}
 }

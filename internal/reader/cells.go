@@ -47,8 +47,8 @@ func (r *File) plan(f *layout.Family, s *slab, word, at int) {
 
 // Load loads the cells of all entries and returns their values, as
 // layout.Family.ValueWords describes them, each entry's from its At on. The
-// slice belongs to the File and is written again by the Load after the next. What stands
-// for an entry that is gone means nothing.
+// slice belongs to the File and is written again by the Load after the next.
+// What stands for an entry that is gone means nothing.
 func (r *File) Load() ([]uint64, error) {
 	if r.final {
 		return r.values, nil
