@@ -11,6 +11,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/mpmetrics/mpmetrics/internal/boot"
 	"github.com/mpmetrics/mpmetrics/internal/directory"
 	"github.com/mpmetrics/mpmetrics/internal/layout"
 	"github.com/mpmetrics/mpmetrics/internal/partition"
@@ -96,7 +97,7 @@ func (s *Store) open() error {
 		PID:     uint32(os.Getpid()),
 		ID:      s.id,
 		Start:   time.Now().UnixNano(),
-		BootID:  bootID(),
+		BootID:  boot.ID(),
 		Host:    host,
 		Program: filepath.Base(os.Args[0]),
 		Process: s.opts.Process,
