@@ -11,6 +11,20 @@ func appendString(b []byte, s string) []byte {
 	return append(b, s...)
 }
 
+func appendStrings(b []byte, s []string) []byte {
+	b = binary.AppendUvarint(b, uint64(len(s)))
+	for _, v := range s {
+		b = appendString(b, v)
+	}
+	return b
+}
+
+func appendTime(b []byte, t int64) []byte { return binary.LittleEndian.AppendUint64(b, uint64(t)) }
+
+func appendFloat(b []byte, v float64) []byte {
+	return binary.LittleEndian.AppendUint64(b, math.Float64bits(v))
+}
+
 // decoder takes fields from the front of rest. After the first error every
 // method returns a zero value, so that callers check once, with finish.
 type decoder struct {
@@ -62,6 +76,20 @@ func (d *decoder) uint64() uint64 {
 }
 
 func (d *decoder) float64() float64 { return math.Float64frombits(d.uint64()) }
+
+func (d *decoder) uint32() uint32 { return uint32(d.uvarint(math.MaxUint32)) }
+
+func (d *decoder) time() int64 { return int64(d.uint64()) }
+
+func (d *decoder) id() (id ID) {
+	if len(d.rest) < len(id) {
+		d.fail("ends inside an id")
+		return ID{}
+	}
+	copy(id[:], d.rest)
+	d.rest = d.rest[len(id):]
+	return id
+}
 
 func (d *decoder) string(limit uint64) string {
 	n := d.uvarint(limit)

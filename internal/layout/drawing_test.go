@@ -85,8 +85,8 @@ func TestHeaderTableEqualsConstants(t *testing.T) {
 	want := []row{
 		{headerMagicAt, headerCRCAt - headerMagicAt, "magic"},
 		{headerCRCAt, headerVersionAt - headerCRCAt, "crc"},
-		{headerVersionAt, headerReservedAt - headerVersionAt, "version"},
-		{headerReservedAt, headerOrderAt - headerReservedAt, "reserved"},
+		{headerVersionAt, headerKindAt - headerVersionAt, "version"},
+		{headerKindAt, headerOrderAt - headerKindAt, "kind"},
 		{headerOrderAt, headerPageSizeAt - headerOrderAt, "order"},
 		{headerPageSizeAt, headerPIDAt - headerPageSizeAt, "pageSize"},
 		{headerPIDAt, headerIDAt - headerPIDAt, "pid"},

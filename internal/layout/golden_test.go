@@ -40,6 +40,21 @@ func goldenSeries() *Series {
 	return &Series{Number: 300, Family: 2, Place: Place{Slab: 1, Word: 1000}, Created: 1_795_000_000_000_000_001, Values: []string{"200", "größe"}}
 }
 
+func goldenTotal() *Total {
+	return &Total{
+		Family: 2, Created: 1_795_000_000_000_000_001, Touched: 1_795_000_000_000_000_002, Values: []string{"200", "größe"},
+		Sums: Sums{Hi: 1, Lo: 300, Parts: []float64{0x1p-55, 0x1p52}, Buckets: []uint64{1, 0, 300, 0, 2}},
+	}
+}
+
+func goldenGaugeTotal() *Total {
+	return &Total{Sums: Sums{Set: 3, NaNs: 1, Min: -1, Max: 2, Recent: 0.5, Time: 1_795_000_000_000_000_003}}
+}
+
+func goldenSample() *Sample {
+	return &Sample{Dead: 1, Family: 2, Created: 3, Values: []string{"a"}, Cell: EncodeGauge(7)}
+}
+
 // goldens are encodings that must never change within Version 1. They are those
 // of a little-endian machine.
 var goldens = []struct {
@@ -54,6 +69,25 @@ var goldens = []struct {
 	}},
 	{"series", func() []byte { return AppendSeries(nil, goldenSeries()) }},
 	{"shard", func() []byte { return AppendShard(nil, Shard{Series: 300, Place: Place{Slab: 4, Word: 8}}) }},
+	{"archive-header", func() []byte {
+		h := goldenHeader()
+		h.Kind, h.Inode = ArchiveFile, 0
+		return h.Encode()
+	}},
+	{"state", func() []byte {
+		return AppendState(nil, &State{Begun: 1, Horizon: 2, Last: 3, Absorbed: 4, Quarantined: 5, Forgotten: 6, Unabsorbed: 7, Aside: 8})
+	}},
+	{"rank", func() []byte { return AppendRank(nil, &Rank{Family: 2, Start: -1, ID: ID{0: 1, 15: 0xff}}) }},
+	{"total", func() []byte { return AppendTotal(nil, goldenTotal()) }},
+	{"total-gauge", func() []byte { return AppendTotal(nil, goldenGaugeTotal()) }},
+	{"dead", func() []byte {
+		return AppendDead(nil, &Dead{Number: 1, ID: ID{0: 1, 15: 0xff}, Start: 2, Time: 3, Label: "worker-1"})
+	}},
+	{"sample", func() []byte { return AppendSample(nil, goldenSample()) }},
+	{"absorbed", func() []byte {
+		return AppendAbsorbed(nil, []Absorbed{{ID: ID{1}, Start: 1, Time: 2}, {ID: ID{2}, Start: 3, Time: 4}})
+	}},
+	{"open", func() []byte { return AppendOpen(nil, []ID{{1}, {2}}) }},
 	{"gone", func() []byte { return AppendGone(nil, Gone{Series: 300, Time: 1_795_000_000_000_000_002}) }},
 }
 
@@ -131,7 +165,7 @@ func TestEveryFlippedByteIsFound(t *testing.T) {
 	for at := range header {
 		b := slices.Clone(header)
 		b[at] ^= 0x40
-		want := flipped(at, [2]int{headerMagicAt, headerCRCAt}, [2]int{headerVersionAt, headerReservedAt})
+		want := flipped(at, [2]int{headerMagicAt, headerCRCAt}, [2]int{headerVersionAt, headerKindAt})
 		if h, err := DecodeHeader(b); !errors.Is(err, want) || h != nil {
 			t.Errorf("header byte %d flipped: %v, %v, want nil and %v", at, h, err, want)
 		}
@@ -174,7 +208,7 @@ func TestRulesBehindTheChecksum(t *testing.T) {
 	}{
 		{"header of another byte order", false, header(mirror(headerOrderAt)), ErrByteOrder, "byte order"},
 		{"header of another page size", false, header(func(b []byte) { b[headerPageSizeAt+1] = 0x20 }), ErrDamaged, "page size"},
-		{"header with reserved bytes", false, header(func(b []byte) { b[headerReservedAt] = 1 }), ErrDamaged, "reserved"},
+		{"header of unknown kind", false, header(func(b []byte) { b[headerKindAt] = 2 }), ErrDamaged, "kind 2"},
 		{"header without pid", false, header(func(b []byte) { clear(b[headerPIDAt:headerIDAt]) }), ErrDamaged, "pid"},
 		{"header with a long text", false, header(func(b []byte) { b[headerTextsAt] = 100 }), ErrDamaged, "texts"},
 		{"header cut short", false, goldenHeader().Encode()[:headerTextsAt-1], ErrDamaged, "want at least"},

@@ -7,23 +7,33 @@ import (
 	"strings"
 )
 
-// Header is the header record of a file: who owns it and where its log starts.
+// Kind says what a file is. The numbers are part of the format.
+type Kind uint16
+
+// The kinds of files.
+const (
+	ProcessFile Kind = 0 // what one process counts
+	ArchiveFile Kind = 1 // what the dead have counted
+)
+
+// Header is the header record of a file: who wrote it and where its log starts.
 //
 //	offset | size | field      | meaning
 //	0      | 8    | magic      | "mpmetric"
 //	8      | 4    | crc        | CRC-32C of everything from offset 12
 //	12     | 2    | version    | format version
-//	14     | 2    | reserved   | zero
+//	14     | 2    | kind       | 0 file of a process, 1 archive
 //	16     | 8    | order      | as in a slab
 //	24     | 4    | pageSize   | of bbolt
 //	28     | 4    | pid        | as the owner saw it in its pid namespace
-//	32     | 16   | id         | of the process
-//	48     | 8    | inode      | of this very file: a copy has another one
-//	56     | 8    | start      | of the process, Unix nanoseconds
-//	64     | 4    | generation | of the series log
+//	32     | 16   | id         | of the process; of an archive: another one each time it is written
+//	48     | 8    | inode      | of this very file: a copy has another one; of an archive zero
+//	56     | 8    | start      | of the process, Unix nanoseconds; of an archive: when it was written
+//	64     | 4    | generation | of the series log; of an archive: the prune epoch
 //	68     | 4    | logSlab    | number of the slab where that log begins
 //	72     | …    | texts      | boot id, host, program, process: each a uvarint length and bytes
 type Header struct {
+	Kind       Kind
 	PID        uint32
 	ID         ID
 	Inode      uint64
@@ -40,8 +50,8 @@ const (
 	headerMagicAt      = 0
 	headerCRCAt        = headerMagicAt + 8
 	headerVersionAt    = headerCRCAt + 4
-	headerReservedAt   = headerVersionAt + 2
-	headerOrderAt      = headerReservedAt + 2
+	headerKindAt       = headerVersionAt + 2
+	headerOrderAt      = headerKindAt + 2
 	headerPageSizeAt   = headerOrderAt + 8
 	headerPIDAt        = headerPageSizeAt + 4
 	headerIDAt         = headerPIDAt + 4
@@ -64,6 +74,7 @@ func (h *Header) Encode() []byte {
 	b := make([]byte, headerTextsAt, headerTextsAt+128)
 	copy(b[headerMagicAt:], headerMagic[:])
 	binary.LittleEndian.PutUint16(b[headerVersionAt:], Version)
+	binary.LittleEndian.PutUint16(b[headerKindAt:], uint16(h.Kind))
 	binary.NativeEndian.PutUint64(b[headerOrderAt:], byteOrder)
 	binary.LittleEndian.PutUint32(b[headerPageSizeAt:], PageSize)
 	binary.LittleEndian.PutUint32(b[headerPIDAt:], h.PID)
@@ -99,6 +110,7 @@ func DecodeHeader(b []byte) (*Header, error) {
 		return nil, fmt.Errorf("header checksum %#x, want %#x: %w", got, want, ErrDamaged)
 	}
 	h := &Header{
+		Kind:       Kind(binary.LittleEndian.Uint16(b[headerKindAt:])),
 		PID:        binary.LittleEndian.Uint32(b[headerPIDAt:]),
 		ID:         ID(b[headerIDAt:headerInodeAt]),
 		Inode:      binary.LittleEndian.Uint64(b[headerInodeAt:]),
@@ -109,8 +121,8 @@ func DecodeHeader(b []byte) (*Header, error) {
 	if size := binary.LittleEndian.Uint32(b[headerPageSizeAt:]); size != PageSize {
 		return nil, fmt.Errorf("header page size %d, want %d: %w", size, PageSize, ErrDamaged)
 	}
-	if binary.LittleEndian.Uint16(b[headerReservedAt:]) != 0 {
-		return nil, fmt.Errorf("header has reserved bytes that are not zero: %w", ErrDamaged)
+	if h.Kind > ArchiveFile {
+		return nil, fmt.Errorf("header of unknown kind %d: %w", h.Kind, ErrDamaged)
 	}
 	if h.PID == 0 || h.PID > math.MaxInt32 {
 		return nil, fmt.Errorf("header pid %d, want 1 to %d: %w", h.PID, math.MaxInt32, ErrDamaged)

@@ -17,6 +17,24 @@ var idText = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(
 
 const idTextBytes = 26
 
+// Names in the directory beside the files of processes.
+const (
+	// ArchiveName is what the dead have counted.
+	ArchiveName = "archive" + Extension
+
+	// LockName is the file that a compactor locks. It is never removed: two
+	// compactors would lock two files.
+	LockName = "compact.lock"
+
+	// LocationName says where the archive is, when it is not in the directory.
+	LocationName = "archive.location"
+
+	// QuarantineName is the directory of the files that were put aside.
+	QuarantineName = "quarantine"
+
+	archivePrefix = "archive-"
+)
+
 // NewID makes a random ID.
 func NewID() ID {
 	var id ID
@@ -69,4 +87,22 @@ func ParseFileName(name string) (pid int, id ID, err error) {
 		return 0, ID{}, fmt.Errorf("file name %q: %w", name, err)
 	}
 	return pid, id, nil
+}
+
+// ArchiveTemporary is the name of an archive that is being written.
+func ArchiveTemporary(id ID) string { return archivePrefix + id.String() + TemporaryExtension }
+
+// IsTemporary reports whether a name is that of a file that is being made: an
+// archive, or the file of a process.
+func IsTemporary(name string) bool {
+	base, ok := strings.CutSuffix(name, TemporaryExtension)
+	if !ok {
+		return false
+	}
+	if text, ok := strings.CutPrefix(base, archivePrefix); ok {
+		_, err := ParseID(text)
+		return err == nil
+	}
+	_, _, err := ParseFileName(base)
+	return err == nil
 }

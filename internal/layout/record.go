@@ -14,6 +14,8 @@ import (
 //	series  number, family, slab, word, created, label values
 //	shard   series, slab, word
 //	gone    series, time
+//
+// archive.go has those that stand in archives only.
 type RecordKind uint8
 
 // The kinds of records.
@@ -111,17 +113,14 @@ func AppendFamily(b []byte, number uint32, f *Family) []byte {
 	b = appendString(b, f.Name)
 	b = appendString(b, f.Help)
 	b = appendString(b, f.Unit)
-	b = binary.AppendUvarint(b, uint64(len(f.LabelNames)))
-	for _, n := range f.LabelNames {
-		b = appendString(b, n)
-	}
+	b = appendStrings(b, f.LabelNames)
 	b = binary.AppendUvarint(b, uint64(len(f.ConstLabels)))
 	for _, l := range f.ConstLabels {
 		b = appendString(appendString(b, l.Name), l.Value)
 	}
 	b = binary.AppendUvarint(b, uint64(len(f.Bounds)))
 	for _, v := range f.Bounds {
-		b = binary.LittleEndian.AppendUint64(b, math.Float64bits(v))
+		b = appendFloat(b, v)
 	}
 	return b
 }
@@ -132,12 +131,8 @@ func AppendSeries(b []byte, s *Series) []byte {
 	b = binary.AppendUvarint(b, uint64(s.Number))
 	b = binary.AppendUvarint(b, uint64(s.Family))
 	b = appendPlace(b, s.Place)
-	b = binary.LittleEndian.AppendUint64(b, uint64(s.Created))
-	b = binary.AppendUvarint(b, uint64(len(s.Values)))
-	for _, v := range s.Values {
-		b = appendString(b, v)
-	}
-	return b
+	b = appendTime(b, s.Created)
+	return appendStrings(b, s.Values)
 }
 
 // AppendShard appends the payload of a shard record.
@@ -151,7 +146,7 @@ func AppendShard(b []byte, s Shard) []byte {
 func AppendGone(b []byte, g Gone) []byte {
 	b = append(b, byte(GoneRecord))
 	b = binary.AppendUvarint(b, uint64(g.Series))
-	return binary.LittleEndian.AppendUint64(b, uint64(g.Time))
+	return appendTime(b, g.Time)
 }
 
 func appendPlace(b []byte, p Place) []byte {
@@ -159,13 +154,22 @@ func appendPlace(b []byte, p Place) []byte {
 	return binary.AppendUvarint(b, uint64(p.Word))
 }
 
-// Record is what one payload says: exactly one of the pointers is set.
+// Record is what one payload says: exactly one of the pointers and slices is set.
 type Record struct {
 	Number uint32 // of the family
 	Family *Family
 	Series *Series
 	Shard  *Shard
 	Gone   *Gone
+
+	// In archives only.
+	State    *State
+	Rank     *Rank
+	Total    *Total
+	Dead     *Dead
+	Sample   *Sample
+	Absorbed []Absorbed
+	Open     []ID
 }
 
 // DecodeRecord reads a payload. It checks the shape only; Family.Validate and
@@ -176,23 +180,23 @@ func DecodeRecord(payload []byte) (Record, error) {
 	kind := RecordKind(d.byte())
 	switch kind {
 	case FamilyRecord:
-		r.Number = uint32(d.uvarint(math.MaxUint32))
+		r.Number = d.uint32()
 		r.Family = d.family()
 	case SeriesRecord:
 		s := &Series{
-			Number: uint32(d.uvarint(math.MaxUint32)),
-			Family: uint32(d.uvarint(math.MaxUint32)),
+			Number: d.uint32(),
+			Family: d.uint32(),
 			Place:  d.place(),
 		}
-		s.Created = int64(d.uint64())
+		s.Created = d.time()
 		s.Values = d.strings()
 		r.Series = s
 	case ShardRecord:
-		r.Shard = &Shard{Series: uint32(d.uvarint(math.MaxUint32)), Place: d.place()}
+		r.Shard = &Shard{Series: d.uint32(), Place: d.place()}
 	case GoneRecord:
-		r.Gone = &Gone{Series: uint32(d.uvarint(math.MaxUint32)), Time: int64(d.uint64())}
+		r.Gone = &Gone{Series: d.uint32(), Time: d.time()}
 	default:
-		d.fail("unknown kind %d", kind)
+		d.archived(kind, &r)
 	}
 	if err := d.finish(); err != nil {
 		return Record{}, fmt.Errorf("record: %w", err)
@@ -238,5 +242,5 @@ func (d *decoder) strings() []string {
 }
 
 func (d *decoder) place() Place {
-	return Place{Slab: uint32(d.uvarint(math.MaxUint32)), Word: uint32(d.uvarint(math.MaxUint32))}
+	return Place{Slab: d.uint32(), Word: d.uint32()}
 }

@@ -77,11 +77,13 @@ func (f *Family) validateLabels() error {
 }
 
 // Validate checks that a series fits its family.
-func (s *Series) Validate(f *Family) error {
-	if len(s.Values) != len(f.LabelNames) {
-		return fmt.Errorf("series of %q has %d label values, want %d: %w", f.Name, len(s.Values), len(f.LabelNames), ErrDamaged)
+func (s *Series) Validate(f *Family) error { return f.validateValues(s.Values) }
+
+func (f *Family) validateValues(values []string) error {
+	if len(values) != len(f.LabelNames) {
+		return fmt.Errorf("series of %q has %d label values, want %d: %w", f.Name, len(values), len(f.LabelNames), ErrDamaged)
 	}
-	for i, v := range s.Values {
+	for i, v := range values {
 		if !utf8.ValidString(v) {
 			return fmt.Errorf("series of %q: value of label %q is not UTF-8: %w", f.Name, f.LabelNames[i], ErrDamaged)
 		}
