@@ -37,14 +37,14 @@ func TestConflicts(t *testing.T) {
 		{
 			"type, counter to gauge",
 			definer{counterOf("x"), nil, counterCells(4)},
-			definer{gaugeOf("x", layout.Sum), nil, gaugeCells(layout.Sum, 3, 0)},
+			definer{gaugeFamily("x", layout.Sum), nil, gaugeCells(layout.Sum, 3, 0)},
 			values{"x": 3},
 			values{"x": 4},
 			map[Reason]int{TypeConflict: 1},
 		},
 		{
 			"type, gauge to counter",
-			definer{gaugeOf("x", layout.Sum), nil, gaugeCells(layout.Sum, 3, 0)},
+			definer{gaugeFamily("x", layout.Sum), nil, gaugeCells(layout.Sum, 3, 0)},
 			definer{counterOf("x"), nil, counterCells(4)},
 			values{"x": 4},
 			values{"x": 3},
@@ -52,56 +52,56 @@ func TestConflicts(t *testing.T) {
 		},
 		{
 			"mode, sum to max",
-			definer{gaugeOf("x", layout.Sum), nil, gaugeCells(layout.Sum, 6, 0)},
-			definer{gaugeOf("x", layout.Max), nil, gaugeCells(layout.Max, 4, 0)},
+			definer{gaugeFamily("x", layout.Sum), nil, gaugeCells(layout.Sum, 6, 0)},
+			definer{gaugeFamily("x", layout.Max), nil, gaugeCells(layout.Max, 4, 0)},
 			values{"x": 6},
 			values{"x": 6},
 			map[Reason]int{ModeConflict: 1},
 		},
 		{
 			"mode, max to sum",
-			definer{gaugeOf("x", layout.Max), nil, gaugeCells(layout.Max, 6, 0)},
-			definer{gaugeOf("x", layout.Sum), nil, gaugeCells(layout.Sum, 4, 0)},
+			definer{gaugeFamily("x", layout.Max), nil, gaugeCells(layout.Max, 6, 0)},
+			definer{gaugeFamily("x", layout.Sum), nil, gaugeCells(layout.Sum, 4, 0)},
 			values{"x": 10},
 			values{"x": 6},
 			map[Reason]int{ModeConflict: 1},
 		},
 		{
 			"mode, to one that needs a time",
-			definer{gaugeOf("x", layout.Max), nil, gaugeCells(layout.Max, 6, 0)},
-			definer{gaugeOf("x", layout.MostRecent), nil, gaugeCells(layout.MostRecent, 4, 1)},
+			definer{gaugeFamily("x", layout.Max), nil, gaugeCells(layout.Max, 6, 0)},
+			definer{gaugeFamily("x", layout.MostRecent), nil, gaugeCells(layout.MostRecent, 4, 1)},
 			values{"x": 4},
 			values{"x": 6},
 			map[Reason]int{ModeConflict: 1},
 		},
 		{
 			"mode, from one that has a time",
-			definer{gaugeOf("x", layout.LiveMostRecent), nil, gaugeCells(layout.MostRecent, 6, 1)},
-			definer{gaugeOf("x", layout.Max), nil, gaugeCells(layout.Max, 4, 0)},
+			definer{gaugeFamily("x", layout.LiveMostRecent), nil, gaugeCells(layout.MostRecent, 6, 1)},
+			definer{gaugeFamily("x", layout.Max), nil, gaugeCells(layout.Max, 4, 0)},
 			values{"x": 4},
 			values{"x": 6},
 			map[Reason]int{ModeConflict: 1},
 		},
 		{
 			"mode, to one that adds a label",
-			definer{gaugeOf("x", layout.Max), nil, gaugeCells(layout.Max, 6, 0)},
-			definer{gaugeOf("x", layout.LiveAll), nil, gaugeCells(layout.LiveAll, 4, 0)},
+			definer{gaugeFamily("x", layout.Max), nil, gaugeCells(layout.Max, 6, 0)},
+			definer{gaugeFamily("x", layout.LiveAll), nil, gaugeCells(layout.LiveAll, 4, 0)},
 			values{"x{process=older}": 6, "x{process=newer}": 4},
 			values{"x": 6},
 			map[Reason]int{ModeConflict: 1},
 		},
 		{
 			"mode, to one that adds a label which is there",
-			definer{gaugeOf("x", layout.Max, "process"), []string{"mine"}, gaugeCells(layout.Max, 6, 0)},
-			definer{gaugeOf("x", layout.All), nil, gaugeCells(layout.All, 4, 0)},
+			definer{gaugeFamily("x", layout.Max, "process"), []string{"mine"}, gaugeCells(layout.Max, 6, 0)},
+			definer{gaugeFamily("x", layout.All), nil, gaugeCells(layout.All, 4, 0)},
 			values{"x{process=newer}": 4},
 			values{"x{process=mine}": 6},
 			map[Reason]int{ModeConflict: 1, LabelsConflict: 1},
 		},
 		{
 			"mode, from one that added a label",
-			definer{gaugeOf("x", layout.All), nil, gaugeCells(layout.All, 4, 0)},
-			definer{gaugeOf("x", layout.Max, "process"), []string{"mine"}, gaugeCells(layout.Max, 6, 0)},
+			definer{gaugeFamily("x", layout.All), nil, gaugeCells(layout.All, 4, 0)},
+			definer{gaugeFamily("x", layout.Max, "process"), []string{"mine"}, gaugeCells(layout.Max, 6, 0)},
 			values{"x": 4, "x{process=mine}": 6},
 			values{"x{process=older}": 4},
 			map[Reason]int{ModeConflict: 1, LabelsConflict: 1},
@@ -243,7 +243,7 @@ func TestConflicts(t *testing.T) {
 func TestConflictDeadDecides(t *testing.T) {
 	w := newWorld(t)
 	w.define(w.join(start(10, "older")), counterOf("x"), nil, counterCells(4)...)
-	newer := w.define(w.join(start(20, "newer")), gaugeOf("x", layout.Sum), nil, gaugeCells(layout.Sum, 3, 0)...)
+	newer := w.define(w.join(start(20, "newer")), gaugeFamily("x", layout.Sum), nil, gaugeCells(layout.Sum, 3, 0)...)
 	w.check("alive", values{"x": 3})
 	w.m.SetLive(newer.member, false)
 	w.check("dead", values{"x": 3})
@@ -253,7 +253,7 @@ func TestConflictDeadDecides(t *testing.T) {
 // two modes is in force must not depend on the order of reading.
 func TestConflictWithinOneProcess(t *testing.T) {
 	zone := func(mode layout.Mode, value string) *layout.Family {
-		return with(*gaugeOf("g", mode), func(f *layout.Family) { f.ConstLabels = []layout.Label{{Name: "zone", Value: value}} })
+		return with(*gaugeFamily("g", mode), func(f *layout.Family) { f.ConstLabels = []layout.Label{{Name: "zone", Value: value}} })
 	}
 	results := map[string]bool{}
 	for _, oldFirst := range []bool{true, false} {

@@ -3,6 +3,7 @@ package merge
 import (
 	"math"
 	"math/bits"
+	"slices"
 )
 
 // exact is a sum of float64 without rounding error: an expansion, a list of
@@ -59,6 +60,16 @@ func (e *exact) add(x float64) {
 	}
 }
 
+// addExact adds what o has.
+func (e *exact) addExact(o *exact) {
+	for _, p := range o.parts {
+		e.add(p)
+	}
+	e.special += o.special
+}
+
+func (e *exact) clone() exact { return exact{parts: slices.Clone(e.parts), special: e.special} }
+
 // addUint128 adds hi·2⁶⁴ + lo, in pieces that float64 holds exactly.
 func (e *exact) addUint128(hi, lo uint64) {
 	const half = 1 << 32
@@ -100,10 +111,12 @@ func (e *exact) round() float64 {
 // count is a sum of unsigned integers in 128 bits.
 type count struct{ hi, lo uint64 }
 
-func (c *count) add(n uint64) {
+func (c *count) add(n uint64) { c.addCount(count{lo: n}) }
+
+func (c *count) addCount(o count) {
 	var carry uint64
-	c.lo, carry = bits.Add64(c.lo, n, 0)
-	c.hi += carry
+	c.lo, carry = bits.Add64(c.lo, o.lo, 0)
+	c.hi += o.hi + carry
 }
 
 // plus returns c + e, rounded once.
@@ -111,7 +124,7 @@ func (c count) plus(e *exact) float64 {
 	if c.hi == 0 && len(e.parts) == 0 && e.special == 0 {
 		return float64(c.lo)
 	}
-	sum := exact{parts: append([]float64(nil), e.parts...), special: e.special}
+	sum := e.clone()
 	sum.addUint128(c.hi, c.lo)
 	return sum.round()
 }

@@ -64,14 +64,54 @@ type definition struct {
 	family *layout.Family
 	key    string // the wording, unique
 
-	users  int     // members that have it
-	newest rank    // of them
+	users  int     // members and accounts that have it
+	voters int     // of these, those that have a say in what is in force
+	newest rank    // of the voters
 	merged *Family // nil: left out
 	// buckets maps own buckets to merged ones; nil if they are the same.
 	buckets []int
 
 	decided bool // last is valid
 	last    verdict
+}
+
+// takes reports whether the values of a living or dead process with this
+// definition are merged. Of the dead, no gauge whose own mode or whose merged
+// mode is a live one takes part, and none that would need a sample of its own
+// without being All: nobody would ever take it away.
+func (d *definition) takes(live bool) bool {
+	if d.merged == nil || live {
+		return d.merged != nil
+	}
+	own, merged := d.family.Mode, d.merged.Mode
+	return !own.Live() && !merged.Live() && (own.PerProcess() || !merged.PerProcess())
+}
+
+// met notes a process that has the definition, and has a say.
+func (d *definition) met(r rank) {
+	if d.voters == 0 || d.newest.compare(r) < 0 {
+		d.newest = r
+	}
+	d.voters++
+}
+
+// votes says which definitions of a member count: of a living one all, of a dead
+// one those of which something is left to show. Otherwise absorbing it, which
+// keeps those alone, could bring another definition into force.
+func (mb *Member) votes() []bool {
+	votes := make([]bool, len(mb.defs))
+	if mb.Live {
+		for i := range votes {
+			votes[i] = true
+		}
+		return votes
+	}
+	for _, in := range mb.inputs {
+		if !in.Gone && !mb.defs[in.Family].family.Mode.Live() {
+			votes[in.Family] = true
+		}
+	}
+	return votes
 }
 
 // verdict is what was decided about a definition, as far as it places series.
@@ -96,16 +136,20 @@ func (a rank) compare(b rank) int {
 // places series differs from before.
 func (m *Merger) decide() bool {
 	for _, d := range m.defs {
-		d.users, d.newest = 0, rank{}
+		d.users, d.voters, d.newest = 0, 0, rank{}
 	}
 	for mb := range m.members {
-		r := rank{mb.Start, mb.ID}
-		for _, d := range mb.defs {
-			if d.users == 0 || d.newest.compare(r) < 0 {
-				d.newest = r
-			}
+		votes := mb.votes()
+		for i, d := range mb.defs {
 			d.users++
+			if votes[i] {
+				d.met(rank{mb.Start, mb.ID})
+			}
 		}
+	}
+	for _, c := range m.carried {
+		c.def.users++
+		c.def.met(c.newest)
 	}
 	m.conflicts = m.conflicts[:0]
 	var inForce []*definition
@@ -119,16 +163,21 @@ func (m *Merger) decide() bool {
 		n := m.names[key]
 		winner, moved := m.decideName(n)
 		changed = changed || moved
-		if winner == nil {
-			delete(m.names, key)
-			continue
+		if winner != nil {
+			inForce = append(inForce, winner)
 		}
-		inForce = append(inForce, winner)
+		if len(n.defs) == 0 {
+			delete(m.names, key)
+		}
 	}
 	m.decideSuffixes(inForce)
 	for key, d := range m.defs {
 		if d.users == 0 {
 			delete(m.defs, key)
+			continue
+		}
+		if d.voters == 0 {
+			d.decided = false // no input with it is placed, nor could be
 			continue
 		}
 		if now := (verdict{d.merged != nil, d.buckets}); !now.equal(d.last) {
@@ -144,29 +193,37 @@ func (m *Merger) decide() bool {
 // the others.
 func (m *Merger) decideName(n *name) (winner *definition, changed bool) {
 	n.defs = slices.DeleteFunc(n.defs, func(d *definition) bool { return d.users == 0 })
-	if len(n.defs) == 0 {
-		return nil, n.merged != nil
+	var voted []*definition
+	for _, d := range n.defs {
+		d.merged = nil
+		if d.voters > 0 {
+			voted = append(voted, d)
+		}
+	}
+	if len(voted) == 0 {
+		n.merged = nil // and no input of any member is placed under it
+		return nil, false
 	}
 	// One process may have two wordings of a name, which differ in const labels:
 	// between these the text decides, not the order of reading.
-	slices.SortFunc(n.defs, func(a, b *definition) int {
+	slices.SortFunc(voted, func(a, b *definition) int {
 		return cmp.Or(b.newest.compare(a.newest), strings.Compare(a.key, b.key))
 	})
-	winner = n.defs[0]
+	winner = voted[0]
 	w := winner.family
 	next := &Family{Name: w.Name, Help: w.Help, Unit: w.Unit, Type: w.Type, Mode: w.Mode, Bounds: w.Bounds}
-	for _, d := range n.defs {
+	for _, d := range voted {
 		if d.family.Type == layout.Histogram && w.Type == layout.Histogram {
 			next.Bounds = common(next.Bounds, d.family.Bounds)
 		}
 	}
-	for _, d := range n.defs {
+	for _, d := range voted {
 		d.merged, d.buckets = m.fit(d, winner, next)
 	}
 	if old := n.merged; old != nil && old.Type == next.Type && old.Mode == next.Mode && slices.Equal(old.Bounds, next.Bounds) {
 		// The same rules: the series that stand under it stay.
 		old.Help, old.Unit = next.Help, next.Unit
-		for _, d := range n.defs {
+		for _, d := range voted {
 			if d.merged != nil {
 				d.merged = old
 			}

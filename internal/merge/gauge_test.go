@@ -85,7 +85,7 @@ func TestGaugeModes(t *testing.T) {
 					for _, i := range order {
 						p := start(int64(i+1), "p")
 						p.Live = i != 2
-						w.define(w.join(p), gaugeOf("g", mode), nil, cellsOf(mode, row.values[i], int64(100+i))...)
+						w.define(w.join(p), gaugeFamily("g", mode), nil, cellsOf(mode, row.values[i], int64(100+i))...)
 					}
 					w.check(mode.String(), values{"g": want})
 				}
@@ -106,7 +106,7 @@ func TestGaugeAll(t *testing.T) {
 			for _, i := range order {
 				p := start(int64(i+1), string(rune('a'+i)))
 				p.Live = i != 2
-				w.define(w.join(p), gaugeOf("g", mode), nil, cellsOf(mode, set[i], 0)...)
+				w.define(w.join(p), gaugeFamily("g", mode), nil, cellsOf(mode, set[i], 0)...)
 			}
 			w.check(mode.String(), want)
 		}
@@ -130,7 +130,7 @@ func TestGaugeMostRecentTies(t *testing.T) {
 		for _, order := range orders {
 			w := newWorld(t)
 			for _, i := range order {
-				w.define(w.join(start(int64(i+1), "p")), gaugeOf("g", layout.MostRecent), nil, gaugeCells(layout.MostRecent, c.values[i], c.times[i])...)
+				w.define(w.join(start(int64(i+1), "p")), gaugeFamily("g", layout.MostRecent), nil, gaugeCells(layout.MostRecent, c.values[i], c.times[i])...)
 			}
 			w.check("ties", values{"g": c.want})
 		}
@@ -144,7 +144,7 @@ func TestProcessLabelSuffixes(t *testing.T) {
 	add := func(at int64, label string, v float64, live bool) *peer {
 		p := start(at, label)
 		p.Live = live
-		return w.define(w.join(p), gaugeOf("g", layout.All), nil, gaugeCells(layout.All, v, 0)...)
+		return w.define(w.join(p), gaugeFamily("g", layout.All), nil, gaugeCells(layout.All, v, 0)...)
 	}
 	young := add(30, "1", 30, true)
 	old := add(20, "1", 20, true)
@@ -163,7 +163,7 @@ func TestProcessLabelSuffixes(t *testing.T) {
 // A label that is no text would make the registry refuse the scrape.
 func TestProcessLabelIsText(t *testing.T) {
 	w := newWorld(t)
-	w.define(w.join(start(1, "caf\xc3")), gaugeOf("g", layout.All), nil, gaugeCells(layout.All, 1, 0)...)
-	w.define(w.join(start(2, "caf\xff")), gaugeOf("g", layout.All), nil, gaugeCells(layout.All, 2, 0)...)
+	w.define(w.join(start(1, "caf\xc3")), gaugeFamily("g", layout.All), nil, gaugeCells(layout.All, 1, 0)...)
+	w.define(w.join(start(2, "caf\xff")), gaugeFamily("g", layout.All), nil, gaugeCells(layout.All, 2, 0)...)
 	w.check("cut and broken", values{"g{process=caf\ufffd}": 1, "g{process=caf\ufffd-2}": 2})
 }

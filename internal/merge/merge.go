@@ -37,10 +37,14 @@ type Input struct {
 type Merger struct {
 	members map[*Member]struct{}
 	names   map[string]*name
-	defs    map[string]*definition
-	series  map[string]*Series
-	stale   bool      // the members or what they have in common changed
-	added   []*Series // since the last arrange
+	defs    map[string]*definition // by wording
+	series  map[string]*Series     // by seriesKey
+	stale   bool                   // the members or what they have in common changed
+	added   []*Series              // since the last arrange
+
+	carried map[string]*carried // accounts of the ledger, by wording
+	dead    map[layout.ID]*deadMember
+	ledgers int // carried so far
 
 	counters []counterSum // by Series.slot
 	free     []int        // slots that no series has
@@ -56,13 +60,15 @@ func New() *Merger {
 		names:   map[string]*name{},
 		defs:    map[string]*definition{},
 		series:  map[string]*Series{},
+		carried: map[string]*carried{},
+		dead:    map[layout.ID]*deadMember{},
 	}
 }
 
 // Member is a process that takes part.
 type Member struct {
 	Process
-	label  string // Label, or that with a suffix when another process has it too
+	label  string // Label, or that with a suffix when another process has it too; empty while none is needed
 	defs   []*definition
 	inputs []Input
 	placed []*Series // where each input goes, nil: it takes no part; shorter while there are new ones
@@ -87,6 +93,7 @@ type counterTerm struct{ slot, at uint32 }
 // term says where the values of another input go.
 type term struct {
 	series  *Series
+	family  *layout.Family // the member's own definition
 	at      int
 	buckets []int // own bucket to merged bucket; nil if they are the same
 }
@@ -119,22 +126,36 @@ func (m *Merger) SetLive(mb *Member, live bool) {
 // those it has already.
 func (m *Merger) Extend(mb *Member, families []*layout.Family, inputs []Input) {
 	for _, f := range families {
-		key := string(layout.AppendFamily(nil, 0, f))
-		d := m.defs[key]
-		if d == nil {
-			d = &definition{family: f, key: key}
-			m.defs[key] = d
-			n := m.names[f.Name]
-			if n == nil {
-				n = &name{}
-				m.names[f.Name] = n
-			}
-			n.defs = append(n.defs, d)
-		}
-		mb.defs = append(mb.defs, d)
+		mb.defs = append(mb.defs, m.intern(f))
 		m.stale = true
 	}
 	mb.inputs = append(mb.inputs, inputs...)
+	if !mb.Live && len(inputs) > 0 {
+		m.stale = true // a definition may count now that did not
+	}
+	if mb.label == "" {
+		m.stale = m.stale || slices.ContainsFunc(inputs, func(in Input) bool {
+			merged := mb.defs[in.Family].merged
+			return merged != nil && merged.Mode.PerProcess()
+		})
+	}
+}
+
+// intern returns the one definition of a wording.
+func (m *Merger) intern(f *layout.Family) *definition {
+	key := wording(f)
+	d := m.defs[key]
+	if d == nil {
+		d = &definition{family: f, key: key}
+		m.defs[key] = d
+		n := m.names[f.Name]
+		if n == nil {
+			n = &name{}
+			m.names[f.Name] = n
+		}
+		n.defs = append(n.defs, d)
+	}
+	return d
 }
 
 // Inputs returns how many inputs the member has.
@@ -147,7 +168,8 @@ func (m *Merger) Remove(mb *Member, input int) {
 	}
 }
 
-// Begin starts a new sum. Every member has to Add its values to it.
+// Begin starts a new sum, with what the dead of the ledger amount to. Every
+// member has to Add its values to it.
 func (m *Merger) Begin() {
 	if m.stale {
 		m.settle()
@@ -155,11 +177,13 @@ func (m *Merger) Begin() {
 	for mb := range m.members {
 		m.prepare(mb)
 	}
-	if m.stale {
-		m.arrange()
-	} else {
-		m.insert()
+	for _, c := range m.carried {
+		m.prepareCarried(c)
 	}
+	if m.stale {
+		m.sweep()
+	}
+	m.insert()
 	m.stale, m.added = false, nil
 	for i := range m.counters {
 		m.counters[i].whole = count{}
@@ -168,22 +192,30 @@ func (m *Merger) Begin() {
 	for _, f := range m.families {
 		if f.Type != layout.Counter {
 			for _, s := range f.Series {
-				s.reset()
+				s.total.reset()
 			}
 		}
 	}
+	m.addCarried()
 }
 
 // settle works out again what depends on who takes part.
 func (m *Merger) settle() {
-	m.label()
 	if m.decide() {
 		// Other rules hold for some series: all are placed anew.
-		m.series, m.counters, m.free = map[string]*Series{}, nil, nil
+		for _, f := range m.families {
+			f.Series = nil
+		}
+		m.series, m.families, m.added = map[string]*Series{}, nil, nil
+		m.counters, m.free = nil, nil
 		for mb := range m.members {
 			mb.fresh = false
 		}
+		for _, c := range m.carried {
+			c.unplace()
+		}
 	}
+	m.label()
 }
 
 // sorted returns the members in the order that decides ties: living first,
@@ -205,10 +237,10 @@ func (m *Merger) sorted() []*Member {
 	return members
 }
 
-// label gives each member a value of the label "process" of its own: two
-// containers may both run pid 1.
+// label gives each member that needs one a value of the label "process" of its
+// own: two containers may both run pid 1.
 func (m *Merger) label() {
-	members := m.sorted()
+	members := slices.DeleteFunc(m.sorted(), func(mb *Member) bool { return !mb.needsLabel() })
 	taken := make(map[string]bool, len(members))
 	for _, mb := range members {
 		taken[mb.Label] = false
@@ -230,6 +262,16 @@ func (m *Merger) label() {
 	}
 }
 
+// needsLabel reports whether a sample of the member has the label "process". A
+// process without one takes no label from others: whether it is among the
+// members or in a ledger makes no difference to them.
+func (mb *Member) needsLabel() bool {
+	return slices.ContainsFunc(mb.inputs, func(in Input) bool {
+		d := mb.defs[in.Family]
+		return !in.Gone && d.takes(mb.Live) && d.merged.Mode.PerProcess()
+	})
+}
+
 // prepare places the inputs of a member that are not placed yet.
 func (m *Merger) prepare(mb *Member) {
 	if !mb.fresh {
@@ -238,11 +280,12 @@ func (m *Merger) prepare(mb *Member) {
 	for i := len(mb.placed); i < len(mb.inputs); i++ {
 		in := &mb.inputs[i]
 		d := mb.defs[in.Family]
-		if in.Gone || d.merged == nil || !mb.Live && d.merged.Mode.Live() {
+		if in.Gone || !d.takes(mb.Live) {
 			mb.placed = append(mb.placed, nil)
 			continue
 		}
-		s := m.place(mb, d, in)
+		s := m.place(d, in.Values, mb.label)
+		s.use(in.Created)
 		mb.placed = append(mb.placed, s)
 		switch d.merged.Type {
 		case layout.Counter:
@@ -257,37 +300,45 @@ func (m *Merger) prepare(mb *Member) {
 			}
 			mb.gauges[s] = len(mb.terms)
 		}
-		mb.terms = append(mb.terms, term{s, in.At, d.buckets})
+		mb.terms = append(mb.terms, term{s, d.family, in.At, d.buckets})
 	}
 }
 
-// place finds or makes the merged series of an input.
-func (m *Merger) place(mb *Member, d *definition, in *Input) *Series {
-	labels := make([]layout.Label, 0, len(in.Values)+len(d.family.ConstLabels)+1)
-	for i, v := range in.Values {
-		labels = append(labels, layout.Label{Name: d.family.LabelNames[i], Value: v})
-	}
-	labels = append(labels, d.family.ConstLabels...)
+// place finds or makes the merged series of a definition with these label
+// values; process is the value of the label "process" where the mode has one.
+func (m *Merger) place(d *definition, values []string, process string) *Series {
+	labels := sortedLabels(d.family, values, 1)
 	if d.merged.Mode.PerProcess() {
-		labels = append(labels, layout.Label{Name: layout.ProcessLabel, Value: mb.label})
+		l := layout.Label{Name: layout.ProcessLabel, Value: process}
+		at, _ := slices.BinarySearchFunc(labels, l, compareName)
+		labels = slices.Insert(labels, at, l)
 	}
-	slices.SortFunc(labels, func(a, b layout.Label) int { return strings.Compare(a.Name, b.Name) })
 	key := seriesKey(d.merged.Name, labels)
 	s := m.series[key]
 	if s == nil {
-		s = &Series{Labels: labels, Const: d.family.ConstLabels, family: d.merged}
-		switch d.merged.Type {
-		case layout.Counter:
+		s = &Series{Labels: labels, Const: d.family.ConstLabels, family: d.merged, total: newTotal(d.merged.Type, len(d.merged.Bounds))}
+		if d.merged.Type == layout.Counter {
 			s.slot = m.slot()
-		case layout.Histogram:
-			s.buckets = make([]uint64, len(d.merged.Bounds)+1)
 		}
 		m.series[key] = s
 		m.added = append(m.added, s)
 	}
-	s.use(in.Created)
 	return s
 }
+
+// sortedLabels are the labels of a series by name, const labels too, with room
+// for so many more.
+func sortedLabels(f *layout.Family, values []string, more int) []layout.Label {
+	labels := make([]layout.Label, 0, len(values)+len(f.ConstLabels)+more)
+	for i, v := range values {
+		labels = append(labels, layout.Label{Name: f.LabelNames[i], Value: v})
+	}
+	labels = append(labels, f.ConstLabels...)
+	slices.SortFunc(labels, compareName)
+	return labels
+}
+
+func compareName(a, b layout.Label) int { return strings.Compare(a.Name, b.Name) }
 
 // slot takes a free slot for a counter.
 func (m *Merger) slot() int {
@@ -314,9 +365,9 @@ func seriesKey(name string, labels []layout.Label) string {
 	return string(b)
 }
 
-// arrange sorts the series that have a member, drops the others, and finds
-// their start timestamps.
-func (m *Merger) arrange() {
+// sweep drops the series that no member has any more, and finds the start
+// timestamps of the others.
+func (m *Merger) sweep() {
 	for _, s := range m.series {
 		s.used = false
 	}
@@ -327,31 +378,32 @@ func (m *Merger) arrange() {
 			}
 		}
 	}
-	for _, f := range m.families {
-		f.Series = nil // it may be left without any
-	}
-	byFamily := map[*Family][]*Series{}
-	for key, s := range m.series {
-		if !s.used {
-			delete(m.series, key)
-			if s.family.Type == layout.Counter {
-				m.free = append(m.free, s.slot)
+	for _, c := range m.carried {
+		for _, e := range c.all {
+			if e.series != nil {
+				e.series.use(e.Created)
 			}
-			continue
 		}
-		byFamily[s.family] = append(byFamily[s.family], s)
 	}
-	m.families = m.families[:0]
-	for f, series := range byFamily {
-		slices.SortFunc(series, compareLabels)
-		f.Series = series
-		m.families = append(m.families, f)
+	unused := func(s *Series) bool {
+		if s.used {
+			return false
+		}
+		delete(m.series, seriesKey(s.family.Name, s.Labels))
+		if s.family.Type == layout.Counter {
+			m.free = append(m.free, s.slot)
+		}
+		return true
 	}
-	slices.SortFunc(m.families, func(a, b *Family) int { return strings.Compare(a.Name, b.Name) })
+	for _, f := range m.families {
+		f.Series = slices.DeleteFunc(f.Series, unused)
+	}
+	m.families = slices.DeleteFunc(m.families, func(f *Family) bool { return len(f.Series) == 0 })
+	m.added = slices.DeleteFunc(m.added, unused)
 }
 
-// insert is arrange when nothing but new series has come: a process with many
-// series that makes one more must not cost a sorting of all.
+// insert puts the new series where they belong: a process with many series that
+// makes one more must not cost a sorting of all.
 func (m *Merger) insert() {
 	byFamily := map[*Family][]*Series{}
 	for _, s := range m.added {
@@ -379,7 +431,7 @@ func mergeSorted(a, b []*Series) []*Series {
 
 func compareLabels(a, b *Series) int {
 	return slices.CompareFunc(a.Labels, b.Labels, func(x, y layout.Label) int {
-		return cmp.Or(strings.Compare(x.Name, y.Name), strings.Compare(x.Value, y.Value))
+		return cmp.Or(compareName(x, y), strings.Compare(x.Value, y.Value))
 	})
 }
 
@@ -395,7 +447,7 @@ func (m *Merger) Add(mb *Member, values []uint64) {
 	}
 	for i := range mb.terms {
 		t := &mb.terms[i]
-		t.series.add(values[t.at:], t.buckets)
+		t.series.total.add(t.family, values[t.at:], t.buckets)
 	}
 }
 

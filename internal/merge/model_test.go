@@ -20,7 +20,10 @@ func model(actors []*actor) (values, map[string]int64) {
 	}
 	byName := map[string][]*used{}
 	for _, a := range actors {
-		for _, f := range a.families {
+		for i, f := range a.families {
+			if !a.Live && (f.Mode.Live() || !slices.ContainsFunc(a.inputs, func(in Input) bool { return in.Family == i && !in.Gone })) {
+				continue // nothing of it is left to show
+			}
 			key := string(layout.AppendFamily(nil, 0, f))
 			at := slices.IndexFunc(byName[f.Name], func(u *used) bool { return u.key == key })
 			if at < 0 {
@@ -47,9 +50,12 @@ func model(actors []*actor) (values, map[string]int64) {
 		}
 		return names[i] < names[j]
 	})
+	type rule struct {
+		*layout.Family           // in force
+		bounds         []float64 // that all layouts share
+	}
+	var rules []rule
 	taken := map[string]bool{}
-	labels := processLabels(actors)
-	sums := map[string]*modelSum{}
 	for _, name := range names {
 		winner := byName[name][0].family
 		var exposed []string
@@ -73,32 +79,48 @@ func model(actors []*actor) (values, map[string]int64) {
 				bounds = slices.DeleteFunc(slices.Clone(bounds), func(b float64) bool { return !slices.Contains(u.family.Bounds, b) })
 			}
 		}
+		rules = append(rules, rule{winner, bounds})
+	}
+	takes := func(r rule, a *actor, in Input) bool {
+		f := a.families[in.Family]
+		switch {
+		case f.Name != r.Name, in.Gone, f.Type != r.Type:
+			return false
+		case !a.Live && (r.Mode.Live() || f.Mode.Live() || r.Mode.PerProcess() && !f.Mode.PerProcess()):
+			return false
+		case f.Mode.Timed() != r.Mode.Timed():
+			return false
+		}
+		return !r.Mode.PerProcess() || !slices.Contains(f.LabelNames, layout.ProcessLabel)
+	}
+	labels := processLabels(slices.DeleteFunc(slices.Clone(actors), func(a *actor) bool {
+		return !slices.ContainsFunc(rules, func(r rule) bool {
+			return r.Mode.PerProcess() && slices.ContainsFunc(a.inputs, func(in Input) bool { return takes(r, a, in) })
+		})
+	}))
+	sums := map[string]*modelSum{}
+	for _, r := range rules {
 		for _, a := range actors {
 			last := map[string]func(){} // a gauge that a process made again is what it is now
 			for _, in := range a.inputs {
-				f := a.families[in.Family]
-				switch {
-				case f.Name != name, in.Gone, f.Type != winner.Type, !a.Live && winner.Mode.Live():
-					continue
-				case f.Mode.Timed() != winner.Mode.Timed():
-					continue
-				case winner.Mode.PerProcess() && slices.Contains(f.LabelNames, layout.ProcessLabel):
+				if !takes(r, a, in) {
 					continue
 				}
+				f := a.families[in.Family]
 				all := slices.Clone(f.ConstLabels)
 				for i, v := range in.Values {
 					all = append(all, layout.Label{Name: f.LabelNames[i], Value: v})
 				}
-				if winner.Mode.PerProcess() {
+				if r.Mode.PerProcess() {
 					all = append(all, layout.Label{Name: layout.ProcessLabel, Value: labels[a]})
 				}
 				sort.Slice(all, func(i, j int) bool { return all[i].Name < all[j].Name })
-				key := name + text(all)
+				key := r.Name + text(all)
 				if sums[key] == nil {
-					sums[key] = newModelSum(winner, bounds, in.Created)
+					sums[key] = newModelSum(r.Family, r.bounds, in.Created)
 				}
 				sums[key].created = min(sums[key].created, in.Created)
-				if add := func() { sums[key].add(f, a.cells[in.At:]) }; winner.Type == layout.Gauge {
+				if add := func() { sums[key].add(f, a.cells[in.At:]) }; r.Type == layout.Gauge {
 					last[key] = add
 				} else {
 					add()

@@ -172,7 +172,7 @@ func counterOf(name string, labels ...string) *layout.Family {
 	return &layout.Family{Type: layout.Counter, Name: name, Help: "h", LabelNames: labels}
 }
 
-func gaugeOf(name string, mode layout.Mode, labels ...string) *layout.Family {
+func gaugeFamily(name string, mode layout.Mode, labels ...string) *layout.Family {
 	return &layout.Family{Type: layout.Gauge, Mode: mode, Name: name, Help: "h", LabelNames: labels}
 }
 

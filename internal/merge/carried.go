@@ -1,0 +1,141 @@
+package merge
+
+import (
+	"maps"
+	"slices"
+
+	"github.com/mpmetrics/mpmetrics/internal/layout"
+)
+
+// carried is an account of the ledger as the Merger uses it.
+type carried struct {
+	def     *definition
+	newest  rank
+	entries map[string]*carriedEntry // by label values
+	all     []*carriedEntry          // the same: a slice is faster to walk
+	fresh   []*carriedEntry          // of these, not placed yet
+	version int
+}
+
+type carriedEntry struct {
+	*Entry
+	series  *Series // nil: it takes no part, or is not placed yet
+	version int
+}
+
+// deadMember is a process of the ledger.
+type deadMember struct {
+	*Member
+	values []uint64
+}
+
+// Carry makes a ledger take part in place of the one before; nil: none. The
+// Merger keeps the ledger's entries, which must not change any more. What both
+// ledgers have costs little: archives are rewritten often, and differ little.
+func (m *Merger) Carry(l *Ledger) {
+	if l == nil {
+		l = NewLedger()
+	}
+	m.ledgers++
+	for key, a := range l.accounts {
+		c := m.carried[key]
+		if c == nil {
+			c = &carried{def: m.intern(a.Family), entries: map[string]*carriedEntry{}}
+			m.carried[key] = c
+			m.stale = true
+		}
+		m.stale = m.stale || c.newest != a.newest
+		c.newest, c.version = a.newest, m.ledgers
+		c.update(a, m.ledgers)
+		if len(c.entries) > len(a.entries) {
+			c.forget()
+			m.stale = true
+		}
+	}
+	for key, c := range m.carried {
+		if c.version != m.ledgers {
+			delete(m.carried, key)
+			m.stale = true
+		}
+	}
+	m.carryDead(l)
+}
+
+// update takes the entries of an account over.
+func (c *carried) update(a *Account, version int) {
+	for key, e := range a.entries {
+		ce := c.entries[key]
+		if ce == nil {
+			ce = &carriedEntry{}
+			c.entries[key] = ce
+			c.all = append(c.all, ce)
+			c.fresh = append(c.fresh, ce)
+		}
+		if ce.Entry = e; ce.series != nil {
+			ce.series.use(e.Created)
+		}
+		ce.version = version
+	}
+}
+
+// forget drops the entries that are of an earlier ledger.
+func (c *carried) forget() {
+	gone := func(e *carriedEntry) bool { return e.version != c.version }
+	maps.DeleteFunc(c.entries, func(_ string, e *carriedEntry) bool { return gone(e) })
+	c.all = slices.DeleteFunc(c.all, gone)
+	c.fresh = slices.DeleteFunc(c.fresh, gone)
+}
+
+func (c *carried) unplace() {
+	for _, e := range c.all {
+		e.series = nil
+	}
+	c.fresh = slices.Clone(c.all)
+}
+
+func (m *Merger) carryDead(l *Ledger) {
+	for id, mb := range m.dead {
+		if l.Dead[id] == nil {
+			m.Leave(mb.Member)
+			delete(m.dead, id)
+		}
+	}
+	for id, d := range l.Dead {
+		if m.dead[id] == nil {
+			mb := m.Join(d.Process)
+			m.Extend(mb, d.Families, d.Inputs)
+			m.dead[id] = &deadMember{mb, d.Values}
+		}
+	}
+}
+
+// prepareCarried places the entries that are not placed yet.
+func (m *Merger) prepareCarried(c *carried) {
+	if c.def.takes(false) {
+		for _, e := range c.fresh {
+			e.series = m.place(c.def, e.Values, "")
+			e.series.use(e.Created)
+		}
+	}
+	c.fresh = nil
+}
+
+// addCarried adds what the dead amount to.
+func (m *Merger) addCarried() {
+	for _, c := range m.carried {
+		for _, e := range c.all {
+			switch {
+			case e.series == nil:
+			case e.series.family.Type == layout.Counter:
+				sum := &m.counters[e.series.slot]
+				sum.whole.addCount(e.whole)
+				sum.float.addExact(&e.sum)
+			default:
+				e.series.total.addTotal(&e.Total, c.def.buckets)
+			}
+		}
+	}
+	for _, mb := range m.dead {
+		m.Add(mb.Member, mb.values)
+	}
+}

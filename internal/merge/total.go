@@ -1,0 +1,164 @@
+package merge
+
+import (
+	"math"
+
+	"github.com/mpmetrics/mpmetrics/internal/layout"
+)
+
+// Total is what any number of processes counted for one series. It does not
+// depend on the order in which they are added, nor on how they are grouped: the
+// total of totals is the same, bit for bit.
+type Total struct {
+	whole   count    // integer part of a counter; observations of a histogram or summary
+	sum     exact    // float part of a counter; sum of the observations; of the values of a gauge
+	buckets []uint64 // of a histogram, not cumulative
+
+	// Of a gauge: how often it was set to a number and to NaN, and then the
+	// smallest, the largest, and the most recent number with its time.
+	set, nans uint64
+	min, max  float64
+	recent    float64
+	time      int64
+}
+
+func newTotal(t layout.Type, bounds int) Total {
+	if t == layout.Histogram {
+		return Total{buckets: make([]uint64, bounds+1)}
+	}
+	return Total{}
+}
+
+func (t *Total) reset() {
+	t.whole = count{}
+	t.sum.reset()
+	clear(t.buckets)
+	t.set, t.nans = 0, 0
+}
+
+// add adds what one process has for a series of a family. Buckets go where to
+// says; nil: where they are.
+func (t *Total) add(f *layout.Family, values []uint64, to []int) {
+	switch {
+	case f.Type == layout.Counter:
+		t.whole.add(values[0])
+		t.sum.add(math.Float64frombits(values[1]))
+	case f.Type != layout.Gauge:
+		t.whole.add(values[0])
+		t.sum.add(math.Float64frombits(values[1]))
+		t.addBuckets(values[2:], to)
+	case f.Mode.Timed():
+		if values[0] > 0 {
+			t.addGauge(math.Float64frombits(values[1]), int64(values[2]))
+		}
+	default:
+		if v, set := layout.DecodeGauge(values[0]); set {
+			t.addGauge(v, 0)
+		}
+	}
+}
+
+func (t *Total) addBuckets(values []uint64, to []int) {
+	if to == nil {
+		for i := range t.buckets {
+			t.buckets[i] += values[i]
+		}
+		return
+	}
+	for i, merged := range to {
+		t.buckets[merged] += values[i]
+	}
+}
+
+func (t *Total) addGauge(v float64, time int64) {
+	if math.IsNaN(v) {
+		t.nans++
+		return
+	}
+	t.sum.add(v)
+	t.extremes(1, v, v, v, time)
+}
+
+// extremes takes smallest, largest and most recent of so many numbers.
+func (t *Total) extremes(set uint64, smallest, largest, recent float64, time int64) {
+	if t.set == 0 {
+		t.min, t.max, t.recent, t.time = smallest, largest, recent, time
+	} else {
+		t.min, t.max = min(t.min, smallest), max(t.max, largest)
+		switch {
+		case time > t.time:
+			t.recent, t.time = recent, time
+		case time == t.time:
+			t.recent = max(t.recent, recent)
+		}
+	}
+	t.set += set
+}
+
+// addTotal adds a total of the same type.
+func (t *Total) addTotal(o *Total, to []int) {
+	t.whole.addCount(o.whole)
+	t.sum.addExact(&o.sum)
+	if t.buckets != nil {
+		t.addBuckets(o.buckets, to)
+	}
+	t.nans += o.nans
+	if o.set > 0 {
+		t.extremes(o.set, o.min, o.max, o.recent, o.time)
+	}
+}
+
+// absorb is add for good. It reports false when the float sum would not be
+// finite any more, and leaves that as it is: such a sum lives as long as its
+// process, since nothing could ever be added to it again.
+func (t *Total) absorb(f *layout.Family, values []uint64) bool {
+	before := t.sum.clone()
+	t.add(f, values, nil)
+	if t.sum.special != 0 {
+		t.sum = before
+		return false
+	}
+	return true
+}
+
+// gauge returns the value of a gauge by a mode.
+func (t *Total) gauge(mode layout.Mode) float64 {
+	if t.set == 0 {
+		if t.nans > 0 {
+			return math.NaN()
+		}
+		return 0
+	}
+	switch mode {
+	case layout.Sum, layout.LiveSum:
+		return t.sum.round()
+	case layout.LiveMean:
+		return t.sum.round() / float64(t.set)
+	case layout.Max, layout.LiveMax:
+		return t.max
+	case layout.MostRecent, layout.LiveMostRecent:
+		return t.recent
+	}
+	return t.min // also of one process, which has one value
+}
+
+// Sums returns the total as an archive holds it. The slices belong to t.
+func (t *Total) Sums() layout.Sums {
+	return layout.Sums{
+		Hi: t.whole.hi, Lo: t.whole.lo, Parts: t.sum.parts, Buckets: t.buckets,
+		Set: t.set, NaNs: t.nans, Min: t.min, Max: t.max, Recent: t.recent, Time: t.time,
+	}
+}
+
+// totalOf is the total that an archive holds. It takes the slices over.
+func totalOf(s layout.Sums) Total {
+	t := Total{
+		whole: count{hi: s.Hi, lo: s.Lo}, buckets: s.Buckets,
+		set: s.Set, nans: s.NaNs, min: s.Min, max: s.Max, recent: s.Recent, time: s.Time,
+	}
+	// Added one by one: what a damaged archive calls parts may overlap.
+	for _, p := range s.Parts {
+		t.sum.add(p)
+	}
+	return t
+}
