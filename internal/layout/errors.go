@@ -18,4 +18,8 @@ var (
 	// ErrDamaged is returned for bytes that carry our marks but break a rule
 	// of the format.
 	ErrDamaged = errors.New("damaged")
+
+	// ErrLimit is returned for what may be sound, but is larger than a reader is
+	// willing to keep. It is no proof of damage.
+	ErrLimit = errors.New("above a limit")
 )

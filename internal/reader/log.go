@@ -120,23 +120,29 @@ func (r *File) apply(payload []byte) error {
 		return err
 	}
 	switch {
+	case r.visit != nil:
+		return r.visit(rec)
 	case rec.Family != nil:
 		return r.addFamily(rec.Number, rec.Family)
 	case rec.Series != nil:
 		return r.addSeries(rec.Series)
 	case rec.Shard != nil:
 		return r.addShard(rec.Shard)
-	default:
+	case rec.Gone != nil:
 		return r.remove(rec.Gone)
 	}
+	return fmt.Errorf("record of an archive in the file of a process: %w", layout.ErrDamaged)
 }
 
 func (r *File) addFamily(number uint32, f *layout.Family) error {
 	if err := f.Validate(); err != nil {
 		return err
 	}
-	if _, known := r.numbers[number]; known || len(r.families) >= maxFamilies {
-		return fmt.Errorf("family %d twice, or more than %d: %w", number, maxFamilies, layout.ErrDamaged)
+	if _, known := r.numbers[number]; known {
+		return fmt.Errorf("family %d twice: %w", number, layout.ErrDamaged)
+	}
+	if len(r.families) >= maxFamilies {
+		return fmt.Errorf("more than %d families: %w", maxFamilies, layout.ErrLimit)
 	}
 	r.numbers[number] = len(r.families)
 	r.families = append(r.families, f)
@@ -180,7 +186,7 @@ func (r *File) addEntry(e Entry, at layout.Place) error {
 		return fmt.Errorf("cells %d to %d of %d in slab %d: %w", at.Word, end, len(s.words), at.Slab, layout.ErrDamaged)
 	}
 	if len(r.entries) >= maxEntries {
-		return fmt.Errorf("more than %d series: %w", maxEntries, layout.ErrDamaged)
+		return fmt.Errorf("more than %d series: %w", maxEntries, layout.ErrLimit)
 	}
 	// Without this a small file could name the same cells again and again, and
 	// make a reader keep values for each.

@@ -330,7 +330,7 @@ func (t *tree) slab(number uint32, root uint64) error {
 		return fmt.Errorf("page %d of %d: %w", root, t.limit, layout.ErrDamaged)
 	}
 	if len(t.found.slabs) >= maxSlabsFile {
-		return fmt.Errorf("more than %d slabs: %w", maxSlabsFile, layout.ErrDamaged)
+		return fmt.Errorf("more than %d slabs: %w", maxSlabsFile, layout.ErrLimit)
 	}
 	t.visited[root] = true
 	p := make(page, layout.ValueOffset+layout.SlabHeaderBytes)

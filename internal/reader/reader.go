@@ -82,6 +82,8 @@ type File struct {
 	values []uint64 // as last loaded
 	spare  []uint64 // for the next loading: one that fails leaves values as they are
 	final  bool
+
+	visit func(layout.Record) error // of an archive, while Visit runs
 }
 
 // seriesRef finds the first entry of a series by its number.
@@ -93,13 +95,13 @@ type seriesRef struct {
 // Open opens a published file and reads what it says so far. Errors wrap those
 // of this package, of layout and of directory, or come from the system.
 func Open(path string) (*File, error) {
-	r := &File{path: path, slabs: map[uint32]*slab{}, numbers: map[uint32]int{}}
-	if err := r.Reopen(); err != nil {
+	r, err := openHeader(path)
+	if err != nil {
 		return nil, err
 	}
-	err := r.Refresh()
+	err = r.checkName()
 	if err == nil {
-		err = r.checkName()
+		err = r.Refresh()
 	}
 	if err != nil {
 		r.Close()
@@ -108,9 +110,57 @@ func Open(path string) (*File, error) {
 	return r, nil
 }
 
+// OpenArchive opens an archive and reads its header. Visit reads the rest.
+func OpenArchive(path string) (*File, error) {
+	r, err := openHeader(path)
+	if err != nil {
+		return nil, err
+	}
+	if r.header.Kind != layout.ArchiveFile {
+		r.Close()
+		return nil, &fs.PathError{Op: "read", Path: path, Err: fmt.Errorf("file of a process in the place of the archive: %w", layout.ErrDamaged)}
+	}
+	return r, nil
+}
+
+// ReadHeader reads the header of a published file.
+func ReadHeader(path string) (*layout.Header, error) {
+	r, err := openHeader(path)
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	return r.header, nil
+}
+
+// openHeader opens a file and reads what bbolt holds.
+func openHeader(path string) (*File, error) {
+	r := &File{path: path, slabs: map[uint32]*slab{}, numbers: map[uint32]int{}}
+	if err := r.Reopen(); err != nil {
+		return nil, err
+	}
+	if err := r.snapshot(); err != nil {
+		r.Close()
+		return nil, &fs.PathError{Op: "read", Path: path, Err: err}
+	}
+	return r, nil
+}
+
+// Visit reads an archive from its beginning, and calls visit with each record.
+func (r *File) Visit(visit func(layout.Record) error) error {
+	r.visit = visit
+	if err := r.readLog(); err != nil {
+		return &fs.PathError{Op: "read archive", Path: r.path, Err: err}
+	}
+	return nil
+}
+
 // checkName refuses a second name of a file, which would count it twice: a
 // hard link has the inode that the header says.
 func (r *File) checkName() error {
+	if r.header.Kind != layout.ProcessFile {
+		return &fs.PathError{Op: "read", Path: r.path, Err: fmt.Errorf("an archive in the place of a process's file: %w", ErrCopy)}
+	}
 	pid, id, err := layout.ParseFileName(filepath.Base(r.path))
 	if err == nil && (id != r.header.ID || pid != int(r.header.PID)) {
 		return &fs.PathError{Op: "read", Path: r.path, Err: fmt.Errorf("its name is %s: %w", layout.FileName(int(r.header.PID), r.header.ID), ErrCopy)}
@@ -139,7 +189,7 @@ func (r *File) Reopen() error {
 	}
 	if st.Size > maxFileBytes {
 		f.Close()
-		return &fs.PathError{Op: "read", Path: r.path, Err: fmt.Errorf("%d bytes, above the limit of %d: %w", st.Size, int64(maxFileBytes), layout.ErrDamaged)}
+		return &fs.PathError{Op: "read", Path: r.path, Err: fmt.Errorf("%d bytes, more than %d: %w", st.Size, int64(maxFileBytes), layout.ErrLimit)}
 	}
 	if r.inode != 0 && r.inode != st.Inode {
 		f.Close()
@@ -188,6 +238,9 @@ func (r *File) Finish() {
 // Final reports whether Finish was called.
 func (r *File) Final() bool { return r.final }
 
+// Inode is the inode number of the file.
+func (r *File) Inode() uint64 { return r.inode }
+
 // Size is the size of the file in bytes when it was last looked at.
 func (r *File) Size() int64 { return r.size }
 
@@ -225,7 +278,8 @@ func (r *File) snapshot() error {
 	if err != nil || s == nil {
 		return err
 	}
-	if s.header.Inode != r.inode {
+	// An archive may be a copy: there is never more than one.
+	if s.header.Kind == layout.ProcessFile && s.header.Inode != r.inode {
 		return fmt.Errorf("inode %d, the header says %d: %w", r.inode, s.header.Inode, ErrCopy)
 	}
 	if r.header != nil && (s.header.ID != r.header.ID || s.header.Generation != r.header.Generation) {
