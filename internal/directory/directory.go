@@ -90,6 +90,19 @@ func List(sub string) ([]string, error) {
 	return names, nil
 }
 
+// Sync makes the names in a directory durable.
+func Sync(path string) error {
+	d, err := os.Open(path)
+	if err != nil {
+		return fmt.Errorf("sync directory: %w", err)
+	}
+	defer d.Close()
+	if err := d.Sync(); err != nil {
+		return fmt.Errorf("sync directory: %w", err)
+	}
+	return nil
+}
+
 func refuse(path, format string, args ...any) error {
 	return &fs.PathError{Op: "use", Path: path, Err: fmt.Errorf("%w: "+format, append([]any{ErrRefused}, args...)...)}
 }

@@ -1,0 +1,178 @@
+// Package archive is the one file that holds what the dead have counted.
+//
+// It is of the format of a process's file and read by the same reader, but
+// never changes: a compactor reads it, adds what it absorbs, writes the whole
+// to a file of its own, syncs that, and renames it over the old one. Whoever
+// has the old one open goes on reading the old one.
+package archive
+
+import (
+	"cmp"
+	"errors"
+	"io/fs"
+	"path/filepath"
+	"slices"
+
+	"github.com/mpmetrics/mpmetrics/internal/layout"
+	"github.com/mpmetrics/mpmetrics/internal/merge"
+	"github.com/mpmetrics/mpmetrics/internal/reader"
+)
+
+// Archive is one archive in memory. The zero value is not used: New returns
+// what it is like where there is none yet.
+type Archive struct {
+	// Generation is another one each time an archive is written.
+	Generation layout.ID
+
+	// Epoch changes whenever ids leave the archive. Who read files of processes
+	// before that must not take their ids for not absorbed. Zero where there is
+	// no archive.
+	Epoch uint32
+
+	// BootID is the boot of the machine in which it was written.
+	BootID string
+
+	layout.State
+	Ledger *merge.Ledger
+
+	// Size of the file in bytes.
+	Size int64
+
+	inode    uint64
+	absorbed []layout.Absorbed // ascending by id
+	open     []layout.ID       // ascending: processes that were not absorbed when it was written
+}
+
+// New returns an empty archive.
+func New() *Archive { return &Archive{Ledger: merge.NewLedger()} }
+
+// Exists reports whether the archive was read from a file.
+func (a *Archive) Exists() bool { return a.Generation != layout.ID{} }
+
+// Holds reports whether the values of a process are in the archive.
+func (a *Archive) Holds(id layout.ID) bool {
+	_, found := a.find(id)
+	return found
+}
+
+func (a *Archive) find(id layout.ID) (int, bool) {
+	return slices.BinarySearchFunc(a.absorbed, id, func(x layout.Absorbed, id layout.ID) int { return compare(x.ID, id) })
+}
+
+func compare(a, b layout.ID) int { return slices.Compare(a[:], b[:]) }
+
+// Returned reports whether a process that the archive does not hold was
+// absorbed long ago: it is older than one whose id was pruned, and was not
+// there when that happened. Its file can only have come back from a backup.
+func (a *Archive) Returned(id layout.ID, start int64) bool {
+	if start > a.Horizon || a.Holds(id) {
+		return false
+	}
+	return !a.Open(id)
+}
+
+// Open reports whether a process was there and not absorbed when the archive
+// was written.
+func (a *Archive) Open(id layout.ID) bool {
+	_, found := slices.BinarySearchFunc(a.open, id, compare)
+	return found
+}
+
+// OpenIDs are the processes for which Open is true.
+func (a *Archive) OpenIDs() []layout.ID { return a.open }
+
+// SetOpen replaces them.
+func (a *Archive) SetOpen(ids []layout.ID) {
+	slices.SortFunc(ids, compare)
+	a.open = ids
+}
+
+// Record notes that the values of processes are in the archive from now on.
+func (a *Archive) Record(processes ...layout.Absorbed) {
+	a.absorbed = append(a.absorbed, processes...)
+	slices.SortFunc(a.absorbed, func(x, y layout.Absorbed) int { return compare(x.ID, y.ID) })
+	a.absorbed = slices.CompactFunc(a.absorbed, func(x, y layout.Absorbed) bool { return x.ID == y.ID })
+}
+
+// Oldest returns when the process was absorbed whose id has been in the archive
+// for longest, or 0.
+func (a *Archive) Oldest() int64 {
+	var oldest int64
+	for _, p := range a.absorbed {
+		if oldest == 0 || p.Time < oldest {
+			oldest = p.Time
+		}
+	}
+	return oldest
+}
+
+// Prune drops the ids of processes that were absorbed before a time and have no
+// file any more, and raises the epoch.
+func (a *Archive) Prune(before int64, listed func(layout.ID) bool) (ids int) {
+	n := len(a.absorbed)
+	a.absorbed = slices.DeleteFunc(a.absorbed, func(p layout.Absorbed) bool {
+		if p.Time >= before || listed(p.ID) {
+			return false
+		}
+		a.Horizon = max(a.Horizon, p.Start)
+		return true
+	})
+	if len(a.absorbed) < n {
+		a.Epoch++
+	}
+	return n - len(a.absorbed)
+}
+
+// AbsorbedIDs is how many processes the archive holds by id.
+func (a *Archive) AbsorbedIDs() int { return len(a.absorbed) }
+
+// Read reads the archive in a directory, or returns an empty one where there is
+// none. known is returned when it is still the same file: it was read whole, and
+// never changes.
+func Read(dir string, known *Archive) (*Archive, error) {
+	f, err := reader.OpenArchive(filepath.Join(dir, layout.ArchiveName))
+	if errors.Is(err, fs.ErrNotExist) {
+		return New(), nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	h := f.Header()
+	if known != nil && known.Generation == h.ID && known.inode == f.Inode() {
+		return known, nil
+	}
+	d := NewDecoder(h)
+	if err := f.Visit(d.Take); err != nil {
+		return nil, err
+	}
+	a, err := d.Archive()
+	if err != nil {
+		return nil, &fs.PathError{Op: "read archive", Path: filepath.Join(dir, layout.ArchiveName), Err: err}
+	}
+	a.inode, a.Size = f.Inode(), f.Size()
+	return a, nil
+}
+
+// Epoch returns the epoch of the archive in a directory, 0 where there is none.
+func Epoch(dir string) (uint32, error) {
+	f, err := reader.OpenArchive(filepath.Join(dir, layout.ArchiveName))
+	if errors.Is(err, fs.ErrNotExist) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	defer f.Close()
+	return f.Header().Generation, nil
+}
+
+// sorted returns the dead in a fixed order.
+func (a *Archive) sortedDead() []*merge.Dead {
+	dead := make([]*merge.Dead, 0, len(a.Ledger.Dead))
+	for _, d := range a.Ledger.Dead {
+		dead = append(dead, d)
+	}
+	slices.SortFunc(dead, func(x, y *merge.Dead) int { return cmp.Or(cmp.Compare(x.Start, y.Start), compare(x.ID, y.ID)) })
+	return dead
+}

@@ -1,0 +1,98 @@
+package archive
+
+import (
+	"fmt"
+	"iter"
+	"slices"
+
+	"github.com/mpmetrics/mpmetrics/internal/layout"
+)
+
+// Records are the payloads of an archive's log, in the order that layout
+// prescribes: the same archive has the same records. A payload is valid until
+// the next.
+func (a *Archive) Records() iter.Seq2[[]byte, error] {
+	return func(yield func([]byte, error) bool) {
+		e := &encoder{families: map[string]uint32{}}
+		more := func(payload []byte) bool {
+			e.record = payload
+			if len(payload) > layout.MaxRecordBytes {
+				return yield(nil, fmt.Errorf("record of %d bytes, above the limit of %d", len(payload), layout.MaxRecordBytes))
+			}
+			return yield(payload, nil)
+		}
+		_ = more(layout.AppendState(e.record[:0], &a.State)) &&
+			e.totals(a, more) && e.dead(a, more) && e.ids(a, more)
+	}
+}
+
+// encoder makes records.
+type encoder struct {
+	record   []byte            // the payload being made
+	families map[string]uint32 // numbers by wording
+}
+
+func (e *encoder) totals(a *Archive, more func([]byte) bool) bool {
+	for _, account := range a.Ledger.Accounts() {
+		number, ok := e.family(account.Family, more)
+		if !ok {
+			return false
+		}
+		rank := layout.Rank{Family: number}
+		rank.Start, rank.ID = account.Newest()
+		if !more(layout.AppendRank(e.record[:0], &rank)) {
+			return false
+		}
+		for _, total := range account.Entries() {
+			if !more(layout.AppendTotal(e.record[:0], &layout.Total{
+				Family: number, Created: total.Created, Touched: total.Touched, Values: total.Values, Sums: total.Sums(),
+			})) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+func (e *encoder) dead(a *Archive, more func([]byte) bool) bool {
+	for i, d := range a.sortedDead() {
+		if !more(layout.AppendDead(e.record[:0], &layout.Dead{Number: uint32(i), ID: d.ID, Start: d.Start, Time: d.Time, Label: d.Label})) {
+			return false
+		}
+		for _, in := range d.Inputs {
+			number, ok := e.family(d.Families[in.Family], more)
+			if !ok || !more(layout.AppendSample(e.record[:0], &layout.Sample{
+				Dead: uint32(i), Family: number, Created: in.Created, Values: in.Values, Cell: d.Values[in.At],
+			})) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+func (e *encoder) ids(a *Archive, more func([]byte) bool) bool {
+	for ids := range slices.Chunk(a.absorbed, layout.IDsPerRecord) {
+		if !more(layout.AppendAbsorbed(e.record[:0], ids)) {
+			return false
+		}
+	}
+	for ids := range slices.Chunk(a.open, layout.IDsPerRecord) {
+		if !more(layout.AppendOpen(e.record[:0], ids)) {
+			return false
+		}
+	}
+	return true
+}
+
+// family returns the number of a family, behind its record.
+func (e *encoder) family(f *layout.Family, more func([]byte) bool) (uint32, bool) {
+	key := string(layout.AppendFamily(e.record[:0], 0, f))
+	number, known := e.families[key]
+	if known {
+		return number, true
+	}
+	number = uint32(len(e.families))
+	e.families[key] = number
+	return number, more(layout.AppendFamily(e.record[:0], number, f))
+}

@@ -1,0 +1,149 @@
+package archive
+
+import (
+	"encoding/binary"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"go.etcd.io/bbolt"
+
+	"github.com/mpmetrics/mpmetrics/internal/directory"
+	"github.com/mpmetrics/mpmetrics/internal/layout"
+)
+
+// usualSlabPages is the size of a slab of an archive, 1 MiB. A smaller archive
+// has one smaller slab.
+const usualSlabPages = 256
+
+// Write writes the archive to a file of its own in a directory and returns its
+// name. The archive gets a new generation. Nobody reads the file under that
+// name; Sync and Publish it next.
+func (a *Archive) Write(dir string, h layout.Header) (temporary string, err error) {
+	a.Generation = layout.NewID()
+	h.Kind, h.ID, h.Generation, h.Inode, h.LogSlab = layout.ArchiveFile, a.Generation, a.Epoch, 0, 0
+	temporary = layout.ArchiveTemporary(a.Generation)
+	path := filepath.Join(dir, temporary)
+	if err := a.write(path, h); err != nil {
+		os.Remove(path)
+		return "", fmt.Errorf("write archive: %w", err)
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		return "", fmt.Errorf("write archive: %w", err)
+	}
+	a.Size = info.Size()
+	return temporary, nil
+}
+
+func (a *Archive) write(path string, h layout.Header) error {
+	db, err := bbolt.Open(path, directory.FileMode, &bbolt.Options{
+		NoSync:       true, // Sync does it, once
+		NoGrowSync:   true,
+		FreelistType: bbolt.FreelistMapType,
+		PageSize:     layout.PageSize,
+		NoStatistics: true,
+		OpenFile: func(path string, _ int, _ os.FileMode) (*os.File, error) {
+			f, _, err := directory.Create(path)
+			return f, err
+		},
+	})
+	if err != nil {
+		return err
+	}
+	w := &writer{db: db, header: h}
+	err = w.archive(a)
+	if closeErr := db.Close(); err == nil {
+		err = closeErr
+	}
+	return err
+}
+
+// Sync makes sure that what Write wrote is on the disk.
+func Sync(dir, temporary string) error {
+	f, err := os.Open(filepath.Join(dir, temporary))
+	if err != nil {
+		return fmt.Errorf("sync archive: %w", err)
+	}
+	defer f.Close()
+	if err := f.Sync(); err != nil {
+		return fmt.Errorf("sync archive: %w", err)
+	}
+	return nil
+}
+
+// Publish puts what Write wrote and Sync synced in the place of the archive. It
+// is the one moment at which what it absorbed is absorbed.
+func Publish(dir, temporary string) error {
+	if err := os.Rename(filepath.Join(dir, temporary), filepath.Join(dir, layout.ArchiveName)); err != nil {
+		return fmt.Errorf("publish archive: %w", err)
+	}
+	return nil
+}
+
+// writer writes records into slabs, and these into a bbolt file.
+type writer struct {
+	db     *bbolt.DB
+	header layout.Header
+	number uint32 // of the slab that body will be
+	body   []byte
+}
+
+func (w *writer) archive(a *Archive) error {
+	for payload, err := range a.Records() {
+		if err == nil {
+			err = w.append(payload)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if err := w.seal(0); err != nil {
+		return err
+	}
+	return w.db.Update(func(tx *bbolt.Tx) error {
+		b, err := tx.CreateBucket([]byte(layout.HeaderBucket))
+		if err != nil {
+			return err
+		}
+		return b.Put([]byte(layout.HeaderKey), w.header.Encode())
+	})
+}
+
+// append adds a record to the log. When the slab is full the log goes on in
+// another one.
+func (w *writer) append(payload []byte) error {
+	const usual = usualSlabPages*layout.PageSize - layout.ValueOffset - layout.SlabHeaderBytes
+	room := layout.RecordBytes(len(payload)) + layout.WordBytes // and the word that ends the slab
+	if len(w.body) > 0 && len(w.body)+room > usual {
+		if err := w.seal(layout.ContinueWord(w.number + 1)); err != nil {
+			return err
+		}
+	}
+	at := len(w.body)
+	w.body = slices.Grow(w.body, room)[:at+layout.RecordBytes(len(payload))]
+	clear(w.body[at:])
+	binary.NativeEndian.PutUint64(w.body[at:], layout.RecordWord(payload))
+	copy(w.body[at+layout.RecordWordBytes:], payload)
+	return nil
+}
+
+// seal ends the slab with a word and writes it.
+func (w *writer) seal(word uint64) error {
+	w.body = binary.NativeEndian.AppendUint64(w.body, word)
+	value := layout.EncodeSlab(layout.SlabHeader{
+		Kind: layout.LogSlab, Number: w.number, Generation: w.header.Generation,
+		Bytes: uint64(layout.SlabBytes(layout.SlabPages(len(w.body)))),
+	})
+	copy(value[layout.SlabHeaderBytes:], w.body)
+	err := w.db.Update(func(tx *bbolt.Tx) error {
+		b, err := tx.CreateBucket(layout.SlabBucket(w.number))
+		if err != nil {
+			return err
+		}
+		return b.Put([]byte(layout.SlabKey), value)
+	})
+	w.number, w.body = w.number+1, w.body[:0]
+	return err
+}
