@@ -1,0 +1,67 @@
+package scan
+
+import (
+	"errors"
+	"io/fs"
+
+	"github.com/mpmetrics/mpmetrics/internal/directory"
+	"github.com/mpmetrics/mpmetrics/internal/layout"
+	"github.com/mpmetrics/mpmetrics/internal/reader"
+)
+
+// Reason says why a file is not read.
+type Reason string
+
+// The reasons. Busy and IO say nothing about the file itself: the next scrape
+// may well read it. The others are proven.
+const (
+	Damaged   Reason = "damaged"
+	Foreign   Reason = "foreign"
+	Version   Reason = "version"
+	ByteOrder Reason = "byte_order"
+	Limit     Reason = "limit"
+	Copy      Reason = "copy"
+	Refused   Reason = "refused"
+	Returned  Reason = "returned"
+	Boot      Reason = "boot"
+	Busy      Reason = "busy"
+	IO        Reason = "io"
+)
+
+// Reasons are all reasons.
+var Reasons = []Reason{Damaged, Foreign, Version, ByteOrder, Limit, Copy, Refused, Returned, Boot, Busy, IO}
+
+// ReasonOf sorts an error of reading a file.
+func ReasonOf(err error) Reason {
+	for _, r := range []struct {
+		is     error
+		reason Reason
+	}{
+		{layout.ErrVersion, Version},
+		{layout.ErrByteOrder, ByteOrder},
+		{layout.ErrForeign, Foreign},
+		{layout.ErrDamaged, Damaged},
+		{layout.ErrLimit, Limit},
+		{reader.ErrCopy, Copy},
+		{ErrReturned, Returned},
+		{ErrBoot, Boot},
+		{ErrChanging, Busy},
+		{reader.ErrReplaced, Busy},
+		{reader.ErrBusy, Busy},
+		{directory.ErrRefused, Refused},
+	} {
+		if errors.Is(err, r.is) {
+			return r.reason
+		}
+	}
+	return IO
+}
+
+// Transient reports whether an error says nothing about the file itself.
+func Transient(err error) bool {
+	r := ReasonOf(err)
+	return r == IO || r == Busy
+}
+
+// vanished reports whether a file is gone.
+func vanished(err error) bool { return errors.Is(err, fs.ErrNotExist) }

@@ -1,0 +1,458 @@
+// Package scan reads a directory: the files of all processes, and the archive of
+// the dead. It sees to it that everybody is counted once, although processes are
+// absorbed into the archive while it reads:
+//
+//	(i)   note the epoch of the archive
+//	(ii)  list the files
+//	(iii) read every file
+//	(iv)  open the archive by its name, after the last file, and read it
+//	(v)   drop the files of processes that it holds
+//	(vi)  if its epoch is not that of (i), begin again
+//
+// A file that is not there any more was removed after the rename that put its
+// values into the archive, and so the archive that is opened later holds them.
+// One that was read and absorbed meanwhile is dropped by its id. Ids leave the
+// archive, long after the files, and that changes the epoch.
+package scan
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"time"
+
+	"github.com/mpmetrics/mpmetrics/internal/archive"
+	"github.com/mpmetrics/mpmetrics/internal/boot"
+	"github.com/mpmetrics/mpmetrics/internal/layout"
+	"github.com/mpmetrics/mpmetrics/internal/merge"
+	"github.com/mpmetrics/mpmetrics/internal/reader"
+)
+
+var (
+	// ErrReturned is returned for the file of a process that was absorbed so
+	// long ago that its id was pruned. It can only come from a backup.
+	ErrReturned = errors.New("file of a process that was absorbed long ago; it came back from a backup")
+
+	// ErrBoot is returned while files of an earlier boot of the machine are in
+	// the directory. Their last seconds may be missing; an absorption puts them
+	// aside.
+	ErrBoot = errors.New("files of an earlier boot wait for an absorption to put them aside")
+
+	// ErrChanging is returned when ids left the archive under each of a few
+	// tries. The next scan will probably do.
+	ErrChanging = errors.New("archive was pruned under every try to read it")
+)
+
+const (
+	// maxTries bounds step (vi). Pruning happens every few minutes at most.
+	maxTries = 3
+
+	// maxDescriptors bounds the files that are kept open: a service must not run
+	// out of descriptors because it has many processes. Those beyond are opened
+	// again at each scan, for some microseconds each.
+	maxDescriptors = 48
+
+	// proofDelay is the moment between two readings that prove damage: a file
+	// that was being replaced is read whole by the second.
+	proofDelay = time.Millisecond
+)
+
+// Scanner keeps track of the files of a directory over many scans. It is for one
+// goroutine at a time.
+type Scanner struct {
+	source Source
+	merger *merge.Merger
+	log    *slog.Logger
+	boot   string
+
+	// ReadError is told of each error of reading, once for each file that is
+	// left out and each time for what may pass.
+	readError func(error)
+
+	files   map[string]*tracked
+	archive *archive.Archive // as last read; never nil
+	skip    bool             // its ids are still good: (i) found its epoch
+	round   int
+	open    int // files with a descriptor
+}
+
+// tracked is one file.
+type tracked struct {
+	name   string
+	id     layout.ID
+	file   File          // nil while it cannot be read at all
+	member *merge.Member // nil until it was read once
+	values []uint64      // last good ones, the file's own
+	seen   int           // round of the scan that listed it
+	live   bool
+	died   time.Time   // when it was first met dead
+	bad    error       // why it is not read: proven, not transient
+	badAs  os.FileInfo // the file as it was then: not read again while it is so
+
+	families int // passed on to the merger
+	gone     int // likewise
+}
+
+// New returns a Scanner that passes what it reads on to a merger. readError is
+// told of each error of reading: once for a file that is left out, each time for
+// what may pass.
+func New(source Source, m *merge.Merger, log *slog.Logger, readError func(error)) *Scanner {
+	return &Scanner{
+		source: source, merger: m, log: log, readError: readError, boot: boot.ID(),
+		files: map[string]*tracked{}, archive: archive.New(),
+	}
+}
+
+// Scan reads everything there is. An error means that something could not be
+// read for the moment, so that a total would be short.
+func (s *Scanner) Scan() error {
+	for range maxTries {
+		epoch, archiveErr := s.source.Epoch() // (i)
+		s.skip = archiveErr == nil && epoch == s.archive.Epoch
+		names, err := s.source.List() // (ii)
+		if err != nil {
+			s.readError(err)
+			return err
+		}
+		failed := s.readAll(names) // (iii)
+		if archiveErr == nil {
+			archiveErr = s.readArchive() // (iv)
+		}
+		if archiveErr != nil {
+			s.readError(archiveErr)
+			return archiveErr
+		}
+		if err := s.drop(); err != nil { // (v)
+			failed = err
+		}
+		if s.archive.Epoch == epoch { // (vi)
+			return failed
+		}
+	}
+	s.readError(ErrChanging)
+	return ErrChanging
+}
+
+// readAll reads every file. An error means that one of them could not be read
+// for the moment.
+func (s *Scanner) readAll(names []string) error {
+	s.round++
+	var failed error
+	for _, name := range names {
+		t := s.files[name]
+		if t == nil {
+			_, id, err := layout.ParseFileName(name)
+			if err != nil {
+				continue // not ours: never touched
+			}
+			t = &tracked{name: name, id: id}
+			s.files[name] = t
+		}
+		t.seen = s.round
+		if s.skip && s.archive.Holds(t.id) {
+			continue // about to be removed
+		}
+		if err := s.read(t); err != nil {
+			failed = err
+		}
+	}
+	s.forget()
+	return failed
+}
+
+// readArchive reads the archive, and lets it take part in place of the one
+// before.
+func (s *Scanner) readArchive() error {
+	a, err := s.source.Archive(s.archive)
+	if err != nil {
+		return err
+	}
+	if a != s.archive {
+		s.archive = a
+		s.merger.Carry(a.Ledger)
+	}
+	return nil
+}
+
+// drop takes the files out whose processes the archive holds, and those that
+// came back after it held them. An error means that what is there is of several
+// boots of the machine, so that something may be missing.
+func (s *Scanner) drop() error {
+	var failed error
+	for name, t := range s.files {
+		switch {
+		case s.archive.Holds(t.id):
+			s.leave(t)
+		case t.member == nil || t.live:
+		case s.archive.Returned(t.id, t.file.Header().Start):
+			s.leave(t)
+			s.leaveOut(t, ErrReturned)
+		case boot.Differ(t.file.Header().BootID, s.boot):
+			failed = fmt.Errorf("%s: %w", name, ErrBoot)
+		}
+	}
+	if failed == nil && boot.Differ(s.archive.BootID, s.boot) && s.lost() {
+		failed = ErrBoot
+	}
+	if failed != nil {
+		s.readError(failed)
+	}
+	return failed
+}
+
+// lost reports whether a process is missing that was there when the archive was
+// written.
+func (s *Scanner) lost() bool {
+	there := make(map[layout.ID]bool, len(s.files))
+	for _, t := range s.files {
+		there[t.id] = true
+	}
+	for _, id := range s.archive.OpenIDs() {
+		if !there[id] {
+			return true
+		}
+	}
+	return false
+}
+
+// forget drops the files that are not there any more.
+func (s *Scanner) forget() {
+	for name, t := range s.files {
+		if t.seen == s.round {
+			continue
+		}
+		if t.bad != nil && t.member != nil && !s.archive.Holds(t.id) {
+			// Its last good values are part of totals that were shown. It was
+			// damaged, and then put aside: without them the totals would dip.
+			continue
+		}
+		s.leave(t)
+		delete(s.files, name)
+	}
+}
+
+// leave takes a file out of the totals and gives back what it held.
+func (s *Scanner) leave(t *tracked) {
+	if t.member != nil {
+		s.merger.Leave(t.member)
+	}
+	s.close(t)
+	*t = tracked{name: t.name, id: t.id, seen: t.seen}
+}
+
+func (s *Scanner) close(t *tracked) {
+	if t.file != nil {
+		s.rest(t)
+		t.file.Close()
+	}
+}
+
+// rest gives a descriptor back.
+func (s *Scanner) rest(t *tracked) {
+	if !t.file.Resting() {
+		t.file.Rest()
+		s.open--
+	}
+}
+
+// read brings one file up to date. It returns an error only when that is
+// impossible for the moment.
+func (s *Scanner) read(t *tracked) error {
+	if t.bad != nil && t.member == nil && same(t.badAs, s.source.Look(t.name)) {
+		return nil
+	}
+	err := s.update(t)
+	if errors.Is(err, reader.ErrReplaced) || err != nil && !Transient(err) && !vanished(err) {
+		// Replaced by its owner, or damaged at first sight: what a second
+		// reading from the beginning finds is proof.
+		if !errors.Is(err, reader.ErrReplaced) {
+			time.Sleep(proofDelay)
+		}
+		err = s.reread(t)
+	}
+	switch {
+	case err == nil:
+		t.bad = nil
+		return nil
+	case vanished(err):
+		t.seen = 0 // deleted since it was listed
+		return nil
+	case Transient(err):
+		s.readError(err)
+		return err
+	}
+	s.leaveOut(t, err)
+	return nil
+}
+
+// leaveOut notes that a file is not read until it changes.
+func (s *Scanner) leaveOut(t *tracked, err error) {
+	if t.bad == nil {
+		s.readError(err)
+		s.log.Warn("mpmetrics: file is left out", "file", t.name, "reason", ReasonOf(err), "err", err)
+	}
+	t.bad, t.badAs, t.live = err, s.source.Look(t.name), false
+}
+
+// same reports whether a file is what it was. Its owner's stores into mapped
+// memory may not show, but they do not heal a file either.
+func same(a, b os.FileInfo) bool {
+	return a != nil && b != nil && os.SameFile(a, b) && a.Size() == b.Size() && a.ModTime().Equal(b.ModTime())
+}
+
+// reread opens the file anew. What an earlier reading found is kept if that
+// fails: the last good values of a file that was damaged under its owner.
+func (s *Scanner) reread(t *tracked) error {
+	fresh := &tracked{name: t.name, id: t.id, seen: t.seen}
+	if err := s.update(fresh); err != nil {
+		s.close(fresh)
+		return err
+	}
+	s.leave(t)
+	*t = *fresh
+	return nil
+}
+
+// update reads on from where the last reading stopped. The merger learns of it
+// last, when nothing can fail any more.
+func (s *Scanner) update(t *tracked) error {
+	if t.file != nil && t.file.Final() {
+		return nil
+	}
+	if err := s.reopen(t); err != nil {
+		return err
+	}
+	if s.open > maxDescriptors {
+		defer s.rest(t)
+	}
+	// The probe comes first: what is read after it said dead is final.
+	live, err := t.file.Live()
+	if err != nil {
+		return err
+	}
+	if t.member != nil {
+		// Also when nothing more can be read: the live gauges of a damaged
+		// file leave with its owner.
+		s.merger.SetLive(t.member, live)
+	}
+	if err := t.file.Refresh(); err != nil {
+		return err
+	}
+	values, err := t.file.Load()
+	if err != nil {
+		return err
+	}
+	t.values, t.live = values, live
+	s.join(t)
+	if !live {
+		t.died = time.Now()
+		s.rest(t)
+		t.file.Finish()
+	}
+	return nil
+}
+
+// reopen sees to it that there is a descriptor.
+func (s *Scanner) reopen(t *tracked) error {
+	if t.file == nil {
+		f, err := s.source.Open(t.name)
+		if err != nil {
+			return err
+		}
+		t.file = f
+		s.open++
+		return nil
+	}
+	resting := t.file.Resting()
+	if err := t.file.Reopen(); err != nil {
+		return err
+	}
+	if resting {
+		s.open++
+	}
+	return nil
+}
+
+// join passes on to the merger what is new in a file.
+func (s *Scanner) join(t *tracked) {
+	h := t.file.Header()
+	if t.member == nil {
+		t.member = s.merger.Join(merge.Process{ID: h.ID, Start: h.Start, Label: h.Process, Live: t.live})
+	}
+	families, entries := t.file.Families(), t.file.Entries()
+	known := t.member.Inputs()
+	if t.file.Gone() != t.gone {
+		t.gone = t.file.Gone()
+		for i, e := range entries[:known] {
+			if e.Gone {
+				s.merger.Remove(t.member, i)
+			}
+		}
+	}
+	if len(families) == t.families && len(entries) == known {
+		return
+	}
+	s.merger.Extend(t.member, families[t.families:], Inputs(entries[known:]))
+	t.families = len(families)
+}
+
+// Inputs are entries of a file as a merger takes them.
+func Inputs(entries []reader.Entry) []merge.Input {
+	inputs := make([]merge.Input, 0, len(entries))
+	for _, e := range entries {
+		inputs = append(inputs, merge.Input{Family: e.Family, Values: e.Values, Created: e.Created, At: e.At, Gone: e.Gone})
+	}
+	return inputs
+}
+
+// Add adds the values of all files up, after merger.Begin.
+func (s *Scanner) Add() {
+	for _, t := range s.files {
+		if t.member != nil {
+			s.merger.Add(t.member, t.values)
+		}
+	}
+}
+
+// Archive is the archive as it was last read.
+func (s *Scanner) Archive() *archive.Archive { return s.archive }
+
+// Close gives everything back.
+func (s *Scanner) Close() {
+	for name, t := range s.files {
+		s.leave(t)
+		delete(s.files, name)
+	}
+}
+
+// Found is what a scan found.
+type Found struct {
+	Live, Dead, Unreadable int       // files
+	Bytes                  int64     // of those that could be read, and the archive
+	OldestDead             time.Time // when the first of the dead was met; zero without
+}
+
+// Found counts what there is.
+func (s *Scanner) Found() Found {
+	var f Found
+	for _, t := range s.files {
+		switch {
+		case t.seen != s.round || s.archive.Holds(t.id):
+			continue
+		case t.bad != nil || t.file == nil:
+			f.Unreadable++
+			continue
+		case t.live:
+			f.Live++
+		default:
+			f.Dead++
+			if f.OldestDead.IsZero() || t.died.Before(f.OldestDead) {
+				f.OldestDead = t.died
+			}
+		}
+		f.Bytes += t.file.Size()
+	}
+	f.Bytes += s.archive.Size
+	return f
+}

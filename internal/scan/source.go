@@ -1,0 +1,112 @@
+package scan
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/mpmetrics/mpmetrics/internal/archive"
+	"github.com/mpmetrics/mpmetrics/internal/directory"
+	"github.com/mpmetrics/mpmetrics/internal/layout"
+	"github.com/mpmetrics/mpmetrics/internal/reader"
+)
+
+// Source is a directory as a scan sees it. The tests have one in memory, which
+// stops at each call to let others go on.
+type Source interface {
+	// Epoch begins a scan and returns the epoch of the archive, 0 without one.
+	Epoch() (uint32, error)
+	// List returns the names that are in the directory, in no order.
+	List() ([]string, error)
+	// Open opens a published file and reads what it says so far.
+	Open(name string) (File, error)
+	// Look returns what the file system says of a file, nil if nothing.
+	Look(name string) os.FileInfo
+	// Archive opens the archive by its name, and reads it. It returns known if
+	// that is the same.
+	Archive(known *archive.Archive) (*archive.Archive, error)
+}
+
+// File is a file of a process, as reader.File is.
+type File interface {
+	Reopen() error
+	Live() (bool, error)
+	Refresh() error
+	Load() ([]uint64, error)
+	Finish()
+	Final() bool
+	Rest()
+	Resting() bool
+	Close()
+	Header() *layout.Header
+	Families() []*layout.Family
+	Entries() []reader.Entry
+	Gone() int
+	Size() int64
+}
+
+// Directory is the Source that is a directory.
+type Directory struct {
+	// Parent is the configured directory; ours is below it.
+	Parent string
+	// ArchiveParent is the one configured for the archive, usually empty.
+	ArchiveParent string
+
+	// As of the last Epoch.
+	sub, archive string
+	err          error // why there is no sub; nil if there is no directory yet
+}
+
+// Epoch implements Source. A directory that is not there yet has no archive.
+func (d *Directory) Epoch() (uint32, error) {
+	d.archive = ""
+	d.sub, d.err = directory.Find(d.Parent)
+	if errors.Is(d.err, fs.ErrNotExist) {
+		d.sub, d.err = "", nil
+		return 0, nil
+	}
+	if d.err != nil {
+		d.sub = ""
+		return 0, d.err
+	}
+	var err error
+	if d.archive, err = archive.Locate(d.sub, d.ArchiveParent); err != nil {
+		return 0, err
+	}
+	return archive.Epoch(d.archive)
+}
+
+// List implements Source.
+func (d *Directory) List() ([]string, error) {
+	if d.sub == "" {
+		return nil, d.err
+	}
+	return directory.List(d.sub)
+}
+
+// Open implements Source.
+func (d *Directory) Open(name string) (File, error) {
+	f, err := reader.Open(filepath.Join(d.sub, name))
+	if err != nil {
+		return nil, err
+	}
+	return f, nil
+}
+
+// Look implements Source.
+func (d *Directory) Look(name string) os.FileInfo {
+	info, err := os.Lstat(filepath.Join(d.sub, name))
+	if err != nil {
+		return nil
+	}
+	return info
+}
+
+// Archive implements Source.
+func (d *Directory) Archive(known *archive.Archive) (*archive.Archive, error) {
+	if d.sub == "" {
+		return archive.New(), nil
+	}
+	return archive.Read(d.archive, known)
+}
