@@ -1,0 +1,208 @@
+package compact
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/gofrs/flock"
+
+	"github.com/mpmetrics/mpmetrics/internal/archive"
+	"github.com/mpmetrics/mpmetrics/internal/boot"
+	"github.com/mpmetrics/mpmetrics/internal/directory"
+	"github.com/mpmetrics/mpmetrics/internal/layout"
+	"github.com/mpmetrics/mpmetrics/internal/reader"
+	"github.com/mpmetrics/mpmetrics/internal/scan"
+)
+
+// temporaryAge is when a file that nobody holds a lock on is not being made any
+// more: between making it and locking it there are some microseconds.
+const temporaryAge = time.Minute
+
+// files is the world: a directory of files.
+type files struct {
+	sub     string // our subdirectory
+	archive string // directory of the archive, usually the same
+}
+
+// find looks the directories up. That of the files is not made: where nobody
+// counts there is nothing to absorb.
+func find(dir, archiveDir string) (*files, error) {
+	sub, err := directory.Find(dir)
+	if err != nil {
+		return nil, err
+	}
+	where, err := archive.Settle(sub, archiveDir)
+	if err != nil {
+		return nil, err
+	}
+	return &files{sub: sub, archive: where}, nil
+}
+
+func (w *files) path(name string) string { return filepath.Join(w.sub, name) }
+
+func (w *files) lock() (func(), error) {
+	var locks []*flock.Flock
+	unlock := func() {
+		for _, l := range locks {
+			l.Close()
+		}
+	}
+	for _, dir := range w.dirs() {
+		// Two directories that share an archive by mistake would otherwise write
+		// over each other's.
+		l := flock.New(filepath.Join(dir, layout.LockName), flock.SetPermissions(directory.FileMode))
+		locked, err := l.TryLock()
+		if err == nil && !locked {
+			err = ErrBusy
+		}
+		if err != nil {
+			unlock()
+			return nil, err
+		}
+		locks = append(locks, l)
+	}
+	return unlock, nil
+}
+
+func (w *files) list() ([]string, error) { return directory.List(w.sub) }
+
+func (w *files) dead(name string) (bool, error) {
+	live, inode, err := probe(w.path(name))
+	if err != nil || live {
+		return false, err
+	}
+	// An owner whose file was deleted makes it anew under the same name: the
+	// free lock may have been that of the file before.
+	f, st, err := directory.OpenFile(w.path(name))
+	if err != nil {
+		return false, err
+	}
+	f.Close()
+	return st.Inode == inode, nil
+}
+
+func probe(path string) (live bool, inode uint64, err error) {
+	f, st, err := directory.OpenFile(path)
+	if err != nil {
+		return false, 0, err
+	}
+	defer f.Close()
+	live, err = f.Live()
+	return live, st.Inode, err
+}
+
+func (w *files) readArchive() (*archive.Archive, error) { return archive.Read(w.archive, nil) }
+
+func (w *files) header(name string) (*layout.Header, error) { return reader.ReadHeader(w.path(name)) }
+
+func (w *files) read(name string) (*process, error) {
+	f, err := reader.Open(w.path(name))
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	values, err := f.Load()
+	if err != nil {
+		return nil, err
+	}
+	return &process{header: f.Header(), families: f.Families(), inputs: scan.Inputs(f.Entries()), values: values}, nil
+}
+
+func (w *files) write(a *archive.Archive) (string, error) {
+	host, _ := os.Hostname() // empty says as much as an error would
+	return a.Write(w.archive, layout.Header{
+		PID: uint32(os.Getpid()), Start: time.Now().UnixNano(), BootID: a.BootID, Host: host, Program: filepath.Base(os.Args[0]),
+	})
+}
+
+func (w *files) sync(temporary string) error { return archive.Sync(w.archive, temporary) }
+
+func (w *files) keep(reason string) error {
+	dir, err := w.quarantineDir(w.archive)
+	if err != nil {
+		return err
+	}
+	name := fmt.Sprintf("archive-%s%s", time.Now().UTC().Format("20060102T150405.000"), layout.Extension)
+	// A link: at no moment is there no archive.
+	err = os.Link(filepath.Join(w.archive, layout.ArchiveName), filepath.Join(dir, name))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return note(dir, name, reason)
+}
+
+func (w *files) publish(temporary string) error { return archive.Publish(w.archive, temporary) }
+
+func (w *files) syncRename() error { return directory.Sync(w.archive) }
+
+func (w *files) remove(name string) error { return os.Remove(w.path(name)) }
+
+func (w *files) quarantine(name, reason string) error {
+	dir, err := w.quarantineDir(w.sub)
+	if err != nil {
+		return err
+	}
+	to := name
+	if _, err := os.Lstat(filepath.Join(dir, to)); err == nil {
+		to += "-" + layout.NewID().String() // the same name came before
+	}
+	if err := os.Rename(w.path(name), filepath.Join(dir, to)); err != nil {
+		return err
+	}
+	return note(dir, to, reason)
+}
+
+func (w *files) quarantineDir(in string) (string, error) {
+	dir := filepath.Join(in, layout.QuarantineName)
+	err := os.Mkdir(dir, 0o700)
+	if errors.Is(err, fs.ErrExist) {
+		err = nil
+	}
+	return dir, err
+}
+
+// note writes the reason beside a file.
+func note(dir, name, reason string) error {
+	text := fmt.Sprintf("%s\n%s\n", time.Now().UTC().Format(time.RFC3339), reason)
+	return os.WriteFile(filepath.Join(dir, name+".txt"), []byte(text), directory.FileMode)
+}
+
+func (w *files) clean() (removed int) {
+	for _, dir := range w.dirs() {
+		names, err := directory.List(dir)
+		if err != nil {
+			continue // the next absorption will
+		}
+		for _, name := range names {
+			if layout.IsTemporary(name) && abandoned(filepath.Join(dir, name)) && os.Remove(filepath.Join(dir, name)) == nil {
+				removed++
+			}
+		}
+	}
+	return removed
+}
+
+func abandoned(path string) bool {
+	info, err := os.Lstat(path)
+	if err != nil || time.Since(info.ModTime()) < temporaryAge {
+		return false
+	}
+	live, _, err := probe(path)
+	return err == nil && !live
+}
+
+// dirs are the directories that are ours, without repetition.
+func (w *files) dirs() []string {
+	if w.archive == w.sub {
+		return []string{w.sub}
+	}
+	return []string{w.sub, w.archive}
+}
+
+func (w *files) now() time.Time { return time.Now() }
+
+func (w *files) boot() string { return boot.ID() }

@@ -1,0 +1,61 @@
+package compact
+
+import (
+	"errors"
+	"io/fs"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/mpmetrics/mpmetrics/internal/layout"
+	"github.com/mpmetrics/mpmetrics/internal/merge"
+)
+
+// housekeeping lets leave what has come of age. While dead files wait for a
+// later batch, or stay for a reason that may pass, nothing but samples leaves:
+// the ids of these files and the series in them are not known.
+func (c *compactor) housekeeping(p *plan) error {
+	now := c.now()
+	expired := c.archive.Ledger.Expire(now.Add(-c.opts.DeadSampleRetention).UnixNano())
+	c.report.Expired += expired
+	p.changed = p.changed || expired > 0
+	if len(p.waiting) > 0 || slices.Contains(slices.Collect(maps.Values(c.left)), true) {
+		return nil
+	}
+	if err := c.forget(p, now); err != nil {
+		return err
+	}
+	if p.changed || now.Sub(time.Unix(0, c.archive.Oldest())) > idRetention+pruneSlack && c.archive.AbsorbedIDs() > 0 {
+		listed := idsOf(p.live, p.dead, p.absorbed, c.leftNames())
+		pruned := c.archive.Prune(now.Add(-idRetention).UnixNano(), func(id layout.ID) bool { return listed[id] })
+		c.report.Pruned += pruned
+		p.changed = p.changed || pruned > 0
+	}
+	return nil
+}
+
+// forget drops old series, and those beyond the limit.
+func (c *compactor) forget(p *plan, now time.Time) error {
+	l, before := c.archive.Ledger, now.Add(-c.opts.ForgetAfter).UnixNano()
+	if !l.Aged(before, c.opts.MaxArchiveSeries) {
+		return nil
+	}
+	living := merge.Living{}
+	for _, name := range p.live {
+		f, err := c.read(name)
+		if vanished(err) {
+			continue
+		}
+		if err != nil {
+			return nil // its series may be any: the next absorption looks again
+		}
+		living.Add(f.families, f.inputs)
+	}
+	n := l.Forget(before, c.opts.MaxArchiveSeries, living)
+	c.archive.Forgotten += uint64(n)
+	c.report.Forgotten += n
+	p.changed = p.changed || n > 0
+	return nil
+}
+
+func vanished(err error) bool { return errors.Is(err, fs.ErrNotExist) }
