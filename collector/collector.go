@@ -1,16 +1,16 @@
 package collector
 
 import (
-	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/mpmetrics/mpmetrics/compact"
 	"github.com/mpmetrics/mpmetrics/internal/merge"
+	"github.com/mpmetrics/mpmetrics/internal/scan"
 	"github.com/mpmetrics/mpmetrics/store"
 )
 
@@ -24,6 +24,16 @@ type Opts struct {
 	// Store is the store of this process. nil without a Location:
 	// store.Default().
 	Store *store.Store
+
+	// Absorption says how dead processes are absorbed into the archive. Its
+	// ArchiveDir has to be that of all other processes, and is best left to
+	// $MPMETRICS_ARCHIVE_DIR.
+	Absorption compact.Opts
+
+	// NoAbsorption leaves absorbing to others: nothing is done in the background
+	// of this process. Files of the dead stay until another collector, or
+	// compact.Run, has absorbed them.
+	NoAbsorption bool
 
 	// Logger takes one line for each file that cannot be read. nil:
 	// slog.Default().
@@ -44,8 +54,9 @@ type Collector struct {
 	// mu is held while the directory is read and merged, not while metrics
 	// are sent.
 	mu      sync.Mutex
-	scanner *scanner // nil without a directory
+	scanner *scan.Scanner // nil without a directory
 	merger  *merge.Merger
+	absorb  *absorber // nil without a directory, or when others absorb
 	render  *renderer
 	totals  totals
 	closed  bool
@@ -86,18 +97,26 @@ func New(o Opts) *Collector {
 		c.log.Error("mpmetrics: nothing to collect", "err", c.bad)
 	}
 	if c.dir != "" {
-		c.scanner = newScanner(c.dir, c.merger, c.log, &c.totals)
+		source := &scan.Directory{Parent: c.dir, ArchiveParent: o.Absorption.ArchiveDir}
+		c.scanner = scan.New(source, c.merger, c.log, c.totals.readError)
+		if !o.NoAbsorption {
+			c.absorb = newAbsorber(c.dir, o.Absorption, c.log)
+		}
 	}
 	return c
 }
 
-// Close gives the files back. Collections afterwards send nothing.
+// Close ends an absorption that is at work in the background and gives the files
+// back. Collections afterwards send nothing.
 func (c *Collector) Close() error {
+	if c.absorb != nil {
+		c.absorb.close()
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.closed = true
 	if c.scanner != nil {
-		c.scanner.close()
+		c.scanner.Close()
 	}
 	return nil
 }
@@ -144,12 +163,12 @@ func (c *Collector) collect() []prometheus.Metric {
 	if c.closed {
 		return nil
 	}
-	state := state{up: c.bad == nil, processes: map[string]int{"live": 1, "dead": 0}}
+	state := state{up: c.bad == nil, found: scan.Found{Live: 1}}
 	var metrics []prometheus.Metric
 	switch {
 	case c.scanner != nil:
 		state = c.scan()
-		metrics = c.render.metrics(c.merger, state.up)
+		metrics = c.render.metrics(c.merger, state.up, state.begun())
 	case c.bad == nil:
 		metrics = collectAll(c.store)
 	}
@@ -174,17 +193,21 @@ func collectAll(c prometheus.Collector) (metrics []prometheus.Metric) {
 	return metrics
 }
 
-// scan reads the directory and adds everything up.
+// scan reads the directory and adds everything up. What it met dead is absorbed
+// afterwards, in the background.
 func (c *Collector) scan() state {
-	err := c.scanner.scan()
-	state := c.scanner.state()
+	err := c.scanner.Scan()
+	state := state{up: err == nil, directory: true, found: c.scanner.Found(), archive: c.scanner.Archive()}
 	if err != nil {
-		state.up = false
+		state.stopped = stoppedReason(err)
 	}
 	c.logChange(err)
 	c.merger.Begin()
-	c.scanner.add()
+	c.scanner.Add()
 	c.totals.conflict(c.merger.Conflicts())
+	if c.absorb != nil {
+		c.absorb.consider(state, err)
+	}
 	return state
 }
 
@@ -199,12 +222,3 @@ func (c *Collector) logChange(err error) {
 	}
 	c.incomplete = err
 }
-
-// transient reports whether an error says nothing about the file itself: the
-// next scrape may well read it.
-func transient(err error) bool {
-	return reasonOf(err) == reasonIO || reasonOf(err) == reasonBusy
-}
-
-// vanished reports whether a file is gone.
-func vanished(err error) bool { return errors.Is(err, fs.ErrNotExist) }

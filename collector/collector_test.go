@@ -59,7 +59,7 @@ func TestSelfMetrics(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, layout.Subdirectory, layout.FileName(9, layout.NewID())), nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	r := registryOf(t, dir)
+	r := registryWith(t, collector.Opts{Location: dir, NoAbsorption: true})
 	all := flatten(gather(t, r))
 	size := 0.0
 	for _, f := range files(t, dir) {
@@ -75,7 +75,7 @@ func TestSelfMetrics(t *testing.T) {
 		`mpmetrics_files{state="live"}`: 1, `mpmetrics_files{state="dead"}`: 1, `mpmetrics_files{state="unreadable"}`: 1,
 	}
 	// Every reason is there from the beginning, so that a rate finds its zero.
-	for _, reason := range []string{"damaged", "foreign", "version", "byte_order", "copy", "refused", "busy", "io"} {
+	for _, reason := range []string{"damaged", "foreign", "version", "byte_order", "limit", "copy", "refused", "returned", "boot", "busy", "io"} {
 		want[`mpmetrics_read_errors_total{reason="`+reason+`"}`] = 0
 	}
 	want[`mpmetrics_read_errors_total{reason="damaged"}`] = 1
@@ -85,16 +85,27 @@ func TestSelfMetrics(t *testing.T) {
 	for _, reason := range []string{"space", "permission", "unsupported", "moved", "other"} {
 		want[`mpmetrics_degraded{reason="`+reason+`"}`] = 0
 	}
+	for _, reason := range []string{"version", "byte_order", "damaged", "limit", "refused", "elsewhere"} {
+		want[`mpmetrics_absorption_stopped{reason="`+reason+`"}`] = 0
+	}
+	for _, name := range []string{
+		"archive_series", "archive_size_bytes", "last_absorption_timestamp_seconds", "archive_begun_timestamp_seconds", "absorbed_processes_total",
+		"quarantined_files_total", "forgotten_series_total", "unabsorbed_sums_total", "archives_put_aside_total",
+	} {
+		want["mpmetrics_"+name] = 0
+	}
 	got := samples{}
 	for name, v := range all {
 		if isSelf(name) {
 			got[name] = v
 		}
 	}
-	if d := got["mpmetrics_collect_duration_seconds"]; d <= 0 || d > 60 {
-		t.Errorf("duration: got %v", d)
+	for _, name := range []string{"mpmetrics_collect_duration_seconds", "mpmetrics_oldest_dead_file_age_seconds"} {
+		if d := got[name]; d <= 0 || d > 60 {
+			t.Errorf("%s: got %v", name, d)
+		}
+		delete(got, name)
 	}
-	delete(got, "mpmetrics_collect_duration_seconds")
 	equal(t, "about itself", got, want)
 }
 

@@ -13,9 +13,12 @@
 // Gatherer, which shows the merged family in that case.
 //
 // A scrape takes no lock that another process could feel and writes nothing
-// into any file. What it shows is monotone, absent, or begun anew: when
+// into any file of theirs. What it shows is monotone, absent, or begun anew: when
 // something cannot be read for the moment (an I/O error, a file that changes
 // under every try) counters, histograms and summaries are left out of that
 // scrape and mpmetrics_up is 0; a gap is harmless to rate, a dip is not. A file
 // that is damaged costs its own share only.
+//
+// After a scrape that met the file of a dead process, that is absorbed into the
+// archive, in the background: see package compact.
 package collector

@@ -16,6 +16,7 @@ import (
 // scrape to scrape: descriptors, label pairs, start timestamps.
 type renderer struct {
 	descs map[*merge.Family]*familyDescs
+	begun int64 // start timestamps are not older: totals began anew then
 }
 
 type familyDescs struct {
@@ -55,8 +56,10 @@ func (m *metric) Write(out *dto.Metric) error {
 
 // metrics copies the values out of the merger: the registry reads them when the
 // next scrape may be merging already. With cumulative false only gauges are
-// shown. Memory is taken for all series of a kind at once.
-func (r *renderer) metrics(m *merge.Merger, cumulative bool) []prometheus.Metric {
+// shown. Memory is taken for all series of a kind at once. No start timestamp is
+// older than begun.
+func (r *renderer) metrics(m *merge.Merger, cumulative bool, begun int64) []prometheus.Metric {
+	r.begun = begun
 	families := m.Families()
 	r.prune(families)
 	var all block
@@ -148,8 +151,8 @@ func (r *renderer) series(s *merge.Series) *rendered {
 		c.names = strings.Join(names, "\xff")
 		s.Cache = c
 	}
-	if c.start == nil || c.created != s.Created {
-		c.created, c.start = s.Created, timestamppb.New(time.Unix(0, s.Created))
+	if created := max(s.Created, r.begun); c.start == nil || c.created != created {
+		c.created, c.start = created, timestamppb.New(time.Unix(0, created))
 	}
 	return c
 }

@@ -53,7 +53,12 @@ func (w *writer) die() {
 // registryOf returns a registry with a collector of dir alone.
 func registryOf(t testing.TB, dir string) *prometheus.Registry {
 	t.Helper()
-	c := collector.New(collector.Opts{Location: dir})
+	return registryWith(t, collector.Opts{Location: dir})
+}
+
+func registryWith(t testing.TB, o collector.Opts) *prometheus.Registry {
+	t.Helper()
+	c := collector.New(o)
 	t.Cleanup(func() {
 		if err := c.Close(); err != nil {
 			t.Error(err)

@@ -4,39 +4,46 @@ import (
 	"errors"
 	"slices"
 	"syscall"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/mpmetrics/mpmetrics/internal/archive"
 	"github.com/mpmetrics/mpmetrics/internal/directory"
 	"github.com/mpmetrics/mpmetrics/internal/layout"
 	"github.com/mpmetrics/mpmetrics/internal/merge"
 	"github.com/mpmetrics/mpmetrics/internal/partition"
+	"github.com/mpmetrics/mpmetrics/internal/scan"
 )
 
 // state is what one collection found.
 type state struct {
 	up        bool
-	processes map[string]int
-	files     map[string]int
-	bytes     int64
+	directory bool // what follows, but for found, is of a directory
+	found     scan.Found
+	archive   *archive.Archive
+	stopped   string // a stoppedReasons, or empty
 	series    int
 	seconds   float64
 	degraded  string // a degradedReasons, or empty
 }
 
+// begun is when totals began anew, or 0.
+func (s *state) begun() int64 { return s.archive.Begun }
+
 // totals are the counters of a collector about itself. Guarded by its mu.
 type totals struct {
-	readErrors map[reason]float64
+	readErrors map[scan.Reason]float64
 	conflicts  map[merge.Reason]float64
 	known      []merge.Conflict // of the last collection
 	overlaps   map[string]bool  // names of local families, counted already
 }
 
 func newTotals() totals {
-	return totals{readErrors: map[reason]float64{}, conflicts: map[merge.Reason]float64{}, overlaps: map[string]bool{}}
+	return totals{readErrors: map[scan.Reason]float64{}, conflicts: map[merge.Reason]float64{}, overlaps: map[string]bool{}}
 }
 
-func (t *totals) readError(err error) { t.readErrors[reasonOf(err)]++ }
+func (t *totals) readError(err error) { t.readErrors[scan.ReasonOf(err)]++ }
 
 // conflict counts the conflicts that were not there at the last collection.
 func (t *totals) conflict(now []merge.Conflict) {
@@ -84,32 +91,65 @@ func degradedReason(err error) string {
 	return "other"
 }
 
+// Why nothing can be absorbed, as a label value: the archive is of a newer
+// format or another machine, is damaged or cannot be read for the moment, or is
+// not where the configuration says.
+var stoppedReasons = []string{string(scan.Version), string(scan.ByteOrder), string(scan.Damaged), string(scan.Limit), string(scan.Refused), elsewhere}
+
+const elsewhere = "elsewhere"
+
+// stoppedReason sorts an error of a scan.
+func stoppedReason(err error) string {
+	if errors.Is(err, archive.ErrElsewhere) {
+		return elsewhere
+	}
+	if r := string(scan.ReasonOf(err)); slices.Contains(stoppedReasons, r) {
+		return r
+	}
+	return ""
+}
+
 // selfNames are the names of the descriptors below. A file that defines one of
 // them, of another type perhaps, would make every scrape fail.
 var selfNames = map[string]bool{}
 
+var selfDescs []*prometheus.Desc
+
 func selfDesc(name, help string, labels ...string) *prometheus.Desc {
 	name = layout.ReservedPrefix + name
-	selfNames[name] = true
-	return prometheus.NewDesc(name, help, labels, nil)
+	d := prometheus.NewDesc(name, help, labels, nil)
+	selfNames[name], selfDescs = true, append(selfDescs, d)
+	return d
 }
 
 // The metrics about mpmetrics itself.
 var (
 	upDesc         = selfDesc("up", "Whether everything could be read: 1, or 0 when cumulative metrics are left out of this scrape.")
-	processesDesc  = selfDesc("processes", "Processes that contribute, by state.", "state")
+	processesDesc  = selfDesc("processes", "Processes that contribute and are not absorbed, by state.", "state")
 	filesDesc      = selfDesc("files", "Files of processes in the directory, by state.", "state")
 	seriesDesc     = selfDesc("series", "Merged series in this scrape.")
-	sizeDesc       = selfDesc("file_size_bytes", "Size of all files that could be read.")
+	sizeDesc       = selfDesc("file_size_bytes", "Size of all files that could be read, the archive included.")
 	durationDesc   = selfDesc("collect_duration_seconds", "Time that reading and merging took for this scrape.")
 	readErrorsDesc = selfDesc("read_errors_total", "Files that could not be read, by reason.", "reason")
 	conflictsDesc  = selfDesc("conflicts_total", "Definitions of families that processes do not agree about, by reason.", "reason")
+	oldestDeadDesc = selfDesc("oldest_dead_file_age_seconds", "Time since a scrape first met the file of a dead process that is still not absorbed; 0 without any.")
+	stoppedDesc    = selfDesc("absorption_stopped", "Whether dead processes cannot be absorbed because of the archive, by reason.", "reason")
 	degradedDesc   = selfDesc("degraded", "Whether the process that answers counts new series in memory although a directory is configured, by reason.", "reason")
 )
 
-var selfDescs = []*prometheus.Desc{
-	upDesc, processesDesc, filesDesc, seriesDesc, sizeDesc, durationDesc, readErrorsDesc, conflictsDesc, degradedDesc,
-}
+// The metrics about the archive. They are kept in it, so that every process
+// shows the same.
+var (
+	archiveSeriesDesc = selfDesc("archive_series", "Series in the archive of the dead.")
+	archiveSizeDesc   = selfDesc("archive_size_bytes", "Size of the archive of the dead.")
+	lastDesc          = selfDesc("last_absorption_timestamp_seconds", "When a dead process was last absorbed; 0 for never.")
+	begunDesc         = selfDesc("archive_begun_timestamp_seconds", "When totals last began anew because the archive was damaged, or files of an earlier boot may have been; 0 for never.")
+	absorbedDesc      = selfDesc("absorbed_processes_total", "Dead processes whose values were absorbed into the archive.")
+	quarantinedDesc   = selfDesc("quarantined_files_total", "Files that were put aside because they are damaged or do not belong there.")
+	forgottenDesc     = selfDesc("forgotten_series_total", "Series that left the archive because of their age, or because it had too many.")
+	unabsorbedDesc    = selfDesc("unabsorbed_sums_total", "Sums that were left out of the archive because they are not finite.")
+	asideDesc         = selfDesc("archives_put_aside_total", "Archives that were put aside, so that totals began anew.")
+)
 
 func describeSelf(ch chan<- *prometheus.Desc) {
 	for _, d := range selfDescs {
@@ -124,15 +164,20 @@ func (t *totals) metrics(s state) []prometheus.Metric {
 	}
 	add(upDesc, prometheus.GaugeValue, boolean(s.up))
 	add(seriesDesc, prometheus.GaugeValue, float64(s.series))
-	add(sizeDesc, prometheus.GaugeValue, float64(s.bytes))
+	add(sizeDesc, prometheus.GaugeValue, float64(s.found.Bytes))
 	add(durationDesc, prometheus.GaugeValue, s.seconds)
-	for state, n := range s.processes {
-		add(processesDesc, prometheus.GaugeValue, float64(n), state)
+	add(processesDesc, prometheus.GaugeValue, float64(s.found.Live), "live")
+	add(processesDesc, prometheus.GaugeValue, float64(s.found.Dead), "dead")
+	if s.directory {
+		add(filesDesc, prometheus.GaugeValue, float64(s.found.Live), "live")
+		add(filesDesc, prometheus.GaugeValue, float64(s.found.Dead), "dead")
+		add(filesDesc, prometheus.GaugeValue, float64(s.found.Unreadable), "unreadable")
+		add(oldestDeadDesc, prometheus.GaugeValue, age(s.found.OldestDead))
+		for _, r := range stoppedReasons {
+			add(stoppedDesc, prometheus.GaugeValue, boolean(r == s.stopped), r)
+		}
 	}
-	for state, n := range s.files {
-		add(filesDesc, prometheus.GaugeValue, float64(n), state)
-	}
-	for _, r := range reasons {
+	for _, r := range scan.Reasons {
 		add(readErrorsDesc, prometheus.CounterValue, t.readErrors[r], string(r))
 	}
 	for _, r := range conflictReasons {
@@ -141,8 +186,32 @@ func (t *totals) metrics(s state) []prometheus.Metric {
 	for _, r := range degradedReasons {
 		add(degradedDesc, prometheus.GaugeValue, boolean(r == s.degraded), r)
 	}
+	if s.directory && s.up {
+		// When it cannot be read these would dip too.
+		a := s.archive
+		add(archiveSeriesDesc, prometheus.GaugeValue, float64(a.Ledger.Series()))
+		add(archiveSizeDesc, prometheus.GaugeValue, float64(a.Size))
+		add(lastDesc, prometheus.GaugeValue, timestamp(a.Last))
+		add(begunDesc, prometheus.GaugeValue, timestamp(a.Begun))
+		add(absorbedDesc, prometheus.CounterValue, float64(a.Absorbed))
+		add(quarantinedDesc, prometheus.CounterValue, float64(a.Quarantined))
+		add(forgottenDesc, prometheus.CounterValue, float64(a.Forgotten))
+		add(unabsorbedDesc, prometheus.CounterValue, float64(a.Unabsorbed))
+		add(asideDesc, prometheus.CounterValue, float64(a.Aside))
+	}
 	return out
 }
+
+// age is the time since a moment in seconds, 0 for none.
+func age(t time.Time) float64 {
+	if t.IsZero() {
+		return 0
+	}
+	return time.Since(t).Seconds()
+}
+
+// timestamp is a time in Unix nanoseconds in seconds.
+func timestamp(t int64) float64 { return float64(t) / float64(time.Second) }
 
 func boolean(b bool) float64 {
 	if b {

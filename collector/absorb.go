@@ -1,0 +1,102 @@
+package collector
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/mpmetrics/mpmetrics/compact"
+	"github.com/mpmetrics/mpmetrics/internal/scan"
+)
+
+const (
+	// housekeepEvery is how often an archive is looked through although nobody
+	// died: for samples and ids that have come of age.
+	housekeepEvery = 5 * time.Minute
+
+	// failedPause is how long an absorption that failed is not tried again.
+	failedPause = 10 * time.Second
+)
+
+// absorber absorbs dead processes in the background, after scrapes, one
+// absorption at a time. A scrape waits for nothing here.
+type absorber struct {
+	dir  string
+	opts compact.Opts
+	log  *slog.Logger
+
+	ctx    context.Context
+	cancel context.CancelFunc
+
+	mu        sync.Mutex // guards all below; never held while absorbing
+	running   bool
+	ended     sync.WaitGroup
+	notBefore time.Time
+	last      time.Time // end of the last one
+	failed    bool      // it did; said in the log
+}
+
+func newAbsorber(dir string, o compact.Opts, log *slog.Logger) *absorber {
+	if o.Logger == nil {
+		o.Logger = log
+	}
+	a := &absorber{dir: dir, opts: o, log: log, last: time.Now()}
+	a.ctx, a.cancel = context.WithCancel(context.Background())
+	return a
+}
+
+// consider starts an absorption if a scan found work for one.
+func (a *absorber) consider(s state, err error) {
+	now := time.Now()
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.running || a.ctx.Err() != nil || now.Before(a.notBefore) {
+		return
+	}
+	reason := scan.ReasonOf(err)
+	switch {
+	case s.found.Dead > 0:
+	case err != nil && (reason == scan.Damaged || reason == scan.Foreign || reason == scan.Boot):
+		// What stops the scrape is put aside.
+	case s.archive.Exists() && now.Sub(a.last) > housekeepEvery:
+	default:
+		return
+	}
+	a.running = true
+	a.ended.Go(func() { a.absorb(s.found.Dead) })
+}
+
+func (a *absorber) absorb(waiting int) {
+	report, err := compact.Run(a.ctx, a.dir, a.opts)
+	now := time.Now()
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.running, a.last = false, now
+	switch {
+	case err == nil:
+		a.notBefore = now.Add(a.opts.Pause(report.Took, waiting-report.Absorbed))
+		if a.failed {
+			a.log.Info("mpmetrics: dead processes are absorbed again", "dir", a.dir)
+		}
+		a.failed = false
+	case errors.Is(err, compact.ErrBusy), errors.Is(err, fs.ErrNotExist), a.ctx.Err() != nil:
+		// Somebody else does it, or there is nothing to do.
+	default:
+		a.notBefore = now.Add(failedPause)
+		if !a.failed {
+			a.log.Warn("mpmetrics: dead processes are not absorbed", "dir", a.dir, "err", err)
+		}
+		a.failed = true
+	}
+}
+
+// close ends an absorption that is at work.
+func (a *absorber) close() {
+	a.mu.Lock()
+	a.cancel()
+	a.mu.Unlock()
+	a.ended.Wait()
+}
