@@ -27,13 +27,16 @@
 //	                          |                        | when there is room     | is in memory
 //	process started while the | in memory, published   | the same               | the same
 //	directory is unusable     | when it is usable      |                        |
-//	machine crash, power cut  | lost on tmpfs; on disk | the same               | anew on tmpfs; on disk
-//	                          | what the kernel wrote  |                        | it may be short
+//	machine crash, power cut  | lost on tmpfs; on disk | the same               | anew, unless all of it
+//	                          | what the kernel wrote  |                        | was in the archive [1]
 //
 // * A burst of some hundred new series, one right after the other, can be faster
 // than the background work that makes room for them. Those it overtakes are kept
 // in memory until the room is there: a fraction of a millisecond, or some more
 // when every core is busy.
+//
+// [1] And the archive is on a disk: see package compact, which also says what
+// becomes of processes that have ended.
 //
 // We assume that the file system keeps what was written to a shared mapping
 // when the process is killed: every local file system does.

@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+
+	"github.com/mpmetrics/mpmetrics/compact"
 )
 
 // The environment variables that a store without a Location looks at, in this
@@ -45,6 +47,16 @@ type Opts struct {
 	// 0: 100,000. Raise it when that counter moves and the labels are sound.
 	MaxSeries int
 
+	// Absorption says how dead processes are absorbed into the archive by a
+	// process that finds many of them when it opens the store. Its ArchiveDir has
+	// to be that of all other processes, and is best left to
+	// $MPMETRICS_ARCHIVE_DIR.
+	Absorption compact.Opts
+
+	// NoAbsorption leaves absorbing to collectors and compact.Run. A directory
+	// that nobody scrapes then grows with each process.
+	NoAbsorption bool
+
 	// Logger takes one line for each change of state. nil: slog.Default().
 	Logger *slog.Logger
 }
@@ -70,6 +82,9 @@ func (o Opts) withDefaults() (filled Opts, dir string, err error) {
 	}
 	if o.Logger == nil {
 		o.Logger = slog.Default()
+	}
+	if o.Absorption.Logger == nil {
+		o.Absorption.Logger = o.Logger
 	}
 	dir, err = Directory(o.Location)
 	return o, dir, err

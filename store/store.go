@@ -11,6 +11,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/mpmetrics/mpmetrics/internal/archive"
 	"github.com/mpmetrics/mpmetrics/internal/boot"
 	"github.com/mpmetrics/mpmetrics/internal/directory"
 	"github.com/mpmetrics/mpmetrics/internal/layout"
@@ -50,8 +51,9 @@ type Store struct {
 	droppedTotal *counter // nil until something was dropped
 	abandoned    bool     // the file is not to be used any more
 
-	stop chan struct{} // closed by Close
-	done chan struct{} // closed when the background work has ended; nil without
+	stop     chan struct{} // closed by Close
+	done     chan struct{} // closed when the background work has ended; nil without
+	absorbed chan struct{} // likewise, of an absorption
 }
 
 // Open opens a store. With a directory it makes the file of this process, and
@@ -92,6 +94,10 @@ func (s *Store) open() error {
 	if err != nil {
 		return err
 	}
+	// Before the file is there: whoever reads it has to find the archive too.
+	if _, err := archive.Settle(sub, s.opts.Absorption.ArchiveDir); err != nil {
+		return err
+	}
 	host, _ := os.Hostname() // empty says as much as an error would
 	p, err := partition.Create(sub, layout.Header{
 		PID:     uint32(os.Getpid()),
@@ -126,7 +132,8 @@ func (s *Store) Degraded() error {
 
 // Close ends counting into the file. Its counters stay in the merged total;
 // live gauges leave. Calling it is optional: a process that ends without loses
-// nothing. Instruments can be used after Close, to no effect on any file.
+// nothing. Instruments can be used after Close, to no effect on any file. Close
+// lets an absorption of many dead files that Open began go on for two seconds.
 func (s *Store) Close() error {
 	s.mu.Lock()
 	if s.closed {
@@ -138,6 +145,7 @@ func (s *Store) Close() error {
 	close(s.stop)
 	if s.done != nil {
 		<-s.done
+		<-s.absorbed
 	}
 	p := s.part.Load()
 	if p == nil {

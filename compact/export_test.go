@@ -1,0 +1,60 @@
+package compact
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/mpmetrics/mpmetrics/internal/archive"
+)
+
+const BatchFiles = batchFiles
+
+// Lock takes the lock of a directory.
+func Lock(dir string) (unlock func(), err error) {
+	w, err := find(dir, "")
+	if err != nil {
+		return nil, err
+	}
+	return w.lock()
+}
+
+// Elsewhere is a directory in another boot of the machine, or at another time.
+type Elsewhere struct {
+	*files
+	id   string
+	time time.Time
+}
+
+// Boot returns a directory as it is in a boot with an id.
+func Boot(t testing.TB, dir, id string) Elsewhere {
+	t.Helper()
+	w, err := find(dir, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return Elsewhere{files: w, id: id}
+}
+
+// At returns a directory at another time.
+func At(t testing.TB, dir string, now time.Time) Elsewhere {
+	t.Helper()
+	w := Boot(t, dir, "")
+	w.id, w.time = w.files.boot(), now
+	return w
+}
+
+func (w Elsewhere) boot() string { return w.id }
+
+func (w Elsewhere) now() time.Time {
+	if w.time.IsZero() {
+		return w.files.now()
+	}
+	return w.time
+}
+
+// Run runs there.
+func (w Elsewhere) Run(ctx context.Context, o Opts) (Report, error) { return run(ctx, w, o) }
+
+// Archive reads the archive.
+func (w Elsewhere) Archive() (*archive.Archive, error) { return w.readArchive() }

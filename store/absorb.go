@@ -1,0 +1,59 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/mpmetrics/mpmetrics/compact"
+	"github.com/mpmetrics/mpmetrics/internal/directory"
+	"github.com/mpmetrics/mpmetrics/internal/layout"
+)
+
+const (
+	// manyFiles is when a process that opens its store looks after the dead
+	// itself: a directory that nobody scrapes would grow for ever.
+	manyFiles = 256
+
+	// absorbGrace is how long Close waits for an absorption. Where all processes
+	// are short-lived, one that each of them began and none finished would be no
+	// absorption at all.
+	absorbGrace = 2 * time.Second
+)
+
+// absorb absorbs the dead if there are many. It runs in the background.
+func (s *Store) absorb() {
+	if s.opts.NoAbsorption || !s.crowded() {
+		return
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	go func() {
+		select {
+		case <-ctx.Done():
+		case <-s.stop:
+			time.AfterFunc(absorbGrace, cancel)
+		}
+	}()
+	o := s.opts.Absorption
+	o.MinDead = max(o.MinDead, manyFiles+1)
+	if _, err := compact.Run(ctx, s.dir, o); err != nil && ctx.Err() == nil && !errors.Is(err, compact.ErrBusy) {
+		s.opts.Logger.Warn("mpmetrics: dead processes are not absorbed", "dir", s.dir, "err", err)
+	}
+}
+
+// crowded reports whether there are more than manyFiles files, living or dead.
+func (s *Store) crowded() bool {
+	sub, err := directory.Find(s.dir)
+	if err != nil {
+		return false
+	}
+	names, err := directory.List(sub)
+	files := 0
+	for _, name := range names {
+		if _, _, err := layout.ParseFileName(name); err == nil {
+			files++
+		}
+	}
+	return err == nil && files > manyFiles
+}
