@@ -16,7 +16,7 @@ help: ## show the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r target text; do \
 		printf '  make %-12s %s\n' "$$target" "$$text"; done
 
-demo: ## four processes under load, two of them killed: is every request counted?
+demo: ## four processes under load, two of them killed, then 300 jobs: is everything counted?
 	@go run ./examples/prefork/demo
 
 test: ## all tests of all modules, with the race detector

@@ -99,3 +99,25 @@ func TestCountsExactlyWithoutKills(t *testing.T) {
 			result.Answered, result.Counted, result.Observed, alone)
 	}
 }
+
+// TestJobsLeaveOnlyTheirCounts lets short-lived processes come and go beside the workers, some of them killed: what
+// they counted stays to the last bit, their files do not.
+func TestJobsLeaveOnlyTheirCounts(t *testing.T) {
+	trial := loadtest.Trial{
+		Binary: build(t), Dir: metricsDir(t), Stderr: stderrOf(t), Logf: t.Logf,
+		Workers: 2, Clients: 4, Duration: 500 * time.Millisecond, Jobs: 30,
+	}
+	result, err := trial.Run(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, problem := range trial.Problems(result) {
+		t.Error(problem)
+	}
+	churn := result.Churn
+	if got, want := churn.Crashed, 3; got != want {
+		t.Errorf("%d jobs crashed, want %d", got, want)
+	}
+	t.Logf("%v; %d files at most, %d in the end; median scrape %v before, %v after",
+		churn.Families(), churn.MostFiles, churn.Files, churn.Before, churn.After)
+}

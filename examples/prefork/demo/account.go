@@ -43,6 +43,11 @@ func account(out io.Writer, r loadtest.Result, problems []string) {
 	row("of killed workers, one scrape later", len(r.Lingered), "%d were killed", len(r.Killed))
 	row("of living workers", len(r.Shown), "%d are alive", len(r.Workers))
 	row("requests in flight", whole(r.InFlight), "nobody sends any")
+
+	if r.Churn != nil {
+		fmt.Fprintln(w, "jobs that came and went")
+		churn(row, r.Churn)
+	}
 	w.Flush()
 
 	if len(problems) > 0 {
@@ -52,7 +57,24 @@ func account(out io.Writer, r loadtest.Result, problems []string) {
 			strings.Join(problems[:min(enough, len(problems))], "\n  "))
 		return
 	}
-	fmt.Fprintln(out, "\nok: answered <= counted <= answered + broken, and the total never went down")
+	fmt.Fprintln(out, "\nok: answered <= counted <= answered + broken, and no total ever went down")
+}
+
+// churn adds the rows about the jobs.
+func churn(row func(what string, value any, remark string, args ...any), c *loadtest.Churn) {
+	row("ended", c.Jobs, "%d of them by SIGKILL, in %v", c.Crashed, c.Took.Round(100*time.Millisecond))
+	for _, f := range c.Families() {
+		remark := "exact"
+		if f.Got != f.Want {
+			remark = "not exact"
+		}
+		row("counted in "+f.Family, f.Got, "%v expected: %s", f.Want, remark)
+	}
+	row("files, at most", c.MostFiles, "%d in the end, %v after the last job", c.Files, c.Settled.Round(10*time.Millisecond))
+	row("median scrape time before", c.Before.Round(10*time.Microsecond), "")
+	row("median scrape time after", c.After.Round(10*time.Microsecond), "max %v, of %d scrapes",
+		c.Watch.Max().Round(10*time.Microsecond), c.Watch.Scrapes())
+	row("totals dipped", c.Watch.Dips, "left out %d times", c.Watch.LeftOut)
 }
 
 func whole(v float64) string { return fmt.Sprintf("%.0f", v) }

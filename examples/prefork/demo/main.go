@@ -1,5 +1,6 @@
-// Demo runs the prefork example under load, kills two of its workers in the middle of it, and prints an account of
-// what was answered and what was counted. It fails when the two differ by more than the requests that broke.
+// Demo runs the prefork example under load, kills two of its workers in the middle of it, then lets 300 jobs come and
+// go, and prints an account of what was done and what was counted. It fails when the two differ by more than the
+// requests that broke, or when the dead jobs leave more behind than their counts.
 package main
 
 import (
@@ -20,11 +21,14 @@ func main() {
 	workers := flag.Int("workers", 4, "`number` of worker processes")
 	clients := flag.Int("clients", 16, "`number` of clients that send requests")
 	kills := flag.Int("kills", 2, "`number` of workers to kill")
+	jobs := flag.Int("jobs", 300, "`number` of short-lived jobs to run after the load")
 	flag.Parse()
 
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	trial := loadtest.Trial{Workers: *workers, Clients: *clients, Kills: *kills, Duration: *duration, Stderr: os.Stderr}
+	trial := loadtest.Trial{
+		Workers: *workers, Clients: *clients, Kills: *kills, Duration: *duration, Jobs: *jobs, Stderr: os.Stderr,
+	}
 	fine, err := run(ctx, trial, os.Stdout)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "demo:", err)

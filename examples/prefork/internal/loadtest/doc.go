@@ -6,4 +6,8 @@
 // number may have been counted, and nothing else may differ:
 //
 //	answered <= counted <= answered + broken
+//
+// Then short-lived jobs come and go, some of them killed, and a Ledger is the witness: it knows what each was given
+// to count, fractions among it, so every total must be exact to the last bit; and once they are absorbed, their files
+// must be gone.
 package loadtest

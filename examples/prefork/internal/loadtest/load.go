@@ -12,6 +12,12 @@ import (
 	"time"
 )
 
+// The metrics that both see every request, one as a counter and one as a histogram.
+const (
+	requestsTotal   = "http_requests_total"
+	requestDuration = "http_request_duration_seconds"
+)
+
 const (
 	// requestsPerConn is how many requests a client sends before it connects anew. The kernel spreads
 	// connections, not requests, over the workers, and a worker that was just started must get its share.
@@ -32,6 +38,19 @@ type Load struct {
 	Broken   atomic.Int64 // on the way to a worker when the connection broke: handled or not, nobody can tell
 	Refused  atomic.Int64 // never left, since nobody listened
 	Wrong    atomic.Int64 // answered with another status
+}
+
+// Bounds are those of the metrics that see every request.
+func (l *Load) Bounds() []Bounds {
+	var all []Bounds
+	for _, family := range []string{requestsTotal, requestDuration} {
+		all = append(all, Bounds{
+			Total: Total{Family: family},
+			Least: func() float64 { return float64(l.Answered.Load()) },
+			Most:  func() float64 { return float64(l.Sent.Load()) },
+		})
+	}
+	return all
 }
 
 // Run sends requests to url from all clients until ctx ends, and returns when the last one has its answer.

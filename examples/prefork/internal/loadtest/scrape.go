@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 
@@ -43,9 +44,32 @@ func Fetch(ctx context.Context, url string) (Scrape, error) {
 	return Scrape{families: families, Took: time.Since(begin)}, nil
 }
 
+// Total names what can be summed: all series of a family, or with a Label those that have a value of it.
+type Total struct{ Family, Label, Value string }
+
+func (t Total) String() string {
+	if t.Label == "" {
+		return t.Family
+	}
+	return fmt.Sprintf("%s{%s=%q}", t.Family, t.Label, t.Value)
+}
+
+// has says whether a series of the family belongs to the total.
+func (t Total) has(m *dto.Metric) bool {
+	return t.Label == "" || slices.ContainsFunc(m.GetLabel(), func(pair *dto.LabelPair) bool {
+		return pair.GetName() == t.Label && pair.GetValue() == t.Value
+	})
+}
+
 // Sum adds up all series of a family, of a histogram its observations, and says whether there is any.
-func (s Scrape) Sum(name string) (sum float64, ok bool) {
-	for _, m := range s.families[name].GetMetric() {
+func (s Scrape) Sum(family string) (sum float64, ok bool) { return s.Total(Total{Family: family}) }
+
+// Total adds up the series of a total, as Sum does.
+func (s Scrape) Total(t Total) (sum float64, ok bool) {
+	for _, m := range s.families[t.Family].GetMetric() {
+		if !t.has(m) {
+			continue
+		}
 		switch {
 		case m.Counter != nil:
 			sum += m.Counter.GetValue()

@@ -34,12 +34,12 @@ type Service struct {
 // Start runs the program with its metrics in dir and returns when all workers listen on a free port of 127.0.0.1.
 func Start(ctx context.Context, binary, dir string, workers int, stderr io.Writer) (*Service, error) {
 	s := &Service{
-		cmd:     exec.Command(binary, "-addr", "127.0.0.1:0", "-workers", fmt.Sprint(workers)),
+		// It outlives ctx: Stop asks it to leave, so that nothing of it is left behind.
+		cmd: command(context.WithoutCancel(ctx), binary, dir, stderr,
+			"-addr", "127.0.0.1:0", "-workers", fmt.Sprint(workers)),
 		ended:   make(chan struct{}),
 		changed: make(chan struct{}),
 	}
-	s.cmd.Env = append(os.Environ(), "MPMETRICS_DIR="+dir, "MPMETRICS_URL=", "MPMETRICS_PROCESS=")
-	s.cmd.Stderr = stderr
 	stdout, err := s.cmd.StdoutPipe()
 	if err != nil {
 		return nil, fmt.Errorf("start service: %w", err)

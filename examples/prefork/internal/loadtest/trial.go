@@ -13,7 +13,8 @@ import (
 // scrapeEvery is how often a trial scrapes: often enough that no moment around a kill goes unseen.
 const scrapeEvery = 50 * time.Millisecond
 
-// Trial is one run of the example under load, with workers killed in the middle of it.
+// Trial is one run of the example under load, with workers killed in the middle of it, and then with jobs that come
+// and go.
 type Trial struct {
 	Binary   string        // from Build
 	Dir      string        // for the metrics; becomes MPMETRICS_DIR
@@ -21,7 +22,8 @@ type Trial struct {
 	Clients  int           // that send requests all the time
 	Kills    int           // workers to kill, one after the other, spread evenly over Duration
 	Duration time.Duration // of the load
-	Stderr   io.Writer     // of the service
+	Jobs     int           // short-lived processes to run after the load
+	Stderr   io.Writer     // of all processes
 	Logf     func(format string, args ...any)
 }
 
@@ -40,10 +42,13 @@ type Result struct {
 	Shown    []int           // the workers that the merged gauge of start times tells of, at the end
 	Alone    map[int]float64 // what each living worker's own registry counted, by pid
 	Watch    *Watch
+
+	Churn *Churn // nil without jobs
 }
 
 // Run runs the trial. It returns an error when the trial could not be held; what it found is in the Result.
 func (t Trial) Run(ctx context.Context) (result Result, err error) {
+	t.Stderr = &sharedWriter{to: t.Stderr}
 	service, err := Start(ctx, t.Binary, t.Dir, t.Workers, t.Stderr)
 	if err != nil {
 		return Result{}, err
@@ -53,13 +58,21 @@ func (t Trial) Run(ctx context.Context) (result Result, err error) {
 	t.Logf("%d workers on %s: pids %v", t.Workers, service.URL(), service.Workers())
 
 	load := new(Load)
-	result.Watch = NewWatch(load)
+	result.Watch = NewWatch(load.Bounds()...)
 	if err := t.underLoad(ctx, service, load, &result); err != nil {
 		return Result{}, err
 	}
 	result.Sent, result.Answered, result.Broken = load.Sent.Load(), load.Answered.Load(), load.Broken.Load()
 	result.Refused, result.Wrong = load.Refused.Load(), load.Wrong.Load()
-	return result, t.atRest(ctx, service, &result)
+	if err := t.atRest(ctx, service, &result); err != nil {
+		return Result{}, err
+	}
+	if t.Jobs > 0 {
+		if result.Churn, err = t.churn(ctx, service, load); err != nil {
+			return Result{}, err
+		}
+	}
+	return result, nil
 }
 
 // underLoad sends requests for the trial's duration, scrapes, and kills workers meanwhile.

@@ -3,6 +3,7 @@ package loadtest
 import (
 	"fmt"
 	"slices"
+	"time"
 )
 
 // Problems lists in what the trial fell short of the promise. None is what everybody hopes for.
@@ -51,6 +52,33 @@ func (t Trial) Problems(r Result) []string {
 	}
 	if r.InFlight != 0 {
 		problem("%.0f requests in flight, with nobody sending any", r.InFlight)
+	}
+	if t.Jobs > 0 {
+		problems = append(problems, t.churnProblems(r.Churn)...)
+	}
+	return problems
+}
+
+// churnProblems lists in what the jobs showed that history costs something, or is not exact.
+func (t Trial) churnProblems(c *Churn) []string {
+	var problems []string
+	problem := func(format string, args ...any) { problems = append(problems, fmt.Sprintf(format, args...)) }
+
+	if c.Jobs != t.Jobs {
+		problem("%d jobs ran instead of %d", c.Jobs, t.Jobs)
+	}
+	for _, s := range c.Series {
+		if s.Got != s.Want {
+			problem("%s after all jobs", s)
+		}
+	}
+	problems = append(problems, c.Watch.Faults...)
+	if c.Watch.Failed > 0 {
+		problem("%d scrapes failed while jobs ran, with no worker killed", c.Watch.Failed)
+	}
+	if c.Files > t.filesAllowed() {
+		problem("%d files are left %v after the last job, want at most %d for %d workers",
+			c.Files, c.Settled.Round(time.Millisecond), t.filesAllowed(), t.Workers)
 	}
 	return problems
 }

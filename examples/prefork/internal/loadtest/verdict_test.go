@@ -1,13 +1,14 @@
 package loadtest
 
 import (
+	"math"
 	"strings"
 	"testing"
 	"time"
 )
 
 func TestProblems(t *testing.T) {
-	trial := Trial{Workers: 2, Clients: 4, Kills: 1}
+	trial := Trial{Workers: 2, Clients: 4, Kills: 1, Jobs: 30}
 	tests := []struct {
 		name  string
 		spoil func(*Result)
@@ -29,6 +30,12 @@ func TestProblems(t *testing.T) {
 		{"gauge of the dead", func(r *Result) { r.Lingered = []int{1} }, "outlived"},
 		{"dead worker shown", func(r *Result) { r.Shown = []int{1, 2, 3} }, "[1 2 3]"},
 		{"dead request in flight", func(r *Result) { r.InFlight = 1 }, "1 requests in flight"},
+		{"a job forgotten", func(r *Result) { r.Churn.Jobs = 29 }, "29 jobs ran"},
+		{"a total off by one bit", func(r *Result) { r.Churn.Series[0].Got = math.Nextafter(0.1, 1) }, `{payment="card"} 0.10000000000000002 of 0.1`},
+		{"a dip between jobs", func(r *Result) { r.Churn.Watch.Faults = []string{"went down"} }, "went down"},
+		{"scrapes fail between jobs", func(r *Result) { r.Churn.Watch.Failed = 1 }, "1 scrapes failed"},
+		{"as many files as may be", func(r *Result) { r.Churn.Files = 6 }, ""},
+		{"files of the dead", func(r *Result) { r.Churn.Files = 7 }, "7 files are left"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -37,6 +44,10 @@ func TestProblems(t *testing.T) {
 				Sent: 104, Answered: 100, Broken: 3, Refused: 1,
 				Counted: 100, Observed: 100,
 				Watch: &Watch{Took: []time.Duration{time.Millisecond}},
+				Churn: &Churn{
+					Jobs: 30, Files: 4, Watch: new(Watch),
+					Series: []Tally{{Total: Total{billedEuros, "payment", "card"}, Got: 0.1, Want: 0.1}},
+				},
 			}
 			test.spoil(&result)
 			problems := trial.Problems(result)

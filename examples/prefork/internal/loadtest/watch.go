@@ -7,16 +7,17 @@ import (
 	"time"
 )
 
-// The metrics that both see every request, one as a counter and one as a histogram.
-const (
-	requestsTotal   = "http_requests_total"
-	requestDuration = "http_request_duration_seconds"
-)
+// Bounds is what a witness knows of a total at any moment.
+type Bounds struct {
+	Total
+	Least func() float64 // what is done is in every scrape that begins from now on
+	Most  func() float64 // what has not begun is in no scrape that has ended
+}
 
-// Watch scrapes all through a load and judges every scrape by what is known at that moment. One goroutine uses it.
+// Watch scrapes all through a trial and judges every scrape by what is known at that moment. One goroutine uses it.
 type Watch struct {
-	load *Load
-	last map[string]float64 // the totals of the scrape before
+	bounds []Bounds
+	last   map[Total]float64 // the totals of the newest scrape that had any
 
 	Took    []time.Duration // of each scrape that was answered
 	Failed  int             // scrapes whose connection broke: the worker that was to answer was killed
@@ -25,9 +26,9 @@ type Watch struct {
 	Faults  []string        // what should never be, dips among it
 }
 
-// NewWatch returns a Watch that holds scrapes against load.
-func NewWatch(load *Load) *Watch {
-	return &Watch{load: load, last: make(map[string]float64)}
+// NewWatch returns a Watch that holds scrapes against bounds.
+func NewWatch(bounds ...Bounds) *Watch {
+	return &Watch{bounds: bounds, last: make(map[Total]float64)}
 }
 
 // Run scrapes url at an interval until ctx ends.
@@ -44,38 +45,48 @@ func (w *Watch) Run(ctx context.Context, url string, every time.Duration) {
 	}
 }
 
+// Times scrapes url so many times, one after the other, and returns the time of the scrape in the middle.
+func (w *Watch) Times(ctx context.Context, url string, n int) time.Duration {
+	from := len(w.Took)
+	for range n {
+		w.Once(ctx, url)
+	}
+	return median(w.Took[from:])
+}
+
 // Once scrapes url and judges the answer.
 func (w *Watch) Once(ctx context.Context, url string) {
-	answered := w.load.Answered.Load()
+	least := make([]float64, len(w.bounds))
+	for i, b := range w.bounds {
+		least[i] = b.Least()
+	}
 	scrape, err := Fetch(ctx, url)
-	sent := w.load.Sent.Load()
 	if err != nil {
 		w.Failed++
 		return
 	}
 	w.Took = append(w.Took, scrape.Took)
-	w.judge(scrape, float64(answered), float64(sent))
+	w.judge(scrape, least)
 }
 
-// judge compares a scrape with the one before and with the load: what was answered before it is in it, what was
-// not sent after it is not.
-func (w *Watch) judge(scrape Scrape, answered, sent float64) {
+// judge compares a scrape with the one before and with the bounds, whose least was taken before it.
+func (w *Watch) judge(scrape Scrape, least []float64) {
 	if up, ok := scrape.Sum("mpmetrics_up"); !ok || up == 0 {
 		w.LeftOut++
 		return
 	}
-	for _, name := range []string{requestsTotal, requestDuration} {
-		total, _ := scrape.Sum(name)
-		if total < w.last[name] {
+	for i, b := range w.bounds {
+		total, _ := scrape.Total(b.Total)
+		if total < w.last[b.Total] {
 			w.Dips++
-			w.fault("%s went from %.0f down to %.0f", name, w.last[name], total)
+			w.fault("%s went from %v down to %v", b.Total, w.last[b.Total], total)
 		}
-		w.last[name] = total
-		if total < answered {
-			w.fault("%s is %.0f when %.0f requests had been answered", name, total, answered)
+		w.last[b.Total] = total
+		if total < least[i] {
+			w.fault("%s is %v when %v was done", b.Total, total, least[i])
 		}
-		if total > sent {
-			w.fault("%s is %.0f when only %.0f requests had been sent", name, total, sent)
+		if most := b.Most(); total > most {
+			w.fault("%s is %v when only %v had begun", b.Total, total, most)
 		}
 	}
 }
@@ -84,15 +95,20 @@ func (w *Watch) fault(format string, args ...any) {
 	w.Faults = append(w.Faults, fmt.Sprintf(format, args...))
 }
 
+// Last is a total as the newest scrape showed it that did not leave it out.
+func (w *Watch) Last(t Total) float64 { return w.last[t] }
+
 // Scrapes is how many scrapes were answered.
 func (w *Watch) Scrapes() int { return len(w.Took) }
 
 // Median is the time of the scrape in the middle.
-func (w *Watch) Median() time.Duration {
-	if len(w.Took) == 0 {
+func (w *Watch) Median() time.Duration { return median(w.Took) }
+
+func median(times []time.Duration) time.Duration {
+	if len(times) == 0 {
 		return 0
 	}
-	sorted := slices.Sorted(slices.Values(w.Took))
+	sorted := slices.Sorted(slices.Values(times))
 	return sorted[len(sorted)/2]
 }
 

@@ -26,7 +26,7 @@ func TestWatch(t *testing.T) {
 	defer server.Close()
 
 	load := new(Load)
-	watch := NewWatch(load)
+	watch := NewWatch(load.Bounds()...)
 	steps := []struct {
 		name                          string
 		up, total                     int64
