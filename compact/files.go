@@ -71,31 +71,22 @@ func (w *files) lock() (func(), error) {
 func (w *files) list() ([]string, error) { return directory.List(w.sub) }
 
 func (w *files) dead(name string) (bool, error) {
-	live, inode, err := probe(w.path(name))
+	path := w.path(name)
+	f, _, err := directory.OpenFile(path)
+	if err != nil {
+		return false, err
+	}
+	defer f.Close()
+	live, err := f.Live()
 	if err != nil || live {
 		return false, err
 	}
 	// An owner whose file was deleted makes it anew under the same name: the
 	// free lock may have been that of the file before.
-	f, st, err := directory.OpenFile(w.path(name))
-	if err != nil {
-		return false, err
-	}
-	f.Close()
-	return st.Inode == inode, nil
+	return f.SameAs(path)
 }
 
-func probe(path string) (live bool, inode uint64, err error) {
-	f, st, err := directory.OpenFile(path)
-	if err != nil {
-		return false, 0, err
-	}
-	defer f.Close()
-	live, err = f.Live()
-	return live, st.Inode, err
-}
-
-func (w *files) readArchive() (*archive.Archive, error) { return archive.Read(w.archive, nil) }
+func (w *files) readArchive() (*archive.Archive, error) { return archive.Read(w.archive) }
 
 func (w *files) header(name string) (*layout.Header, error) { return reader.ReadHeader(w.path(name)) }
 
@@ -129,7 +120,10 @@ func (w *files) keep(reason string) error {
 	name := fmt.Sprintf("archive-%s%s", time.Now().UTC().Format("20060102T150405.000"), layout.Extension)
 	// A link: at no moment is there no archive.
 	err = os.Link(filepath.Join(w.archive, layout.ArchiveName), filepath.Join(dir, name))
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil // there was none
+	}
+	if err != nil {
 		return err
 	}
 	return note(dir, name, reason)
@@ -191,7 +185,12 @@ func abandoned(path string) bool {
 	if err != nil || time.Since(info.ModTime()) < temporaryAge {
 		return false
 	}
-	live, _, err := probe(path)
+	f, _, err := directory.OpenFile(path)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	live, err := f.Live()
 	return err == nil && !live
 }
 

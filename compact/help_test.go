@@ -113,7 +113,7 @@ func (s *shown) want(name string, want float64) {
 // archive is that of a directory.
 func (s *shown) archive(dir string) *archive.Archive {
 	s.t.Helper()
-	a, err := archive.Read(sub(dir), nil)
+	a, err := archive.Read(sub(dir))
 	if err != nil {
 		s.t.Fatal(err)
 	}

@@ -159,7 +159,7 @@ func valueOf(m *dto.Metric) float64 {
 // mergedOf is merged for a directory.
 func mergedOf(t testing.TB, dir string) map[string]float64 {
 	t.Helper()
-	c := collector.New(collector.Opts{Location: dir, Logger: slog.New(slog.DiscardHandler)})
+	c := collector.New(collector.Opts{Location: dir, NoAbsorption: true, Logger: slog.New(slog.DiscardHandler)})
 	defer c.Close()
 	return merged(registry(c))
 }

@@ -38,7 +38,7 @@ type Archive struct {
 	// Size of the file in bytes.
 	Size int64
 
-	inode    uint64
+	file     *reader.File      // nil: not from a file, or closed
 	absorbed []layout.Absorbed // ascending by id
 	open     []layout.ID       // ascending: processes that were not absorbed when it was written
 }
@@ -127,9 +127,21 @@ func (a *Archive) Prune(before int64, listed func(layout.ID) bool) (ids int) {
 func (a *Archive) AbsorbedIDs() int { return len(a.absorbed) }
 
 // Read reads the archive in a directory, or returns an empty one where there is
-// none. known is returned when it is still the same file: it was read whole, and
-// never changes.
-func Read(dir string, known *Archive) (*Archive, error) {
+// none.
+func Read(dir string) (*Archive, error) {
+	a, err := Open(dir, nil)
+	if err == nil {
+		a.Close()
+	}
+	return a, err
+}
+
+// Open is Read for who will look again: known is returned when it is still the
+// one in place. The archive keeps a descriptor until Close.
+func Open(dir string, known *Archive) (*Archive, error) {
+	if known.inPlace(dir) {
+		return known, nil
+	}
 	f, err := reader.OpenArchive(filepath.Join(dir, layout.ArchiveName))
 	if errors.Is(err, fs.ErrNotExist) {
 		return New(), nil
@@ -137,25 +149,46 @@ func Read(dir string, known *Archive) (*Archive, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close()
-	h := f.Header()
-	if known != nil && known.Generation == h.ID && known.inode == f.Inode() {
-		return known, nil
-	}
-	d := NewDecoder(h)
+	d := NewDecoder(f.Header())
 	if err := f.Visit(d.Take); err != nil {
+		f.Close()
 		return nil, err
 	}
 	a, err := d.Archive()
 	if err != nil {
+		f.Close()
 		return nil, &fs.PathError{Op: "read archive", Path: filepath.Join(dir, layout.ArchiveName), Err: err}
 	}
-	a.inode, a.Size = f.Inode(), f.Size()
+	f.Unmap()
+	a.file, a.Size = f, f.Size()
 	return a, nil
 }
 
+// inPlace reports whether the archive is still the one that its name leads to.
+// Archives never change, and the number of an inode is not used again while a
+// descriptor holds it: a look at the name is enough.
+func (a *Archive) inPlace(dir string) bool {
+	if a == nil || a.file == nil {
+		return false
+	}
+	same, err := a.file.SameAs(filepath.Join(dir, layout.ArchiveName))
+	return err == nil && same
+}
+
+// Close gives the descriptor back.
+func (a *Archive) Close() {
+	if a.file != nil {
+		a.file.Close()
+		a.file = nil
+	}
+}
+
 // Epoch returns the epoch of the archive in a directory, 0 where there is none.
-func Epoch(dir string) (uint32, error) {
+// known is one that Open returned; nil: none.
+func Epoch(dir string, known *Archive) (uint32, error) {
+	if known.inPlace(dir) {
+		return known.Epoch, nil
+	}
 	f, err := reader.OpenArchive(filepath.Join(dir, layout.ArchiveName))
 	if errors.Is(err, fs.ErrNotExist) {
 		return 0, nil
@@ -167,7 +200,7 @@ func Epoch(dir string) (uint32, error) {
 	return f.Header().Generation, nil
 }
 
-// sorted returns the dead in a fixed order.
+// sortedDead returns the dead in a fixed order.
 func (a *Archive) sortedDead() []*merge.Dead {
 	dead := make([]*merge.Dead, 0, len(a.Ledger.Dead))
 	for _, d := range a.Ledger.Dead {

@@ -79,30 +79,40 @@ func TestRoundTrip(t *testing.T) {
 			dir := t.TempDir()
 			a := sample(n)
 			publish(t, dir, a)
-			b, err := Read(dir, nil)
+			b, err := Open(dir, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
+			defer b.Close()
 			if !slices.EqualFunc(records(t, a), records(t, b), slices.Equal) {
 				t.Error("other records were read than were written")
 			}
 			if b.Generation != a.Generation || b.Epoch != 7 || b.BootID != "boot" || b.Size == 0 || b.Size != a.Size || !b.Exists() {
 				t.Errorf("generation %v, want %v; epoch %d, boot %q, size %d, want %d", b.Generation, a.Generation, b.Epoch, b.BootID, b.Size, a.Size)
 			}
-			if epoch, err := Epoch(dir); err != nil || epoch != 7 {
-				t.Errorf("epoch %d, %v", epoch, err)
+			for _, known := range []*Archive{nil, b} {
+				if epoch, err := Epoch(dir, known); err != nil || epoch != 7 {
+					t.Errorf("epoch %d, %v", epoch, err)
+				}
 			}
 			names, err := os.ReadDir(dir)
 			if err != nil || len(names) != 1 {
 				t.Errorf("directory %v, %v", names, err)
 			}
-			if again, err := Read(dir, b); err != nil || again != b {
+			if again, err := Open(dir, b); err != nil || again != b {
 				t.Errorf("the same archive was read again: %v", err)
 			}
 			publish(t, dir, a)
-			if again, err := Read(dir, b); err != nil || again == b || again.Generation == b.Generation {
-				t.Errorf("another archive was not read: %v", err)
+			a.Epoch++
+			publish(t, dir, a)
+			if epoch, err := Epoch(dir, b); err != nil || epoch != 8 {
+				t.Errorf("epoch of another archive: %d, %v", epoch, err)
 			}
+			again, err := Open(dir, b)
+			if err != nil || again == b || again.Generation == b.Generation {
+				t.Fatalf("another archive was not read: %v", err)
+			}
+			again.Close()
 		})
 	}
 }
@@ -120,7 +130,7 @@ func TestManySlabs(t *testing.T) {
 	}
 	a.Ledger.Absorb(merge.Process{}, []*layout.Family{f}, inputs, values, 1)
 	publish(t, dir, a)
-	b, err := Read(dir, nil)
+	b, err := Read(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -133,11 +143,11 @@ func TestManySlabs(t *testing.T) {
 }
 
 func TestNone(t *testing.T) {
-	a, err := Read(t.TempDir(), nil)
+	a, err := Read(t.TempDir())
 	if err != nil || a.Exists() || a.Epoch != 0 {
 		t.Errorf("%+v, %v", a, err)
 	}
-	if epoch, err := Epoch(filepath.Join(t.TempDir(), "missing")); err != nil || epoch != 0 {
+	if epoch, err := Epoch(filepath.Join(t.TempDir(), "missing"), nil); err != nil || epoch != 0 {
 		t.Errorf("epoch %d, %v", epoch, err)
 	}
 }
@@ -229,7 +239,7 @@ func TestOtherFiles(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, layout.ArchiveName), []byte("no archive"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Read(dir, nil); !errors.Is(err, layout.ErrDamaged) && !errors.Is(err, layout.ErrForeign) {
+	if _, err := Read(dir); !errors.Is(err, layout.ErrDamaged) && !errors.Is(err, layout.ErrForeign) {
 		t.Errorf("got %v", err)
 	}
 	if err := os.Remove(filepath.Join(dir, layout.ArchiveName)); err != nil {

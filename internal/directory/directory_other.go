@@ -40,5 +40,8 @@ func (f *File) Size() (int64, error) { return 0, errors.ErrUnsupported }
 // Live is not supported here.
 func (f *File) Live() (bool, error) { return false, errors.ErrUnsupported }
 
+// SameAs is not supported here.
+func (f *File) SameAs(string) (bool, error) { return false, errors.ErrUnsupported }
+
 // Create is not supported here.
 func Create(path string) (*os.File, Stat, error) { return nil, Stat{}, supported(path) }

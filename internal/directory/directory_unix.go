@@ -132,6 +132,19 @@ func (f *File) Size() (int64, error) {
 	return st.Size, err
 }
 
+// SameAs reports whether a path leads to the open file, by itself and not through
+// a symbolic link. While the file is open no other has its inode number.
+func (f *File) SameAs(path string) (bool, error) {
+	var open, named unix.Stat_t
+	if err := unix.Fstat(f.fd, &open); err != nil {
+		return false, &fs.PathError{Op: "stat", Path: f.path, Err: err}
+	}
+	if err := unix.Lstat(path, &named); err != nil {
+		return false, &fs.PathError{Op: "stat", Path: path, Err: err}
+	}
+	return open.Ino == named.Ino && open.Dev == named.Dev, nil
+}
+
 func stat(fd int, path string) (Stat, error) {
 	var st unix.Stat_t
 	if err := unix.Fstat(fd, &st); err != nil {

@@ -210,14 +210,23 @@ func (r *File) Rest() {
 // Resting reports whether the descriptor is given back.
 func (r *File) Resting() bool { return r.f == nil }
 
-// Close gives everything back.
-func (r *File) Close() {
-	r.Rest()
+// Unmap gives the mappings back, not the descriptor. The log and the cells cannot
+// be read any more.
+func (r *File) Unmap() {
 	for _, s := range r.slabs {
 		s.unmap()
 	}
 	r.slabs, r.log, r.runs, r.groups = nil, nil, nil, nil
 }
+
+// Close gives everything back.
+func (r *File) Close() {
+	r.Rest()
+	r.Unmap()
+}
+
+// SameAs reports whether a path leads to the open file.
+func (r *File) SameAs(path string) (bool, error) { return r.f.SameAs(path) }
 
 // Live reports whether the owner of the file lives. Probe before reading: what
 // is read after a probe that said dead is final.
@@ -237,9 +246,6 @@ func (r *File) Finish() {
 
 // Final reports whether Finish was called.
 func (r *File) Final() bool { return r.final }
-
-// Inode is the inode number of the file.
-func (r *File) Inode() uint64 { return r.inode }
 
 // Size is the size of the file in bytes when it was last looked at.
 func (r *File) Size() int64 { return r.size }

@@ -24,7 +24,7 @@ type Source interface {
 	// Look returns what the file system says of a file, nil if nothing.
 	Look(name string) os.FileInfo
 	// Archive opens the archive by its name, and reads it. It returns known if
-	// that is the same.
+	// that is the same; the caller closes it otherwise.
 	Archive(known *archive.Archive) (*archive.Archive, error)
 }
 
@@ -54,13 +54,15 @@ type Directory struct {
 	ArchiveParent string
 
 	// As of the last Epoch.
-	sub, archive string
-	err          error // why there is no sub; nil if there is no directory yet
+	sub, where string
+	err        error // why there is no sub; nil if there is no directory yet
+
+	known *archive.Archive // as last returned
 }
 
 // Epoch implements Source. A directory that is not there yet has no archive.
 func (d *Directory) Epoch() (uint32, error) {
-	d.archive = ""
+	d.where = ""
 	d.sub, d.err = directory.Find(d.Parent)
 	if errors.Is(d.err, fs.ErrNotExist) {
 		d.sub, d.err = "", nil
@@ -71,10 +73,10 @@ func (d *Directory) Epoch() (uint32, error) {
 		return 0, d.err
 	}
 	var err error
-	if d.archive, err = archive.Locate(d.sub, d.ArchiveParent); err != nil {
+	if d.where, err = archive.Locate(d.sub, d.ArchiveParent); err != nil {
 		return 0, err
 	}
-	return archive.Epoch(d.archive)
+	return archive.Epoch(d.where, d.known)
 }
 
 // List implements Source.
@@ -108,5 +110,9 @@ func (d *Directory) Archive(known *archive.Archive) (*archive.Archive, error) {
 	if d.sub == "" {
 		return archive.New(), nil
 	}
-	return archive.Read(d.archive, known)
+	a, err := archive.Open(d.where, known)
+	if err == nil {
+		d.known = a
+	}
+	return a, err
 }
