@@ -123,12 +123,13 @@ func (s *Scanner) Scan() error {
 			s.readError(archiveErr)
 			return archiveErr
 		}
+		if s.archive.Epoch != epoch { // (vi), before (v): who was pruned meanwhile is not among those it drops
+			continue
+		}
 		if err := s.drop(); err != nil { // (v)
 			failed = err
 		}
-		if s.archive.Epoch == epoch { // (vi)
-			return failed
-		}
+		return failed
 	}
 	s.readError(ErrChanging)
 	return ErrChanging
@@ -169,6 +170,7 @@ func (s *Scanner) readArchive() error {
 		return err
 	}
 	if a != s.archive {
+		s.archive.Close()
 		s.archive = a
 		s.merger.Carry(a.Ledger)
 	}
@@ -424,6 +426,7 @@ func (s *Scanner) Close() {
 		s.leave(t)
 		delete(s.files, name)
 	}
+	s.archive.Close()
 }
 
 // Found is what a scan found.
