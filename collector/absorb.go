@@ -31,12 +31,12 @@ type absorber struct {
 	ctx    context.Context
 	cancel context.CancelFunc
 
-	mu        sync.Mutex // guards all below; never held while absorbing
-	running   bool
-	ended     sync.WaitGroup
-	notBefore time.Time
-	last      time.Time // end of the last one
-	failed    bool      // it did; said in the log
+	mu      sync.Mutex // guards all below; never held while absorbing
+	running bool
+	ended   sync.WaitGroup
+	last    time.Time     // end of the last one
+	took    time.Duration // that it worked
+	failed  bool          // it did; said in the log
 }
 
 func newAbsorber(dir string, o compact.Opts, log *slog.Logger) *absorber {
@@ -53,7 +53,11 @@ func (a *absorber) consider(s state, err error) {
 	now := time.Now()
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.running || a.ctx.Err() != nil || now.Before(a.notBefore) {
+	pause := a.opts.Pause(a.took, s.found.Dead)
+	if a.failed {
+		pause = failedPause
+	}
+	if a.running || a.ctx.Err() != nil || now.Sub(a.last) < pause {
 		return
 	}
 	reason := scan.ReasonOf(err)
@@ -66,18 +70,17 @@ func (a *absorber) consider(s state, err error) {
 		return
 	}
 	a.running = true
-	a.ended.Go(func() { a.absorb(s.found.Dead) })
+	a.ended.Go(a.absorb)
 }
 
-func (a *absorber) absorb(waiting int) {
+func (a *absorber) absorb() {
 	report, err := compact.Run(a.ctx, a.dir, a.opts)
 	now := time.Now()
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.running, a.last = false, now
+	a.running, a.last, a.took = false, now, report.Took
 	switch {
 	case err == nil:
-		a.notBefore = now.Add(a.opts.Pause(report.Took, waiting-report.Absorbed))
 		if a.failed {
 			a.log.Info("mpmetrics: dead processes are absorbed again", "dir", a.dir)
 		}
@@ -85,7 +88,6 @@ func (a *absorber) absorb(waiting int) {
 	case errors.Is(err, compact.ErrBusy), errors.Is(err, fs.ErrNotExist), a.ctx.Err() != nil:
 		// Somebody else does it, or there is nothing to do.
 	default:
-		a.notBefore = now.Add(failedPause)
 		if !a.failed {
 			a.log.Warn("mpmetrics: dead processes are not absorbed", "dir", a.dir, "err", err)
 		}

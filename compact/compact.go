@@ -75,10 +75,8 @@ func Run(ctx context.Context, dir string, o Opts) (Report, error) {
 }
 
 func run(ctx context.Context, w world, o Opts) (Report, error) {
-	start := w.now()
 	c := &compactor{world: w, opts: o.withDefaults(), left: map[string]bool{}, known: map[string]bool{}}
 	err := c.run(ctx)
-	c.report.Took = w.now().Sub(start)
 	if err != nil {
 		return c.report, fmt.Errorf("absorb: %w", err)
 	}
@@ -94,6 +92,7 @@ type compactor struct {
 	begin   string           // why totals begin anew with the next archive; empty: they do not
 	left    map[string]bool  // files that are in the report already; true: they may be read later
 	known   map[string]bool  // files that were found dead: they need no other probe
+	others  int              // files that were not, or are left
 }
 
 func (c *compactor) run(ctx context.Context) error {
@@ -107,12 +106,14 @@ func (c *compactor) run(ctx context.Context) error {
 	}
 	c.report.Temporary = c.clean()
 	for {
-		start := c.now()
+		start := time.Now()
 		waiting, err := c.batch(ctx)
+		took := time.Since(start)
+		c.report.Took += took
 		if err != nil || waiting == 0 {
 			return err
 		}
-		if err := c.pause(ctx, c.now().Sub(start), waiting); err != nil {
+		if err := c.pause(ctx, took, waiting); err != nil {
 			return err
 		}
 	}
@@ -146,13 +147,25 @@ func (c *compactor) load() error {
 // note keeps what the report says of the archive in place.
 func (c *compactor) note() { c.report.Series = c.archive.Ledger.Series() }
 
-// pause lets others have the core.
+// pause lets others have the core. Meanwhile more may die: it looks every now
+// and then.
 func (c *compactor) pause(ctx context.Context, took time.Duration, waiting int) error {
-	select {
-	case <-time.After(c.opts.Pause(took, waiting)):
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
+	const slice = 100 * time.Millisecond
+	for begin := time.Now(); ; {
+		left := c.opts.Pause(took, waiting) - time.Since(begin)
+		if left <= 0 {
+			return ctx.Err()
+		}
+		select {
+		case <-time.After(min(left, slice)):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		names, err := c.list()
+		if err != nil {
+			return err
+		}
+		waiting = len(idsOf(names)) - c.others
 	}
 }
 
@@ -239,6 +252,7 @@ func (c *compactor) look(ctx context.Context) (*listing, error) {
 			found.dead = append(found.dead, name)
 		}
 	}
+	c.others = len(found.live) + len(c.left)
 	return found, nil
 }
 

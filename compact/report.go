@@ -20,10 +20,10 @@ type Report struct {
 	Pruned     int    // ids of absorbed processes that left
 	Aside      string // why the archive before was put aside; empty: it was not
 
-	Series  int   // in the archive
-	Bytes   int64 // of the archive
-	Batches int   // archives that were written
-	Took    time.Duration
+	Series  int           // in the archive
+	Bytes   int64         // of the archive
+	Batches int           // archives that were written
+	Took    time.Duration // pauses between batches aside
 }
 
 // File is a file and why it was treated as it was.
