@@ -1,0 +1,207 @@
+package compact
+
+import (
+	"iter"
+	"testing"
+
+	"github.com/mpmetrics/mpmetrics/internal/archive"
+	"github.com/mpmetrics/mpmetrics/internal/layout"
+	"github.com/mpmetrics/mpmetrics/internal/scan"
+)
+
+// control is a protocol with a mistake, which the checker has to find. The code
+// is the one that ships: what it asks for is done in another order, or answered
+// wrongly.
+type control struct {
+	world  func(*memoryWorld) world
+	source func(*memorySource) scan.Source
+}
+
+var none = control{theWorld, theSource}
+
+func theWorld(w *memoryWorld) world { return w }
+
+func theSource(s *memorySource) scan.Source { return s }
+
+// unlinkFirst removes what is absorbed before the rename.
+type unlinkFirst struct {
+	*memoryWorld
+	absorbed []string
+}
+
+func (w *unlinkFirst) read(name string) (*process, error) {
+	p, err := w.memoryWorld.read(name)
+	if err == nil {
+		w.absorbed = append(w.absorbed, name)
+	}
+	return p, err
+}
+
+func (w *unlinkFirst) publish(temporary string) error {
+	for _, name := range w.absorbed {
+		if err := w.remove(name); err != nil && !vanished(err) {
+			return err
+		}
+	}
+	w.absorbed = nil
+	return w.memoryWorld.publish(temporary)
+}
+
+// exclusiveProbe probes with an exclusive lock, which others take for an owner's.
+type exclusiveProbe struct{ *memoryWorld }
+
+func (w exclusiveProbe) dead(name string) (bool, error) {
+	dead, err := w.memoryWorld.dead(name)
+	if err != nil || !dead {
+		return dead, err
+	}
+	f := w.files[name]
+	f.probed = w.actor
+	err = w.point("let go")
+	if err == nil {
+		f.probed = nil
+	}
+	return true, err
+}
+
+// twoFloats keeps a float sum as the rounded sum and what the rounding left, as
+// Neumaier does.
+type twoFloats struct{ *memoryWorld }
+
+func (w twoFloats) write(a *archive.Archive) (string, error) {
+	return w.writeRecords(a, compensated(a.Records()))
+}
+
+func compensated(records iter.Seq2[[]byte, error]) iter.Seq2[[]byte, error] {
+	return func(yield func([]byte, error) bool) {
+		for payload, err := range records {
+			if r, bad := layout.DecodeRecord(payload); bad == nil && r.Total != nil {
+				var sum, rest float64
+				for _, p := range r.Total.Parts { // in ascending order
+					next := sum + p
+					rest += sum - (next - p)
+					sum = next
+				}
+				r.Total.Parts = []float64{rest, sum}
+				payload = layout.AppendTotal(nil, r.Total)
+			}
+			if !yield(payload, err) {
+				return
+			}
+		}
+	}
+}
+
+// archiveFirst reads the archive before the files.
+type archiveFirst struct {
+	*memorySource
+	early *archive.Archive
+}
+
+func (s *archiveFirst) Epoch() (uint32, error) {
+	a, err := s.memorySource.Archive(s.early)
+	if err != nil {
+		return 0, err
+	}
+	s.begins()
+	s.early = a
+	return a.Epoch, nil
+}
+
+func (s *archiveFirst) Archive(*archive.Archive) (*archive.Archive, error) { return s.early, nil }
+
+// cachedArchive goes on reading the archive that it opened first.
+type cachedArchive struct {
+	*memorySource
+	kept *archive.Archive
+}
+
+func (s *cachedArchive) Epoch() (uint32, error) {
+	epoch, err := s.memorySource.Epoch()
+	if s.kept != nil {
+		epoch = s.kept.Epoch
+	}
+	return epoch, err
+}
+
+func (s *cachedArchive) Archive(known *archive.Archive) (*archive.Archive, error) {
+	a, err := s.memorySource.Archive(known)
+	if err != nil || s.kept != nil {
+		return s.kept, err
+	}
+	if a.Exists() {
+		s.kept = a
+	}
+	return a, nil
+}
+
+// noRecheck has the same epoch always.
+type noRecheck struct{ *memorySource }
+
+func (s noRecheck) Epoch() (uint32, error) {
+	_, err := s.memorySource.Epoch()
+	return 1, err
+}
+
+func (s noRecheck) Archive(known *archive.Archive) (*archive.Archive, error) {
+	a, err := s.memorySource.Archive(known)
+	if err == nil {
+		a.Epoch = 1
+	}
+	return a, err
+}
+
+// A control is tried further while it was found this rarely, or tried so rarely.
+const (
+	enough = 10
+	few    = 1000
+)
+
+// Every mistake is found, by few preemptions as well as at random.
+func TestSimulationControls(t *testing.T) {
+	for _, c := range []struct {
+		name        string
+		scenario    *scenario
+		preemptions int
+		gambles     int
+		control
+	}{
+		{"unlink before rename", small(), 1, 2000, control{func(w *memoryWorld) world { return &unlinkFirst{memoryWorld: w} }, theSource}},
+		{"archive read first", small(), 1, 2000, control{theWorld, func(s *memorySource) scan.Source { return &archiveFirst{memorySource: s} }}},
+		{"archive cached over a rename", small(), 1, 2000, control{theWorld, func(s *memorySource) scan.Source { return &cachedArchive{memorySource: s} }}},
+		{"exclusive probe", small(), 1, 2000, control{func(w *memoryWorld) world { return exclusiveProbe{w} }, theSource}},
+		{"two floats", small(), 1, 2000, control{func(w *memoryWorld) world { return twoFloats{w} }, theSource}},
+		{"epoch not rechecked", pruning(), 2, 20_000, control{theWorld, func(s *memorySource) scan.Source { return noRecheck{s} }}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			all := newTroupe(t)
+			var first *simulation
+			found, tried := 0, 0
+			explore(all, c.scenario, c.control, within(c.preemptions, 0), func(x *simulation) bool {
+				tried++
+				if x.failed != nil {
+					found++
+					if first == nil {
+						first = x
+					}
+				}
+				return found < enough || tried < few
+			})
+			if found == 0 {
+				t.Fatalf("not found by any of %d schedules", tried)
+			}
+			lucky := 0
+			for run := range c.gambles {
+				if x := gamble(all, c.control, 1, run); x.failed != nil {
+					lucky++
+				}
+			}
+			if lucky == 0 {
+				t.Errorf("not found by any of %d schedules at random", c.gambles)
+			}
+			t.Logf("found by %d of %d schedules with %d preemptions at most, and by %d of %d at random; the first: %v%v",
+				found, tried, c.preemptions, lucky, c.gambles, first.failed, first.schedule)
+		})
+	}
+}

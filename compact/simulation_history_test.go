@@ -1,0 +1,206 @@
+package compact
+
+import (
+	"fmt"
+	"math"
+	"math/big"
+	"math/rand/v2"
+	"time"
+
+	"github.com/mpmetrics/mpmetrics/internal/layout"
+)
+
+// scenario is who takes part in a simulation and what they count.
+type scenario struct {
+	dead     []addition   // processes that are dead at the beginning
+	lives    [][]addition // processes of the owner, one after the other
+	survives bool         // the last one does not die
+	scrapes  int
+	runs     int // of each of the two compactors
+	jump     time.Duration
+	jumps    int // of the clock, each at any moment
+
+	backwards bool // the directory lists the newest first
+
+	history []event
+}
+
+// addition is what a process adds to its counters.
+type addition struct {
+	float float64
+	whole uint64
+}
+
+// event is a step of the owner, and what all there is amounts to behind it. The
+// first event is the beginning.
+type event struct {
+	what  string
+	apply func(m *memory)
+	totals
+}
+
+// totals are the exact values, rounded once.
+type totals struct{ float, whole, kept, live float64 }
+
+// The parts of a sum that depends on the order: 2⁵² and a half is a tie, which
+// the smallest of the others decides.
+var delicate = []float64{0x1p52, 0.5, 0x1p-55, 0x1p-55, 0x1p-55, 0x1p-55}
+
+// small is the scenario for schedules that are all tried.
+func small() *scenario {
+	s := &scenario{
+		dead:    []addition{{float: 0x1p52, whole: 1}, {float: 0.5, whole: 2}},
+		lives:   [][]addition{{{0x1p-55, 10}, {0x1p-55, 100}}},
+		scrapes: 2,
+		runs:    1,
+	}
+	s.write()
+	return s
+}
+
+// pruning is one where the clock jumps so far that ids are pruned.
+func pruning() *scenario {
+	s := &scenario{
+		dead:    []addition{{float: 0x1p52, whole: 1}},
+		lives:   [][]addition{{{0.5, 10}}, {{0x1p-55, 100}}},
+		scrapes: 2,
+		runs:    1,
+		jump:    idRetention + 2*pruneSlack,
+		jumps:   1,
+
+		backwards: true,
+	}
+	s.write()
+	return s
+}
+
+// random is another scenario for each seed.
+func random(r *rand.Rand, pruning bool) *scenario {
+	s := &scenario{scrapes: 1 + r.IntN(4), runs: 1 + r.IntN(2), survives: r.IntN(2) == 0, backwards: r.IntN(2) == 0}
+	whole := uint64(1)
+	next := func() addition {
+		whole *= 2
+		return addition{delicate[r.IntN(len(delicate))], whole}
+	}
+	for range r.IntN(4) {
+		s.dead = append(s.dead, next())
+	}
+	for range 1 + r.IntN(2) {
+		var life []addition
+		for range r.IntN(4) {
+			life = append(life, next())
+		}
+		s.lives = append(s.lives, life)
+	}
+	if pruning {
+		s.runs += 2              // of which some come behind a jump
+		s.jumps = 3 + r.IntN(10) // of which some come late
+		s.jump = idRetention/2 + time.Duration(r.Int64N(int64(2*idRetention)))
+	}
+	s.write()
+	return s
+}
+
+// begin makes the directory as it is at the beginning.
+func (s *scenario) begin() *memory {
+	m := newMemory()
+	m.backwards = s.backwards
+	for i, a := range s.dead {
+		f := m.make(i + 1)
+		f.set(i)
+		f.add(a)
+		f.alive = false
+	}
+	return m
+}
+
+// write works the history out, by doing it.
+func (s *scenario) write() {
+	m := s.begin()
+	note := func(what string, apply func(*memory)) {
+		apply(m)
+		s.history = append(s.history, event{what, apply, m.totals()})
+	}
+	note("begin", func(*memory) {})
+	for i, life := range s.lives {
+		process := len(s.dead) + i
+		file := func(m *memory) *memoryFile { return m.files[layout.FileName(process+1, idOf(uint64(process+1)))] }
+		note("open", func(m *memory) { m.make(process + 1).set(process) })
+		for _, a := range life {
+			note("add", func(m *memory) { file(m).add(a) })
+		}
+		if i+1 < len(s.lives) || !s.survives {
+			note("die", func(m *memory) { file(m).alive = false })
+		}
+	}
+}
+
+// set sets both gauges: to other bits for each process, so that a sum says whose
+// are in it.
+func (f *memoryFile) set(process int) {
+	bit := layout.EncodeGauge(math.Ldexp(1, process))
+	f.cells[keptAt], f.cells[liveAt] = bit, bit
+}
+
+// add adds to both counters, as a store does: the float part of one process is
+// a float64.
+func (f *memoryFile) add(a addition) {
+	float := math.Float64frombits(f.cells[floatAt+1]) + a.float
+	f.cells[floatAt+1] = math.Float64bits(float)
+	f.cells[wholeAt] += a.whole
+}
+
+// totals adds all files up while nobody has absorbed any.
+func (m *memory) totals() totals {
+	const precision = 4096 // bits, more than lie between any two float64
+	sum := func(value func(*memoryFile) float64) float64 {
+		exact := new(big.Float).SetPrec(precision)
+		for _, f := range m.files {
+			exact.Add(exact, new(big.Float).SetPrec(precision).SetFloat64(value(f)))
+		}
+		rounded, _ := exact.Float64() // to nearest, ties to even
+		return rounded
+	}
+	gauge := func(word uint64) float64 {
+		v, _ := layout.DecodeGauge(word)
+		return v
+	}
+	return totals{
+		float: sum(func(f *memoryFile) float64 { return math.Float64frombits(f.cells[floatAt+1]) }),
+		whole: sum(func(f *memoryFile) float64 { return float64(f.cells[wholeAt]) }),
+		kept:  sum(func(f *memoryFile) float64 { return gauge(f.cells[keptAt]) }),
+		live: sum(func(f *memoryFile) float64 {
+			if !f.alive {
+				return 0
+			}
+			return gauge(f.cells[liveAt])
+		}),
+	}
+}
+
+// check compares what a scrape showed with every moment of its time: first and
+// last are the events that had happened when it began and when it ended. It
+// compares bits, not numbers.
+func (s *scenario) check(first, last int, got totals) error {
+	for _, c := range []struct {
+		name  string
+		value func(totals) float64
+	}{
+		{"float_total", func(t totals) float64 { return t.float }},
+		{"whole_total", func(t totals) float64 { return t.whole }},
+		{"kept", func(t totals) float64 { return t.kept }},
+		{"live", func(t totals) float64 { return t.live }},
+	} {
+		admissible := []float64{}
+		found := false
+		for _, e := range s.history[first : last+1] {
+			want := c.value(e.totals)
+			admissible = append(admissible, want)
+			found = found || math.Float64bits(want) == math.Float64bits(c.value(got))
+		}
+		if !found {
+			return fmt.Errorf("%s is %b, want one of %b, event %d to %d", c.name, c.value(got), admissible, first, last)
+		}
+	}
+	return nil
+}

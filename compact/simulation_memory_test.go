@@ -1,0 +1,216 @@
+package compact
+
+import (
+	"encoding/binary"
+	"io/fs"
+	"slices"
+	"time"
+
+	"github.com/mpmetrics/mpmetrics/internal/archive"
+	"github.com/mpmetrics/mpmetrics/internal/boot"
+	"github.com/mpmetrics/mpmetrics/internal/layout"
+	"github.com/mpmetrics/mpmetrics/internal/merge"
+	"github.com/mpmetrics/mpmetrics/internal/reader"
+)
+
+// memory is a directory in memory: what the actors share.
+type memory struct {
+	files       map[string]*memoryFile
+	temporary   map[string]*memoryArchive
+	archive     *memoryArchive // under its name; nil: there is none
+	locked      *actor         // holds compact.lock
+	clock       time.Time
+	made        uint64   // files so far
+	backwards   bool     // names are listed from the last to the first
+	quarantined []string // what nobody should ever do here
+}
+
+// memoryFile is the file of a process. Its series are there from the beginning.
+type memoryFile struct {
+	header  layout.Header
+	cells   []uint64
+	alive   bool   // its owner holds the lock
+	probed  *actor // holds it exclusively for a moment, which it should not
+	removed bool
+}
+
+// memoryArchive is an archive as it is on a disk: records. It never changes.
+type memoryArchive struct {
+	header   layout.Header
+	payloads [][]byte
+	half     bool   // still being written
+	origin   digest // what its writer had seen: what is in it follows from that
+	written  time.Time
+}
+
+// What every process counts: two counters, one of which has a float part only,
+// and two gauges, of which one leaves with its process.
+const (
+	floatAt = 0 // its float part is the second word
+	wholeAt = 2
+	keptAt  = 4
+	liveAt  = 5
+	cells   = 6
+)
+
+var (
+	memoryFamilies = []*layout.Family{
+		{Type: layout.Counter, Name: "float_total", Help: "h"},
+		{Type: layout.Counter, Name: "whole_total", Help: "h"},
+		{Type: layout.Gauge, Mode: layout.Sum, Name: "kept", Help: "h"},
+		{Type: layout.Gauge, Mode: layout.LiveSum, Name: "live", Help: "h"},
+	}
+	memoryEntries = []reader.Entry{
+		{Family: 0, At: floatAt},
+		{Family: 1, At: wholeAt},
+		{Family: 2, At: keptAt},
+		{Family: 3, At: liveAt},
+	}
+	bootID = boot.ID()
+)
+
+func newMemory() *memory {
+	return &memory{
+		files:     map[string]*memoryFile{},
+		temporary: map[string]*memoryArchive{},
+		clock:     time.Unix(1_800_000_000, 0),
+	}
+}
+
+// make makes the file of a process and publishes it. Its id follows from pid.
+func (m *memory) make(pid int) *memoryFile {
+	m.made++
+	h := layout.Header{
+		PID: uint32(pid), ID: idOf(uint64(pid)), Inode: m.made, Start: m.clock.UnixNano() + int64(pid), BootID: bootID, Process: "p",
+	}
+	f := &memoryFile{header: h, cells: make([]uint64, cells), alive: true}
+	m.files[layout.FileName(pid, h.ID)] = f
+	return f
+}
+
+func idOf(n uint64) (id layout.ID) {
+	binary.BigEndian.PutUint64(id[:], n)
+	return id
+}
+
+// find opens a file by its name.
+func (m *memory) find(a *actor, name string) (*memoryFile, error) {
+	f := m.files[name]
+	a.seen.add(bit(f == nil))
+	if f == nil {
+		return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrNotExist}
+	}
+	return f, nil
+}
+
+// names lists the directory.
+func (m *memory) names(a *actor) []string {
+	names := []string{layout.LockName}
+	if m.archive != nil {
+		names = append(names, layout.ArchiveName)
+	}
+	for name := range m.files {
+		names = append(names, name)
+	}
+	for name := range m.temporary {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	if m.backwards {
+		slices.Reverse(names)
+	}
+	for _, f := range m.files {
+		a.seen += digest(f.header.PID) << 32 // in any order
+	}
+	a.seen.add(uint64(len(names)))
+	return names
+}
+
+// remove unlinks a file.
+func (m *memory) remove(a *actor, name string) error {
+	f, err := m.find(a, name)
+	if err == nil {
+		f.removed = true
+		delete(m.files, name)
+	}
+	return err
+}
+
+// state tells what is there: ids of files that were made in another order are of
+// no importance.
+func (m *memory) state() digest {
+	var all digest
+	for _, f := range m.files {
+		d := digest(f.header.PID)
+		d.add(uint64(f.header.Start), bit(f.alive), bit(f.probed != nil))
+		d.add(f.cells...)
+		all += d
+	}
+	for _, a := range m.temporary {
+		d := a.origin
+		d.add(bit(a.half), uint64(a.written.UnixNano()))
+		all += d
+	}
+	if m.archive != nil {
+		all.add(uint64(m.archive.origin))
+	}
+	all.add(uint64(m.clock.UnixNano()), uint64(len(m.quarantined)))
+	return all
+}
+
+// release drops the locks of an actor, as the kernel does at its death.
+func (m *memory) release(a *actor) {
+	if m.locked == a {
+		m.locked = nil
+	}
+	for _, f := range m.files {
+		if f.probed == a {
+			f.probed = nil
+		}
+	}
+}
+
+// held reports whether a shared lock could not be had.
+func (f *memoryFile) held() bool { return f.alive || f.probed != nil }
+
+// read reads a file whole.
+func (f *memoryFile) read() *process {
+	h := f.header
+	p := &process{header: &h, families: memoryFamilies, values: slices.Clone(f.cells)}
+	for _, e := range memoryEntries {
+		p.inputs = append(p.inputs, merge.Input{Family: e.Family, At: e.At})
+	}
+	return p
+}
+
+// decode reads an archive as archive.Read does. The inode that it compares too
+// is that of the file, which is never written again: generation says as much.
+func (m *memoryArchive) decode(a *actor, known *archive.Archive) (*archive.Archive, error) {
+	if m == nil {
+		return archive.New(), nil
+	}
+	a.seen.add(uint64(m.origin))
+	if known != nil && known.Generation == m.header.ID {
+		return known, nil
+	}
+	h := m.header
+	d := archive.NewDecoder(&h)
+	for _, payload := range m.payloads {
+		r, err := layout.DecodeRecord(payload)
+		if err == nil {
+			err = d.Take(r)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return d.Archive()
+}
+
+// epoch is what the header of an archive says.
+func (m *memoryArchive) epoch() uint32 {
+	if m == nil {
+		return 0
+	}
+	return m.header.Generation
+}

@@ -1,0 +1,148 @@
+package compact
+
+import (
+	"os"
+	"slices"
+
+	"github.com/mpmetrics/mpmetrics/internal/archive"
+	"github.com/mpmetrics/mpmetrics/internal/layout"
+	"github.com/mpmetrics/mpmetrics/internal/reader"
+	"github.com/mpmetrics/mpmetrics/internal/scan"
+)
+
+// memorySource is the directory as a scraper sees it. Each call stops before its
+// effect.
+type memorySource struct {
+	*actor
+	*memory
+	begins func() // told when a scan begins
+}
+
+// Epoch implements scan.Source.
+func (s *memorySource) Epoch() (uint32, error) {
+	if err := s.point("read epoch"); err != nil {
+		return 0, err
+	}
+	s.begins()
+	if s.memory.archive != nil {
+		s.seen.add(uint64(s.memory.archive.origin))
+	}
+	return s.memory.archive.epoch(), nil
+}
+
+// List implements scan.Source.
+func (s *memorySource) List() ([]string, error) {
+	if err := s.point("list"); err != nil {
+		return nil, err
+	}
+	return s.names(s.actor), nil
+}
+
+// Open implements scan.Source.
+func (s *memorySource) Open(name string) (scan.File, error) {
+	if err := s.point("open"); err != nil {
+		return nil, err
+	}
+	f, err := s.find(s.actor, name)
+	if err != nil {
+		return nil, err
+	}
+	return &handle{source: s, name: name, file: f}, nil
+}
+
+// Look implements scan.Source. No file is ever left out here.
+func (s *memorySource) Look(string) os.FileInfo { return nil }
+
+// Archive implements scan.Source.
+func (s *memorySource) Archive(known *archive.Archive) (*archive.Archive, error) {
+	if err := s.point("read archive"); err != nil {
+		return nil, err
+	}
+	return s.memory.archive.decode(s.actor, known)
+}
+
+// handle is an open file, as reader.File is. What it says of what it read before
+// needs no system call, and is no step.
+type handle struct {
+	source  *memorySource
+	name    string
+	file    *memoryFile
+	resting bool
+	final   bool
+	values  []uint64
+}
+
+// Reopen implements scan.File.
+func (h *handle) Reopen() error {
+	if err := h.source.point("reopen"); err != nil {
+		return err
+	}
+	if !h.resting {
+		h.source.seen.add(bit(h.file.removed))
+		if h.file.removed {
+			return reader.ErrReplaced
+		}
+		return nil
+	}
+	f, err := h.source.find(h.source.actor, h.name)
+	if err != nil {
+		return err
+	}
+	if f != h.file {
+		return reader.ErrReplaced
+	}
+	h.resting = false
+	return nil
+}
+
+// Live implements scan.File.
+func (h *handle) Live() (bool, error) {
+	if err := h.source.point("probe"); err != nil {
+		return false, err
+	}
+	h.source.seen.add(bit(h.file.held()))
+	return h.file.held(), nil
+}
+
+// Refresh implements scan.File.
+func (h *handle) Refresh() error { return h.source.point("refresh") }
+
+// Load implements scan.File.
+func (h *handle) Load() ([]uint64, error) {
+	if err := h.source.point("load"); err != nil {
+		return nil, err
+	}
+	h.source.seen.add(h.file.cells...)
+	h.values = slices.Clone(h.file.cells)
+	return h.values, nil
+}
+
+// Finish implements scan.File.
+func (h *handle) Finish() { h.resting, h.final = true, true }
+
+// Final implements scan.File.
+func (h *handle) Final() bool { return h.final }
+
+// Rest implements scan.File.
+func (h *handle) Rest() { h.resting = true }
+
+// Resting implements scan.File.
+func (h *handle) Resting() bool { return h.resting }
+
+// Close implements scan.File.
+func (h *handle) Close() { h.resting = true }
+
+// Header implements scan.File.
+func (h *handle) Header() *layout.Header { return &h.file.header }
+
+// Families implements scan.File.
+func (h *handle) Families() []*layout.Family { return memoryFamilies }
+
+// Entries implements scan.File.
+func (h *handle) Entries() []reader.Entry { return memoryEntries }
+
+// Gone implements scan.File.
+func (h *handle) Gone() int { return 0 }
+
+// Size implements scan.File.
+func (h *handle) Size() int64 { return int64(len(h.file.cells)) }
