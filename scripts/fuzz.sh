@@ -8,7 +8,7 @@ for package in $(go list ./...); do
 	for target in $(go test -list '^Fuzz' "$package" | grep '^Fuzz' || true); do
 		found=$((found + 1))
 		echo "fuzz: $target of $package for $1"
-		go test -run='^$' -fuzz="^$target\$" -fuzztime="$1" "$package"
+		go test -run='^$' -fuzz="^$target\$" -fuzztime="$1" -fuzzminimizetime=5s "$package"
 	done
 done
 echo "fuzz: $found targets"
