@@ -112,12 +112,14 @@ func TestSumsThatAreNotFinite(t *testing.T) {
 	c := s.NewCounter(prometheus.CounterOpts{Name: "n_total", Help: "h"})
 	c.Inc()
 	c.Add(math.Inf(+1))
+	s.NewGauge(prometheus.GaugeOpts{Name: "max", Help: "h"}, store.Max).Set(math.Inf(+1)) // has no sum
 	end(t, s)
 	if report := absorb(t, dir, compact.Opts{}); report.Unabsorbed != 2 {
 		t.Errorf("report %+v, want two sums left out", report)
 	}
 	now := watch(t, collector.Opts{Location: dir})
 	now.want("n_total", 1)
+	now.want("max", math.Inf(+1))
 	now.want("mpmetrics_unabsorbed_sums_total", 2)
 	got := now.scrape()["h"].GetHistogram()
 	if got.GetSampleCount() != 2 || got.GetSampleSum() != 0 || got.GetBucket()[0].GetCumulativeCount() != 1 {

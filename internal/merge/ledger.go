@@ -140,8 +140,8 @@ func (l *Ledger) Absorb(p Process, families []*layout.Family, inputs []Input, va
 		if f.Type == layout.Gauge && last[gaugeOf(f, in)] != i {
 			continue
 		}
-		if !e.absorb(f, own) {
-			unabsorbed++
+		if !e.absorb(f, own) && (f.Type != layout.Gauge || f.Mode == layout.Sum) {
+			unabsorbed++ // of other gauges nobody looks at the sum
 		}
 	}
 	if len(dead.Inputs) > 0 {
