@@ -20,11 +20,15 @@ import (
 // programEnv selects what a re-executed test binary does instead of testing.
 const programEnv = "MPMETRICS_TRIAL_PROGRAM"
 
-// programs are the children. Each runs until it is killed.
+// programs are the children. Each runs until it is killed, or ends without
+// Close, as most processes do.
 var programs = map[string]func(args []string) error{
 	"count":   count,
 	"observe": observe,
 	"grow":    grow,
+	"churn":   churn,
+	"compact": compactForever,
+	"absorb":  absorbOnce,
 }
 
 func TestMain(m *testing.M) {
@@ -49,7 +53,8 @@ type child struct {
 func start(t testing.TB, program string, args ...string) *child {
 	t.Helper()
 	cmd := exec.Command(os.Args[0], args...)
-	cmd.Env = append(os.Environ(), programEnv+"="+program)
+	// The race detector lets programs sleep for a second at their end.
+	cmd.Env = append(os.Environ(), programEnv+"="+program, "GORACE=atexit_sleep_ms=0")
 	cmd.Stderr = os.Stderr
 	out, err := cmd.StdoutPipe()
 	if err != nil {
