@@ -20,7 +20,7 @@ func BenchmarkOpenClose(b *testing.B) {
 				}
 				b.StartTimer()
 			}
-			s, err := store.Open(store.Opts{Location: dir})
+			s, err := store.Open(store.Opts{Location: dir, NoAbsorption: true})
 			if err != nil {
 				b.Fatal(err)
 			}

@@ -10,7 +10,6 @@ import (
 	"github.com/prometheus/common/expfmt"
 
 	"github.com/mpmetrics/mpmetrics/collector"
-	"github.com/mpmetrics/mpmetrics/store"
 )
 
 // BenchmarkScrape collects, merges and encodes what real processes count, in one that counts nothing itself. Beside
@@ -33,16 +32,7 @@ func BenchmarkScrapeDead(b *testing.B) {
 	b.Run("procs=4/dead=1000", func(b *testing.B) {
 		dir := directory(b)
 		spawn(b, dir, "counters", 4)
-		for range 1000 {
-			s, err := store.Open(store.Opts{Location: dir})
-			if err != nil {
-				b.Fatal(err)
-			}
-			counters(fileMaker{s}, 10)
-			if err := s.Close(); err != nil {
-				b.Fatal(err)
-			}
-		}
+		leaveDead(b, dir, 1000, 10)
 		pair(b, func(b *testing.B) { scrapePlain(b, "counters") }, func(b *testing.B) { scrapeMerged(b, dir) })
 	})
 }
@@ -74,7 +64,8 @@ func scrapePlain(b *testing.B, shape string) {
 
 func scrapeMerged(b *testing.B, dir string) {
 	registry := prometheus.NewRegistry()
-	c := collector.New(collector.Opts{Location: dir})
+	// Absorbing would change what is measured meanwhile; see BenchmarkAbsorb.
+	c := collector.New(collector.Opts{Location: dir, NoAbsorption: true})
 	b.Cleanup(func() { _ = c.Close() })
 	registry.MustRegister(c)
 	scrape(b, registry) // the first one reads the logs
