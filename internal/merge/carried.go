@@ -46,7 +46,9 @@ func (m *Merger) Carry(l *Ledger) {
 		}
 		m.stale = m.stale || c.newest != a.newest
 		c.newest, c.version = a.newest, m.ledgers
-		c.update(a, m.ledgers)
+		if c.update(a, m.ledgers) {
+			m.stale = true
+		}
 		if len(c.entries) > len(a.entries) {
 			c.forget()
 			m.stale = true
@@ -61,8 +63,9 @@ func (m *Merger) Carry(l *Ledger) {
 	m.carryDead(l)
 }
 
-// update takes the entries of an account over.
-func (c *carried) update(a *Account, version int) {
+// update takes the entries of an account over. It reports whether a series
+// began anew: it was forgotten, and came back.
+func (c *carried) update(a *Account, version int) (later bool) {
 	for key, e := range a.entries {
 		ce := c.entries[key]
 		if ce == nil {
@@ -71,11 +74,13 @@ func (c *carried) update(a *Account, version int) {
 			c.all = append(c.all, ce)
 			c.fresh = append(c.fresh, ce)
 		}
+		later = later || ce.Entry != nil && ce.Created < e.Created
 		if ce.Entry = e; ce.series != nil {
 			ce.series.use(e.Created)
 		}
 		ce.version = version
 	}
+	return later
 }
 
 // forget drops the entries that are of an earlier ledger.

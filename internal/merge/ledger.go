@@ -262,6 +262,18 @@ func (l *Ledger) Forget(before int64, limit int, living Living) (series int) {
 	return series
 }
 
+// Touch notes that living processes have some of the series now, so that these
+// do not look old for as long.
+func (l *Ledger) Touch(living Living, now int64) {
+	for _, a := range l.accounts {
+		for _, e := range a.entries {
+			if _, lives := living[seriesKey(a.Family.Name, sortedLabels(a.Family, e.Values, 0))]; lives {
+				e.Touched = now
+			}
+		}
+	}
+}
+
 // wording is a text that two families have in common only when they are equal.
 func wording(f *layout.Family) string { return string(layout.AppendFamily(nil, 0, f)) }
 

@@ -156,3 +156,27 @@ func TestSeriesAreToldApart(t *testing.T) {
 	w.define(x, counterOf("d", "ab"), []string{"c"}, counterCells(32)...)
 	w.check("six", values{"c{a=x,b=y,b=}": 1, "c{a=x,b=y}": 2, "c{a=,b=x}": 4, "c{a=x,b=}": 8, "d{a=bc}": 16, "d{ab=c}": 32})
 }
+
+// A series of the dead that was forgotten and came back has a later start
+// timestamp, also to a Merger that has not seen it without.
+func TestCarriedSeriesBeginsAnew(t *testing.T) {
+	f := counterOf("c_total")
+	ledger := func(created int64, n uint64) *Ledger {
+		l := NewLedger()
+		l.Absorb(start(1, "1"), []*layout.Family{f}, []Input{{Created: created}}, counterCells(n), 1)
+		return l
+	}
+	w := newWorld(t)
+	for _, step := range []struct {
+		created int64
+		n       uint64
+	}{{100, 50}, {200, 3}, {150, 7}} {
+		w.m.Carry(ledger(step.created, step.n))
+		w.check("carried", values{"c_total": float64(step.n)})
+		if got := created(w.m)["c_total"]; got != step.created {
+			t.Errorf("start timestamp %d, want %d", got, step.created)
+		}
+	}
+	w.m.Carry(nil)
+	w.check("nothing carried", nil)
+}
