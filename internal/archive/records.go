@@ -16,8 +16,8 @@ func (a *Archive) Records() iter.Seq2[[]byte, error] {
 		e := &encoder{families: map[string]uint32{}}
 		more := func(payload []byte) bool {
 			e.record = payload
-			if len(payload) > layout.MaxRecordBytes {
-				return yield(nil, fmt.Errorf("record of %d bytes, above the limit of %d", len(payload), layout.MaxRecordBytes))
+			if len(payload) > layout.MaxArchiveRecordBytes {
+				return yield(nil, fmt.Errorf("record of %d bytes, above the limit of %d", len(payload), layout.MaxArchiveRecordBytes))
 			}
 			return yield(payload, nil)
 		}

@@ -34,6 +34,10 @@ const (
 // IDsPerRecord is how many ids a writer puts into one record.
 const IDsPerRecord = 1024
 
+// MaxArchiveRecordBytes bounds a record of an archive: the longest series record,
+// and what a total has beside it.
+const MaxArchiveRecordBytes = MaxRecordBytes + 64<<10
+
 // maxSumParts bounds the parts of a float sum. Parts do not overlap, and
 // float64 has 2098 bits between its smallest and its largest: 40 parts of 53.
 const maxSumParts = 64
@@ -44,6 +48,7 @@ type State struct {
 	Begun   int64 // totals began anew: what was counted before is lost
 	Horizon int64 // latest start of a process whose id was pruned
 	Last    int64 // absorption
+	Looked  int64 // for series to forget, in vain: living processes have them
 
 	// Totals of all absorptions.
 	Absorbed    uint64 // processes
@@ -114,7 +119,7 @@ type Absorbed struct {
 // AppendState appends the payload of a state record.
 func AppendState(b []byte, s *State) []byte {
 	b = append(b, byte(StateRecord))
-	for _, t := range []int64{s.Begun, s.Horizon, s.Last} {
+	for _, t := range []int64{s.Begun, s.Horizon, s.Last, s.Looked} {
 		b = appendTime(b, t)
 	}
 	for _, n := range s.counts() {
@@ -198,7 +203,7 @@ func AppendOpen(b []byte, ids []ID) []byte {
 func (d *decoder) archived(kind RecordKind, r *Record) {
 	switch kind {
 	case StateRecord:
-		r.State = &State{Begun: d.time(), Horizon: d.time(), Last: d.time()}
+		r.State = &State{Begun: d.time(), Horizon: d.time(), Last: d.time(), Looked: d.time()}
 		for _, n := range r.State.counts() {
 			*n = d.uvarint(math.MaxUint64)
 		}

@@ -75,7 +75,7 @@ var goldens = []struct {
 		return h.Encode()
 	}},
 	{"state", func() []byte {
-		return AppendState(nil, &State{Begun: 1, Horizon: 2, Last: 3, Absorbed: 4, Quarantined: 5, Forgotten: 6, Unabsorbed: 7, Aside: 8})
+		return AppendState(nil, &State{Begun: 1, Horizon: 2, Last: 3, Looked: 4, Absorbed: 5, Quarantined: 6, Forgotten: 7, Unabsorbed: 8, Aside: 9})
 	}},
 	{"rank", func() []byte { return AppendRank(nil, &Rank{Family: 2, Start: -1, ID: ID{0: 1, 15: 0xff}}) }},
 	{"total", func() []byte { return AppendTotal(nil, goldenTotal()) }},

@@ -76,6 +76,10 @@ func (r *File) readLog() error {
 		}
 		r.log = s
 	}
+	limit := uint32(layout.MaxRecordBytes)
+	if r.visit != nil {
+		limit = layout.MaxArchiveRecordBytes
+	}
 	return mapped.Guard(func() error {
 		var payload []byte
 		for {
@@ -98,7 +102,7 @@ func (r *File) readLog() error {
 				continue
 			}
 			end := uint64(r.position) + uint64(layout.RecordWordBytes) + uint64(n)
-			if n > layout.MaxRecordBytes || end+layout.WordBytes > uint64(r.log.body()) {
+			if n > limit || end+layout.WordBytes > uint64(r.log.body()) {
 				return fmt.Errorf("record of %d bytes at %d of slab %d: %w", n, r.position, r.log.header.Number, layout.ErrDamaged)
 			}
 			at := layout.SlabHeaderBytes + r.position + layout.RecordWordBytes
