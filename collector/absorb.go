@@ -37,6 +37,7 @@ type absorber struct {
 	last    time.Time     // end of the last one
 	took    time.Duration // that it worked
 	failed  bool          // it did; said in the log
+	bad     int           // unreadable files at the last one
 }
 
 func newAbsorber(dir string, o compact.Opts, log *slog.Logger) *absorber {
@@ -65,10 +66,13 @@ func (a *absorber) consider(s state, err error) {
 	case s.found.Dead > 0:
 	case err != nil && (reason == scan.Damaged || reason == scan.Foreign || reason == scan.Boot):
 		// What stops the scrape is put aside.
-	case s.archive.Exists() && now.Sub(a.last) > housekeepEvery:
+	case s.found.Unreadable > a.bad:
+		// Damaged ones are put aside.
+	case (s.archive.Exists() || s.found.Unreadable > 0) && now.Sub(a.last) > housekeepEvery:
 	default:
 		return
 	}
+	a.bad = s.found.Unreadable
 	a.running = true
 	a.ended.Go(a.absorb)
 }

@@ -179,22 +179,3 @@ func TestTemporaryFiles(t *testing.T) {
 		}
 	}
 }
-
-func TestArchiveElsewhere(t *testing.T) {
-	dir, disk := t.TempDir(), t.TempDir()
-	t.Setenv("MPMETRICS_ARCHIVE_DIR", disk)
-	die(t, dir, 1)
-	t.Setenv("MPMETRICS_ARCHIVE_DIR", "")
-	// A process that is not configured finds it all the same.
-	absorb(t, dir, compact.Opts{})
-	if _, err := os.Lstat(filepath.Join(sub(disk), layout.ArchiveName)); err != nil {
-		t.Error(err)
-	}
-	if got := total(t, dir); got != 1 {
-		t.Errorf("total %v", got)
-	}
-	watch(t, collector.Opts{Location: dir, Absorption: compact.Opts{ArchiveDir: t.TempDir()}}).want("mpmetrics_up", 0)
-	if _, err := compact.Run(t.Context(), dir, compact.Opts{ArchiveDir: t.TempDir()}); err == nil {
-		t.Error("two archives for one directory")
-	}
-}

@@ -226,3 +226,40 @@ func TestScrapeAfterReboot(t *testing.T) {
 	now.want("mpmetrics_archive_begun_timestamp_seconds", float64(now.archive(dir).Begun)/1e9)
 	now.want("n_total", 1)
 }
+
+// An archive that is removed by hand is lost like a damaged one: totals begin
+// anew instead of dipping.
+func TestRemovedArchive(t *testing.T) {
+	dir := t.TempDir()
+	living := open(t, dir, store.Opts{})
+	living.NewCounter(prometheus.CounterOpts{Name: "n_total", Help: "h"}).Add(5)
+	die(t, dir, 10)
+	absorb(t, dir, compact.Opts{})
+	now := watch(t, collector.Opts{Location: dir})
+	now.want("n_total", 15)
+	if err := os.Remove(archivePath(dir)); err != nil {
+		t.Fatal(err)
+	}
+	now.want("mpmetrics_up", 0)
+	now.want("n_total", -1)
+	begin := time.Now()
+	if report := absorb(t, dir, compact.Opts{}); report.Aside == "" {
+		t.Errorf("report %+v", report)
+	}
+	now.want("n_total", 5)
+	if created := now.scrape()["n_total"].GetCounter().GetCreatedTimestamp().AsTime(); created.Before(begin) {
+		t.Errorf("start timestamp %v, want one after %v", created, begin)
+	}
+}
+
+// A repair does not wait until many have died.
+func TestMinDeadAndRepair(t *testing.T) {
+	dir := t.TempDir()
+	die(t, dir, 10)
+	absorb(t, dir, compact.Opts{})
+	change(t, archivePath(dir), func([]byte) []byte { return nil })
+	die(t, dir, 1)
+	if report := absorb(t, dir, compact.Opts{MinDead: 10}); report.Aside == "" || report.Absorbed != 1 {
+		t.Errorf("report %+v", report)
+	}
+}

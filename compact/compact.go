@@ -24,7 +24,7 @@ import (
 
 var (
 	// ErrBusy is returned when another absorption is at work.
-	ErrBusy = errors.New("another absorption is at work")
+	ErrBusy = archive.ErrBusy
 
 	// ErrNewer is returned when the archive is of a format that this program does
 	// not know. It is left alone; only a program that knows it can absorb.
@@ -145,7 +145,9 @@ func (c *compactor) load() error {
 }
 
 // note keeps what the report says of the archive in place.
-func (c *compactor) note() { c.report.Series = c.archive.Ledger.Series() }
+func (c *compactor) note() {
+	c.report.Series, c.report.Bytes = c.archive.Ledger.Series(), c.archive.Size
+}
 
 // pause lets others have the core. Meanwhile more may die: it looks every now
 // and then.
@@ -175,13 +177,14 @@ func (c *compactor) batch(ctx context.Context) (waiting int, err error) {
 	if err != nil {
 		return 0, err
 	}
-	if c.report.Batches == 0 && len(found.dead)+len(found.absorbed) < c.opts.MinDead {
-		return 0, nil
-	}
 	if err := c.checkBoot(ctx, found); err != nil {
 		return 0, err
 	}
 	batch := found.dead[:min(len(found.dead), batchFiles)]
+	worth := c.report.Batches > 0 || c.begin != "" || len(found.dead) >= c.opts.MinDead
+	if !worth {
+		batch = nil // the rest may still be
+	}
 	found.waiting = found.dead[len(batch):]
 	p := &plan{listing: found}
 	for _, name := range batch {
@@ -190,6 +193,7 @@ func (c *compactor) batch(ctx context.Context) (waiting int, err error) {
 		}
 		c.take(p, name)
 	}
+	c.putAside(p)
 	c.beginAnew(p)
 	c.absorb(p)
 	if err := c.housekeeping(p); err != nil {
@@ -205,7 +209,10 @@ func (c *compactor) batch(ctx context.Context) (waiting int, err error) {
 	if err != nil {
 		return 0, err
 	}
-	return len(found.waiting), c.removeAll(p)
+	if worth {
+		waiting = len(found.waiting)
+	}
+	return waiting, c.removeAll(p)
 }
 
 // listing is what a look at the directory finds.
@@ -346,6 +353,29 @@ func (c *compactor) beginAnew(p *plan) {
 	c.archive.Epoch++
 }
 
+// putAside moves what was found damaged in step 4 to quarantine. None of it is in
+// the totals, so it does not wait for the archive.
+func (c *compactor) putAside(p *plan) {
+	p.quarantine = slices.DeleteFunc(p.quarantine, func(f File) bool { return !c.putFileAside(f) })
+	c.archive.Quarantined += uint64(len(p.quarantine))
+	p.changed = p.changed || len(p.quarantine) > 0
+	p.quarantine = nil
+}
+
+func (c *compactor) putFileAside(f File) bool {
+	err := c.quarantine(f.Name, f.Reason+": "+f.Err.Error())
+	switch {
+	case vanished(err):
+		return false
+	case err != nil:
+		c.leave(f.Name, err)
+		return false
+	}
+	c.report.Quarantined = append(c.report.Quarantined, f)
+	c.opts.Logger.Warn("mpmetrics: file is put aside", "file", f.Name, "reason", f.Reason, "err", f.Err)
+	return true
+}
+
 // idsOf are the ids of files.
 func idsOf(lists ...[]string) map[layout.ID]bool {
 	ids := map[layout.ID]bool{}
@@ -376,10 +406,9 @@ func (c *compactor) absorb(p *plan) {
 		record(h.ID, h.Start)
 	}
 	for _, f := range p.quarantine {
-		// Until it is moved its values must not be taken for part of the new
-		// totals. A damaged file nobody counts, but for those who read it when it
-		// was not: they go on showing what they know.
-		if _, id, err := layout.ParseFileName(f.Name); err == nil && f.Reason == string(scan.Boot) {
+		// Of an earlier boot. Until it is moved its values must not be taken for
+		// part of the new totals.
+		if _, id, err := layout.ParseFileName(f.Name); err == nil {
 			record(id, 0)
 		}
 	}
@@ -389,7 +418,7 @@ func (c *compactor) absorb(p *plan) {
 	if len(p.processes) > 0 {
 		c.archive.Last = now
 	}
-	p.changed = p.changed || len(records) > 0 || len(p.quarantine) > 0
+	p.changed = p.changed || len(records) > 0
 }
 
 // replace writes the archive and puts it in the place of the one before: step 5.
@@ -399,11 +428,6 @@ func (c *compactor) replace(p *plan) error {
 	if c.archive.Epoch == 0 {
 		c.archive.Epoch = rand.Uint32() | 1
 	}
-	if c.begin != "" {
-		if err := c.keep(c.begin); err != nil {
-			return fmt.Errorf("put archive aside: %w", err)
-		}
-	}
 	temporary, err := c.write(c.archive) // (5)
 	if err != nil {
 		return err
@@ -411,16 +435,20 @@ func (c *compactor) replace(p *plan) error {
 	if err := c.sync(temporary); err != nil {
 		return err
 	}
+	if c.begin != "" {
+		if err := c.keep(c.begin); err != nil {
+			return fmt.Errorf("put archive aside: %w", err)
+		}
+	}
 	if err := c.publish(temporary); err != nil {
 		return err
 	}
 	if c.begin != "" {
-		c.opts.Logger.Error("mpmetrics: totals begin anew, the archive before is in quarantine", "reason", c.begin)
+		c.opts.Logger.Error("mpmetrics: totals begin anew; what was before is in quarantine", "reason", c.begin)
 		c.report.Aside, c.begin = c.begin, ""
 	}
 	c.report.Batches++
 	c.report.Absorbed += len(p.processes)
-	c.report.Bytes = c.archive.Size
 	c.note()
 	// Without it a power cut could bring the old archive back, without the files.
 	return c.syncRename()
@@ -451,28 +479,24 @@ func (c *compactor) setOpen(p *plan) {
 // removeAll removes what is absorbed: step 6.
 func (c *compactor) removeAll(p *plan) error {
 	var errs []error
-	remove := func(name string) {
+	remove := func(name string) bool {
 		if err := c.remove(name); err != nil && !vanished(err) { // (6)
 			c.leave(name, err)
 			errs = append(errs, err)
+			return false
 		}
+		return true
 	}
 	for _, t := range p.processes {
 		remove(t.name)
 	}
 	for _, name := range p.absorbed {
-		remove(name)
-		c.report.Removed++
+		if remove(name) {
+			c.report.Removed++
+		}
 	}
 	for _, f := range p.quarantine {
-		err := c.quarantine(f.Name, f.Reason+": "+f.Err.Error())
-		if err != nil && !vanished(err) {
-			c.leave(f.Name, err)
-			errs = append(errs, err)
-			continue
-		}
-		c.report.Quarantined = append(c.report.Quarantined, f)
-		c.opts.Logger.Warn("mpmetrics: file is put aside", "file", f.Name, "reason", f.Reason, "err", f.Err)
+		c.putFileAside(f)
 	}
 	return errors.Join(errs...)
 }

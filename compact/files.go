@@ -8,8 +8,6 @@ import (
 	"path/filepath"
 	"time"
 
-	"github.com/gofrs/flock"
-
 	"github.com/mpmetrics/mpmetrics/internal/archive"
 	"github.com/mpmetrics/mpmetrics/internal/boot"
 	"github.com/mpmetrics/mpmetrics/internal/directory"
@@ -24,48 +22,47 @@ const temporaryAge = time.Minute
 
 // files is the world: a directory of files.
 type files struct {
-	sub     string // our subdirectory
-	archive string // directory of the archive, usually the same
+	sub           string // our subdirectory
+	archiveParent string // as configured
+	archive       string // directory of the archive, usually sub; known under the lock
 }
 
-// find looks the directories up. That of the files is not made: where nobody
-// counts there is nothing to absorb.
-func find(dir, archiveDir string) (*files, error) {
+// find looks the directory up. It is not made: where nobody counts there is
+// nothing to absorb.
+func find(dir, archiveParent string) (*files, error) {
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return nil, err
+	}
 	sub, err := directory.Find(dir)
 	if err != nil {
 		return nil, err
 	}
-	where, err := archive.Settle(sub, archiveDir)
-	if err != nil {
-		return nil, err
-	}
-	return &files{sub: sub, archive: where}, nil
+	return &files{sub: sub, archiveParent: archiveParent, archive: sub}, nil
 }
 
 func (w *files) path(name string) string { return filepath.Join(w.sub, name) }
 
 func (w *files) lock() (func(), error) {
-	var locks []*flock.Flock
-	unlock := func() {
-		for _, l := range locks {
-			l.Close()
-		}
+	unlock, err := archive.Lock(w.sub)
+	if err != nil {
+		return nil, err
 	}
-	for _, dir := range w.dirs() {
-		// Two directories that share an archive by mistake would otherwise write
-		// over each other's.
-		l := flock.New(filepath.Join(dir, layout.LockName), flock.SetPermissions(directory.FileMode))
-		locked, err := l.TryLock()
-		if err == nil && !locked {
-			err = ErrBusy
-		}
-		if err != nil {
-			unlock()
-			return nil, err
-		}
-		locks = append(locks, l)
+	if w.archive, err = archive.SettleLocked(w.sub, w.archiveParent); err != nil {
+		unlock()
+		return nil, err
 	}
-	return unlock, nil
+	if w.archive == w.sub {
+		return unlock, nil
+	}
+	// Two directories that share an archive by mistake would otherwise write over
+	// each other's.
+	other, err := archive.Lock(w.archive)
+	if err != nil {
+		unlock()
+		return nil, err
+	}
+	return func() { other(); unlock() }, nil
 }
 
 func (w *files) list() ([]string, error) { return directory.List(w.sub) }
@@ -113,20 +110,26 @@ func (w *files) write(a *archive.Archive) (string, error) {
 func (w *files) sync(temporary string) error { return archive.Sync(w.archive, temporary) }
 
 func (w *files) keep(reason string) error {
+	info, err := os.Lstat(filepath.Join(w.archive, layout.ArchiveName))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil // there is none
+	}
+	if err != nil {
+		return err
+	}
 	dir, err := w.quarantineDir(w.archive)
 	if err != nil {
 		return err
 	}
-	name := fmt.Sprintf("archive-%s%s", time.Now().UTC().Format("20060102T150405.000"), layout.Extension)
-	// A link: at no moment is there no archive.
+	// A link: at no moment is there no archive. Its name is always the same for
+	// the same archive: keeping it may be tried again and again.
+	name := fmt.Sprintf("archive-%s%s", info.ModTime().UTC().Format("20060102T150405.000000000"), layout.Extension)
 	err = os.Link(filepath.Join(w.archive, layout.ArchiveName), filepath.Join(dir, name))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil // there was none
-	}
-	if err != nil {
+	if err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
 	}
-	return note(dir, name, reason)
+	note(dir, name, reason)
+	return nil
 }
 
 func (w *files) publish(temporary string) error { return archive.Publish(w.archive, temporary) }
@@ -147,22 +150,27 @@ func (w *files) quarantine(name, reason string) error {
 	if err := os.Rename(w.path(name), filepath.Join(dir, to)); err != nil {
 		return err
 	}
-	return note(dir, to, reason)
+	note(dir, to, reason)
+	return nil
 }
 
 func (w *files) quarantineDir(in string) (string, error) {
 	dir := filepath.Join(in, layout.QuarantineName)
 	err := os.Mkdir(dir, 0o700)
-	if errors.Is(err, fs.ErrExist) {
-		err = nil
+	if !errors.Is(err, fs.ErrExist) {
+		return dir, err
 	}
-	return dir, err
+	if info, err := os.Lstat(dir); err != nil || !info.IsDir() {
+		return "", &fs.PathError{Op: "use", Path: dir, Err: fmt.Errorf("it is no directory; remove it: %w", directory.ErrRefused)}
+	}
+	return dir, nil
 }
 
-// note writes the reason beside a file.
-func note(dir, name, reason string) error {
+// note writes the reason beside a file. That the file is where it belongs is
+// more important.
+func note(dir, name, reason string) {
 	text := fmt.Sprintf("%s\n%s\n", time.Now().UTC().Format(time.RFC3339), reason)
-	return os.WriteFile(filepath.Join(dir, name+".txt"), []byte(text), directory.FileMode)
+	_ = os.WriteFile(filepath.Join(dir, name+".txt"), []byte(text), directory.FileMode)
 }
 
 func (w *files) clean() (removed int) {

@@ -11,6 +11,10 @@ import (
 	"github.com/mpmetrics/mpmetrics/internal/merge"
 )
 
+// lookAgain is how long nothing is looked for that could be forgotten when there
+// was nothing: to look is to read the files of all living processes.
+const lookAgain = time.Hour
+
 // housekeeping lets leave what has come of age. While dead files wait for a
 // later batch, or stay for a reason that may pass, nothing but samples leaves:
 // the ids of these files and the series in them are not known.
@@ -25,7 +29,7 @@ func (c *compactor) housekeeping(p *plan) error {
 	if err := c.forget(p, now); err != nil {
 		return err
 	}
-	if p.changed || now.Sub(time.Unix(0, c.archive.Oldest())) > idRetention+pruneSlack && c.archive.AbsorbedIDs() > 0 {
+	if c.archive.AbsorbedIDs() > 0 && now.Sub(time.Unix(0, c.archive.Oldest())) > idRetention+pruneSlack {
 		listed := idsOf(p.live, p.dead, p.absorbed, c.leftNames())
 		pruned := c.archive.Prune(now.Add(-idRetention).UnixNano(), func(id layout.ID) bool { return listed[id] })
 		c.report.Pruned += pruned
@@ -37,7 +41,7 @@ func (c *compactor) housekeeping(p *plan) error {
 // forget drops old series, and those beyond the limit.
 func (c *compactor) forget(p *plan, now time.Time) error {
 	l, before := c.archive.Ledger, now.Add(-c.opts.ForgetAfter).UnixNano()
-	if !l.Aged(before, c.opts.MaxArchiveSeries) {
+	if now.Sub(time.Unix(0, c.archive.Looked)) < lookAgain || !l.Aged(before, c.opts.MaxArchiveSeries) {
 		return nil
 	}
 	living := merge.Living{}
@@ -54,7 +58,11 @@ func (c *compactor) forget(p *plan, now time.Time) error {
 	n := l.Forget(before, c.opts.MaxArchiveSeries, living)
 	c.archive.Forgotten += uint64(n)
 	c.report.Forgotten += n
-	p.changed = p.changed || n > 0
+	l.Touch(living, now.UnixNano())
+	if n == 0 {
+		c.archive.Looked = now.UnixNano()
+	}
+	p.changed = true
 	return nil
 }
 

@@ -112,7 +112,7 @@ func (w *world) put(content []byte) {
 		w.t.Fatal(err)
 	}
 	sub := filepath.Dir(w.name)
-	for _, name := range []string{w.name, filepath.Join(sub, layout.ArchiveName), filepath.Join(sub, layout.QuarantineName)} {
+	for _, name := range []string{w.name, filepath.Join(sub, layout.ArchiveName), filepath.Join(sub, layout.LockName), filepath.Join(sub, layout.QuarantineName)} {
 		if err := os.RemoveAll(name); err != nil {
 			w.t.Fatal(err)
 		}

@@ -9,6 +9,7 @@ package archive
 import (
 	"cmp"
 	"errors"
+	"fmt"
 	"io/fs"
 	"path/filepath"
 	"slices"
@@ -142,12 +143,12 @@ func Open(dir string, known *Archive) (*Archive, error) {
 	if known.inPlace(dir) {
 		return known, nil
 	}
-	f, err := reader.OpenArchive(filepath.Join(dir, layout.ArchiveName))
-	if errors.Is(err, fs.ErrNotExist) {
-		return New(), nil
-	}
+	f, err := open(dir)
 	if err != nil {
 		return nil, err
+	}
+	if f == nil {
+		return New(), nil
 	}
 	d := NewDecoder(f.Header())
 	if err := f.Visit(d.Take); err != nil {
@@ -189,15 +190,30 @@ func Epoch(dir string, known *Archive) (uint32, error) {
 	if known.inPlace(dir) {
 		return known.Epoch, nil
 	}
-	f, err := reader.OpenArchive(filepath.Join(dir, layout.ArchiveName))
-	if errors.Is(err, fs.ErrNotExist) {
-		return 0, nil
-	}
-	if err != nil {
+	f, err := open(dir)
+	if f == nil {
 		return 0, err
 	}
 	defer f.Close()
 	return f.Header().Generation, nil
+}
+
+// open opens the archive in a directory, nil if there never was one. One that
+// was there and is missing is as bad as a damaged one.
+func open(dir string) (*reader.File, error) {
+	path := filepath.Join(dir, layout.ArchiveName)
+	f, err := reader.OpenArchive(path)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return f, err
+	}
+	if !isPublished(dir) {
+		return nil, nil
+	}
+	// The first one may have come in between; the mark comes after it.
+	if f, err = reader.OpenArchive(path); errors.Is(err, fs.ErrNotExist) {
+		err = &fs.PathError{Op: "open", Path: path, Err: fmt.Errorf("it was removed: %w", layout.ErrDamaged)}
+	}
+	return f, err
 }
 
 // sortedDead returns the dead in a fixed order.

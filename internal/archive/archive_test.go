@@ -96,7 +96,7 @@ func TestRoundTrip(t *testing.T) {
 				}
 			}
 			names, err := os.ReadDir(dir)
-			if err != nil || len(names) != 1 {
+			if err != nil || len(names) != 2 { // and what says that there was one
 				t.Errorf("directory %v, %v", names, err)
 			}
 			if again, err := Open(dir, b); err != nil || again != b {
@@ -267,4 +267,24 @@ func FuzzDecoder(f *testing.F) {
 			t.Errorf("written and read again it is another archive: %v", err)
 		}
 	})
+}
+
+// The longest series that a process may have has room for a total beside it.
+func TestLongestRecord(t *testing.T) {
+	dir := t.TempDir()
+	bounds := make([]float64, 4000)
+	for i := range bounds {
+		bounds[i] = float64(i)
+	}
+	f := &layout.Family{Type: layout.Histogram, Name: "h", LabelNames: []string{"l"}, Bounds: bounds}
+	values := make([]uint64, f.ValueWords())
+	for i := range values {
+		values[i] = 1 << 62
+	}
+	a := New()
+	a.Ledger.Absorb(merge.Process{}, []*layout.Family{f}, []merge.Input{{Values: []string{strings.Repeat("x", layout.MaxRecordBytes-100)}}}, values, 1)
+	publish(t, dir, a)
+	if b, err := Read(dir); err != nil || b.Ledger.Series() != 1 {
+		t.Errorf("%v", err)
+	}
 }

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/mpmetrics/mpmetrics/internal/directory"
 	"github.com/mpmetrics/mpmetrics/internal/layout"
@@ -22,15 +23,21 @@ const maxLocationBytes = 64 << 10
 // is: what one absorbs would be missing from the totals of another.
 var ErrElsewhere = errors.New("the archive is somewhere else")
 
+// settleTime is how long Settle waits for an absorption to end. It is the first
+// time that a directory for the archive is configured.
+const settleTime = 2 * time.Second
+
 // Locate returns the directory of the archive for the files in sub. parent is
 // the one that is configured for it, "": as EnvDir or an earlier Settle says,
-// or sub.
+// or sub. Errors wrap ErrElsewhere when the place is not the one that was settled,
+// or is missing: a disk may not be mounted.
 func Locate(sub, parent string) (string, error) {
-	want, err := configured(parent)
+	want, err := configured(sub, parent)
 	if err != nil {
 		return "", err
 	}
-	settled, err := read(sub)
+	location := filepath.Join(sub, layout.LocationName)
+	settled, err := read(location)
 	switch {
 	case err != nil:
 		return "", err
@@ -41,34 +48,75 @@ func Locate(sub, parent string) (string, error) {
 			return "", fmt.Errorf("archive directory %s: there is one in %s already; move it while no process runs, or do not configure another: %w", want, sub, ErrElsewhere)
 		}
 		return want, nil
-	case want != "" && want != settled:
-		return "", fmt.Errorf("archive directory %s: %s says %s; configure that, or remove both while no process runs: %w",
-			want, filepath.Join(sub, layout.LocationName), settled, ErrElsewhere)
+	case want != "" && want != settled && !same(want, settled):
+		return "", fmt.Errorf("archive directory %s: %s says %s; configure that, or remove both while no process runs: %w", want, location, settled, ErrElsewhere)
+	}
+	if _, err := directory.Find(filepath.Dir(settled)); err != nil {
+		// Not wrapped: what is missing is no directory that was never there.
+		return "", fmt.Errorf("archive directory %s, where %s says it is: %v; mount it, or remove that file while no process runs: %w", settled, location, err, ErrElsewhere)
 	}
 	return settled, nil
 }
 
 // Settle is Locate for who will write: it makes the directory, and writes down
-// where it is for processes that are not configured.
+// where it is for processes that are not configured. That happens under the lock
+// of sub, which SettleLocked's caller has: an absorption may be about to publish
+// the first archive.
 func Settle(sub, parent string) (string, error) {
 	dir, err := Locate(sub, parent)
-	if err != nil || dir == sub {
+	if (err != nil || dir == sub || isSettled(sub)) && !errors.Is(err, layout.ErrDamaged) {
 		return dir, err
+	}
+	for begin := time.Now(); ; time.Sleep(time.Millisecond) {
+		unlock, err := Lock(sub)
+		if err == nil {
+			defer unlock()
+			return SettleLocked(sub, parent)
+		}
+		if !errors.Is(err, ErrBusy) || time.Since(begin) > settleTime {
+			return "", fmt.Errorf("archive directory: %w", err)
+		}
+	}
+}
+
+// SettleLocked is Settle for who has the lock of sub.
+func SettleLocked(sub, parent string) (string, error) {
+	dir, err := Locate(sub, parent)
+	if errors.Is(err, layout.ErrDamaged) {
+		// A power cut may have left it empty. Who is configured knows better.
+		if dir, err = configured(sub, parent); err == nil && dir == "" {
+			return Locate(sub, parent)
+		}
+	} else if err == nil && (dir == sub || isSettled(sub)) {
+		return dir, nil
+	}
+	if err != nil {
+		return "", err
 	}
 	if _, err := directory.Ensure(filepath.Dir(dir)); err != nil {
 		return "", fmt.Errorf("archive directory: %w", err)
 	}
-	if settled, err := read(sub); err != nil || settled == dir {
-		return dir, err
-	}
-	if err := write(sub, dir); err != nil && !errors.Is(err, fs.ErrExist) {
+	if err := write(sub, dir); err != nil {
 		return "", fmt.Errorf("archive directory: %w", err)
 	}
-	return Locate(sub, parent) // somebody may have been faster
+	return dir, nil
 }
 
-// configured returns the directory that is configured, "" for none.
-func configured(parent string) (string, error) {
+func isSettled(sub string) bool {
+	settled, err := read(filepath.Join(sub, layout.LocationName))
+	return err == nil && settled != ""
+}
+
+// same reports whether two paths are of one directory.
+func same(a, b string) bool {
+	x, errX := os.Stat(a)
+	y, errY := os.Stat(b)
+	return errX == nil && errY == nil && os.SameFile(x, y)
+}
+
+// configured returns the directory that is configured, "" for none: one that is
+// sub by another name is none.
+func configured(sub, parent string) (string, error) {
 	if parent == "" {
 		parent = os.Getenv(EnvDir)
 	}
@@ -79,11 +127,14 @@ func configured(parent string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("archive directory %q: %w", parent, err)
 	}
-	return filepath.Join(parent, layout.Subdirectory), nil
+	dir := filepath.Join(parent, layout.Subdirectory)
+	if same(dir, sub) {
+		return "", nil
+	}
+	return dir, nil
 }
 
-func read(sub string) (string, error) {
-	path := filepath.Join(sub, layout.LocationName)
+func read(path string) (string, error) {
 	f, st, err := directory.OpenFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return "", nil
@@ -106,8 +157,7 @@ func read(sub string) (string, error) {
 	return dir, nil
 }
 
-// write makes the file complete under another name first, and fails when there
-// is one.
+// write makes the file complete under another name first.
 func write(sub, dir string) error {
 	temporary := filepath.Join(sub, layout.ArchiveTemporary(layout.NewID()))
 	f, _, err := directory.Create(temporary)
@@ -115,12 +165,17 @@ func write(sub, dir string) error {
 		return err
 	}
 	defer os.Remove(temporary)
-	_, err = fmt.Fprintln(f, dir)
+	if _, err = fmt.Fprintln(f, dir); err == nil {
+		err = f.Sync()
+	}
 	if closeErr := f.Close(); err == nil {
 		err = closeErr
 	}
 	if err != nil {
 		return err
 	}
-	return os.Link(temporary, filepath.Join(sub, layout.LocationName))
+	if err := os.Rename(temporary, filepath.Join(sub, layout.LocationName)); err != nil {
+		return err
+	}
+	return directory.Sync(sub)
 }

@@ -79,6 +79,8 @@ func Publish(dir, temporary string) error {
 	if err := os.Rename(filepath.Join(dir, temporary), filepath.Join(dir, layout.ArchiveName)); err != nil {
 		return fmt.Errorf("publish archive: %w", err)
 	}
+	// An error here costs nothing now: the next Publish tries again.
+	_ = markPublished(dir)
 	return nil
 }
 

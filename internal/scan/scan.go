@@ -45,7 +45,7 @@ var (
 )
 
 const (
-	// maxTries bounds step (vi). Pruning happens every few minutes at most.
+	// maxTries bounds step (vi). Pruning happens every ten minutes at most.
 	maxTries = 3
 
 	// maxDescriptors bounds the files that are kept open: a service must not run
@@ -120,6 +120,7 @@ func (s *Scanner) Scan() error {
 			archiveErr = s.readArchive() // (iv)
 		}
 		if archiveErr != nil {
+			s.leaveHeld()
 			s.readError(archiveErr)
 			return archiveErr
 		}
@@ -131,8 +132,19 @@ func (s *Scanner) Scan() error {
 		}
 		return failed
 	}
+	s.leaveHeld()
 	s.readError(ErrChanging)
 	return ErrChanging
+}
+
+// leaveHeld takes the files out that the archive as last read holds: gauges are
+// shown also when it cannot be read now.
+func (s *Scanner) leaveHeld() {
+	for _, t := range s.files {
+		if s.archive.Holds(t.id) {
+			s.leave(t)
+		}
+	}
 }
 
 // readAll reads every file. An error means that one of them could not be read
@@ -227,6 +239,7 @@ func (s *Scanner) forget() {
 		if t.bad != nil && t.member != nil && !s.archive.Holds(t.id) {
 			// Its last good values are part of totals that were shown. It was
 			// damaged, and then put aside: without them the totals would dip.
+			s.rest(t)
 			continue
 		}
 		s.leave(t)

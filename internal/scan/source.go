@@ -110,7 +110,13 @@ func (d *Directory) Archive(known *archive.Archive) (*archive.Archive, error) {
 	if d.sub == "" {
 		return archive.New(), nil
 	}
-	a, err := archive.Open(d.where, known)
+	// Again: the first process that is configured may have settled it elsewhere
+	// since, and that archive has another epoch.
+	where, err := archive.Locate(d.sub, d.ArchiveParent)
+	if err != nil {
+		return nil, err
+	}
+	a, err := archive.Open(where, known)
 	if err == nil {
 		d.known = a
 	}
