@@ -5,7 +5,6 @@ package compact_test
 import (
 	"context"
 	"fmt"
-	"log"
 	"log/slog"
 	"os"
 
@@ -19,23 +18,23 @@ import (
 func ExampleRun() {
 	dir, err := os.MkdirTemp("", "example-")
 	if err != nil {
-		log.Fatal(err)
+		panic(err)
 	}
 	defer os.RemoveAll(dir)
 	for range 3 {
 		s, err := store.Open(store.Opts{Location: dir, Logger: slog.New(slog.DiscardHandler)})
 		if err != nil {
-			log.Fatal(err)
+			panic(err)
 		}
 		s.NewCounter(prometheus.CounterOpts{Name: "jobs_total", Help: "Jobs done."}).Inc()
 		if err := s.Close(); err != nil {
-			log.Fatal(err)
+			panic(err)
 		}
 	}
 
 	report, err := compact.Run(context.Background(), dir, compact.Opts{})
 	if err != nil {
-		log.Fatal(err)
+		panic(err)
 	}
 	fmt.Println(report)
 	// Output: 3 processes absorbed

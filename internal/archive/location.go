@@ -52,8 +52,9 @@ func Locate(sub, parent string) (string, error) {
 		return "", fmt.Errorf("archive directory %s: %s says %s; configure that, or remove both while no process runs: %w", want, location, settled, ErrElsewhere)
 	}
 	if _, err := directory.Find(filepath.Dir(settled)); err != nil {
-		// Not wrapped: what is missing is no directory that was never there.
-		return "", fmt.Errorf("archive directory %s, where %s says it is: %v; mount it, or remove that file while no process runs: %w", settled, location, err, ErrElsewhere)
+		// Only its text: to a caller, what is missing is no directory that was
+		// never there.
+		return "", fmt.Errorf("archive directory %s, where %s says it is: %s; mount it, or remove that file while no process runs: %w", settled, location, err.Error(), ErrElsewhere)
 	}
 	return settled, nil
 }
