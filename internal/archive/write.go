@@ -9,8 +9,8 @@ import (
 
 	"go.etcd.io/bbolt"
 
-	"github.com/mpmetrics/mpmetrics/internal/directory"
 	"github.com/mpmetrics/mpmetrics/internal/layout"
+	"github.com/mpmetrics/mpmetrics/internal/slabs"
 )
 
 // usualSlabPages is the size of a slab of an archive, 1 MiB. A smaller archive
@@ -38,17 +38,7 @@ func (a *Archive) Write(dir string, h layout.Header) (temporary string, err erro
 }
 
 func (a *Archive) write(path string, h layout.Header) error {
-	db, err := bbolt.Open(path, directory.FileMode, &bbolt.Options{
-		NoSync:       true, // Sync does it, once
-		NoGrowSync:   true,
-		FreelistType: bbolt.FreelistMapType,
-		PageSize:     layout.PageSize,
-		NoStatistics: true,
-		OpenFile: func(path string, _ int, _ os.FileMode) (*os.File, error) {
-			f, _, err := directory.Create(path)
-			return f, err
-		},
-	})
+	db, _, _, err := slabs.Create(path)
 	if err != nil {
 		return err
 	}
@@ -104,13 +94,7 @@ func (w *writer) archive(a *Archive) error {
 	if err := w.seal(0); err != nil {
 		return err
 	}
-	return w.db.Update(func(tx *bbolt.Tx) error {
-		b, err := tx.CreateBucket([]byte(layout.HeaderBucket))
-		if err != nil {
-			return err
-		}
-		return b.Put([]byte(layout.HeaderKey), w.header.Encode())
-	})
+	return w.db.Update(func(tx *bbolt.Tx) error { return slabs.PutHeader(tx, &w.header) })
 }
 
 // append adds a record to the log. When the slab is full the log goes on in
@@ -139,13 +123,7 @@ func (w *writer) seal(word uint64) error {
 		Bytes: uint64(layout.SlabBytes(layout.SlabPages(len(w.body)))),
 	})
 	copy(value[layout.SlabHeaderBytes:], w.body)
-	err := w.db.Update(func(tx *bbolt.Tx) error {
-		b, err := tx.CreateBucket(layout.SlabBucket(w.number))
-		if err != nil {
-			return err
-		}
-		return b.Put([]byte(layout.SlabKey), value)
-	})
+	err := w.db.Update(func(tx *bbolt.Tx) error { return slabs.Put(tx, w.number, value) })
 	w.number, w.body = w.number+1, w.body[:0]
 	return err
 }

@@ -14,13 +14,12 @@ import (
 	"path/filepath"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"go.etcd.io/bbolt"
 
-	"github.com/mpmetrics/mpmetrics/internal/directory"
 	"github.com/mpmetrics/mpmetrics/internal/layout"
 	"github.com/mpmetrics/mpmetrics/internal/mapped"
+	"github.com/mpmetrics/mpmetrics/internal/slabs"
 )
 
 // Slabs start small, so that a job with ten series needs 60 KiB of disk, and
@@ -35,10 +34,6 @@ const (
 	usualSlabPages = 256 // 1 MiB; larger only for a record that needs it
 	firstPrepareAt = 8   // one part in so many is used
 )
-
-// lockTimeout bounds the wait for the lock of a file that nobody else knows:
-// only a broken file system makes it wait at all.
-const lockTimeout = time.Second
 
 // ErrMoved is returned by Grow when bbolt has moved a slab, against the
 // placement rules: the cells in memory are no longer those of the file, and the
@@ -99,26 +94,11 @@ func Create(sub string, h layout.Header) (*Partition, error) {
 // create makes the file complete under its temporary name, then renames it:
 // nobody ever sees a published file that is not locked yet.
 func (p *Partition) create(temporary string) error {
-	db, err := bbolt.Open(temporary, directory.FileMode, &bbolt.Options{
-		Timeout:      lockTimeout,
-		NoSync:       true, // the page cache survives the process; a power cut ends all counters anyway
-		NoGrowSync:   true, // otherwise growing syncs in spite of NoSync
-		FreelistType: bbolt.FreelistMapType,
-		PageSize:     layout.PageSize,
-		NoStatistics: true,
-		OpenFile: func(path string, _ int, _ os.FileMode) (*os.File, error) {
-			f, st, err := directory.Create(path)
-			if err != nil {
-				return nil, err
-			}
-			p.file, p.header.Inode = f, st.Inode
-			return f, nil
-		},
-	})
+	db, file, inode, err := slabs.Create(temporary)
 	if err != nil {
 		return err
 	}
-	p.db = db
+	p.db, p.file, p.header.Inode = db, file, inode
 	logSlab, cellSlab := p.plan(layout.LogSlab, firstLogPages), p.plan(layout.CellSlab, firstCellPages)
 	p.header.LogSlab = logSlab.header.Number
 	if err := p.write([]*slab{logSlab, cellSlab}, true); err != nil {

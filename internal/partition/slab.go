@@ -9,6 +9,7 @@ import (
 	"github.com/mpmetrics/mpmetrics/internal/cell"
 	"github.com/mpmetrics/mpmetrics/internal/layout"
 	"github.com/mpmetrics/mpmetrics/internal/mapped"
+	"github.com/mpmetrics/mpmetrics/internal/slabs"
 )
 
 // slab is one slab of the file, mapped read-write for the life of the process.
@@ -99,20 +100,12 @@ func slabPages(s *slab) int { return layout.SlabPages(s.body()) }
 func (p *Partition) write(fresh []*slab, withHeader bool) error {
 	err := p.db.Update(func(tx *bbolt.Tx) error {
 		if withHeader {
-			b, err := tx.CreateBucket([]byte(layout.HeaderBucket))
-			if err != nil {
-				return err
-			}
-			if err := b.Put([]byte(layout.HeaderKey), p.header.Encode()); err != nil {
+			if err := slabs.PutHeader(tx, &p.header); err != nil {
 				return err
 			}
 		}
 		for _, s := range fresh {
-			b, err := tx.CreateBucket(layout.SlabBucket(s.header.Number))
-			if err != nil {
-				return err
-			}
-			if err := b.Put([]byte(layout.SlabKey), layout.EncodeSlab(s.header)); err != nil {
+			if err := slabs.Put(tx, s.header.Number, layout.EncodeSlab(s.header)); err != nil {
 				return err
 			}
 		}

@@ -1,0 +1,58 @@
+// Package slabs makes bbolt files and puts slabs and headers into them, by the
+// placement rules of package layout: for the file of a process and for an
+// archive alike.
+package slabs
+
+import (
+	"os"
+	"time"
+
+	"go.etcd.io/bbolt"
+
+	"github.com/mpmetrics/mpmetrics/internal/directory"
+	"github.com/mpmetrics/mpmetrics/internal/layout"
+)
+
+// lockTimeout bounds the wait for the lock of a file that nobody else knows:
+// only a broken file system makes it wait at all.
+const lockTimeout = time.Second
+
+// Create makes a new bbolt file and locks it. file is bbolt's: for mapping only.
+func Create(path string) (db *bbolt.DB, file *os.File, inode uint64, err error) {
+	db, err = bbolt.Open(path, directory.FileMode, &bbolt.Options{
+		Timeout:      lockTimeout,
+		NoSync:       true, // the page cache survives the process; who needs more syncs once, in the end
+		NoGrowSync:   true, // otherwise growing syncs in spite of NoSync
+		FreelistType: bbolt.FreelistMapType,
+		PageSize:     layout.PageSize,
+		NoStatistics: true,
+		OpenFile: func(path string, _ int, _ os.FileMode) (*os.File, error) {
+			f, st, err := directory.Create(path)
+			if err != nil {
+				return nil, err
+			}
+			file, inode = f, st.Inode
+			return f, nil
+		},
+	})
+	return db, file, inode, err
+}
+
+// PutHeader puts the header record into a file.
+func PutHeader(tx *bbolt.Tx, h *layout.Header) error {
+	return put(tx, []byte(layout.HeaderBucket), layout.HeaderKey, h.Encode())
+}
+
+// Put puts a slab into a file. It has a bucket of its own, or it would move when
+// the next one comes.
+func Put(tx *bbolt.Tx, number uint32, slab []byte) error {
+	return put(tx, layout.SlabBucket(number), layout.SlabKey, slab)
+}
+
+func put(tx *bbolt.Tx, bucket []byte, key string, value []byte) error {
+	b, err := tx.CreateBucket(bucket)
+	if err != nil {
+		return err
+	}
+	return b.Put([]byte(key), value)
+}
