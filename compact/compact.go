@@ -41,9 +41,6 @@ const (
 	// anew for each id that comes of age.
 	idRetention = time.Hour
 	pruneSlack  = 10 * time.Minute
-
-	// proofDelay is the moment between two readings that prove damage.
-	proofDelay = time.Millisecond
 )
 
 // Run absorbs all dead processes of a shared directory, the one that is
@@ -121,13 +118,11 @@ func (c *compactor) run(ctx context.Context) error {
 
 // load reads the archive. A damaged one will be put aside.
 func (c *compactor) load() error {
-	a, err := c.readArchive()
-	if err != nil && !scan.Transient(err) {
-		time.Sleep(proofDelay)
-		a, err = c.readArchive()
-	}
+	err := scan.Prove(func() (err error) {
+		c.archive, err = c.readArchive()
+		return err
+	})
 	if err == nil {
-		c.archive = a
 		c.note()
 		return nil
 	}
@@ -247,7 +242,7 @@ func (c *compactor) look(ctx context.Context) (*listing, error) {
 			dead, err = c.dead(name) // (2)
 		}
 		switch {
-		case vanished(err):
+		case scan.Vanished(err):
 		case err != nil:
 			c.leave(name, err)
 		case !dead:
@@ -279,18 +274,18 @@ type taken struct {
 
 // take reads a file: step 4.
 func (c *compactor) take(p *plan, name string) {
-	read, err := c.read(name)
-	if err != nil && !scan.Transient(err) && !vanished(err) {
-		time.Sleep(proofDelay)
+	var read *process
+	err := scan.Prove(func() (err error) {
 		read, err = c.read(name)
-	}
+		return err
+	})
 	if err == nil && c.archive.Returned(read.header.ID, read.header.Start) {
 		err = scan.ErrReturned
 	}
 	switch reason := scan.ReasonOf(err); {
 	case err == nil:
 		p.processes = append(p.processes, &taken{name, read})
-	case vanished(err):
+	case scan.Vanished(err):
 	case reason == scan.Damaged, reason == scan.Foreign, reason == scan.Copy, reason == scan.Returned:
 		p.quarantine = append(p.quarantine, File{Name: name, Reason: string(reason), Err: err})
 	default:
@@ -313,7 +308,7 @@ func (c *compactor) checkBoot(ctx context.Context, found *listing) error {
 		return nil // they begin anew, or have done so: what comes now is late
 	}
 	there := idsOf(found.live, found.absorbed, found.dead, c.leftNames())
-	if c.archive.Exists() && slices.ContainsFunc(c.archive.OpenIDs(), func(id layout.ID) bool { return !there[id] }) {
+	if c.archive.Lost(there) {
 		c.begin = "files of an earlier boot of the machine are missing"
 		return nil
 	}
@@ -365,7 +360,7 @@ func (c *compactor) putAside(p *plan) {
 func (c *compactor) putFileAside(f File) bool {
 	err := c.quarantine(f.Name, f.Reason+": "+f.Err.Error())
 	switch {
-	case vanished(err):
+	case scan.Vanished(err):
 		return false
 	case err != nil:
 		c.leave(f.Name, err)
@@ -480,7 +475,7 @@ func (c *compactor) setOpen(p *plan) {
 func (c *compactor) removeAll(p *plan) error {
 	var errs []error
 	remove := func(name string) bool {
-		if err := c.remove(name); err != nil && !vanished(err) { // (6)
+		if err := c.remove(name); err != nil && !scan.Vanished(err) { // (6)
 			c.leave(name, err)
 			errs = append(errs, err)
 			return false

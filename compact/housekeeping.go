@@ -1,14 +1,13 @@
 package compact
 
 import (
-	"errors"
-	"io/fs"
 	"maps"
 	"slices"
 	"time"
 
 	"github.com/mpmetrics/mpmetrics/internal/layout"
 	"github.com/mpmetrics/mpmetrics/internal/merge"
+	"github.com/mpmetrics/mpmetrics/internal/scan"
 )
 
 // lookAgain is how long nothing is looked for that could be forgotten when there
@@ -47,7 +46,7 @@ func (c *compactor) forget(p *plan, now time.Time) error {
 	living := merge.Living{}
 	for _, name := range p.live {
 		f, err := c.read(name)
-		if vanished(err) {
+		if scan.Vanished(err) {
 			continue
 		}
 		if err != nil {
@@ -65,5 +64,3 @@ func (c *compactor) forget(p *plan, now time.Time) error {
 	p.changed = true
 	return nil
 }
-
-func vanished(err error) bool { return errors.Is(err, fs.ErrNotExist) }

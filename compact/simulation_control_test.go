@@ -39,7 +39,7 @@ func (w *unlinkFirst) read(name string) (*process, error) {
 
 func (w *unlinkFirst) publish(temporary string) error {
 	for _, name := range w.absorbed {
-		if err := w.remove(name); err != nil && !vanished(err) {
+		if err := w.remove(name); err != nil && !scan.Vanished(err) {
 			return err
 		}
 	}

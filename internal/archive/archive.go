@@ -79,10 +79,12 @@ func (a *Archive) Open(id layout.ID) bool {
 	return found
 }
 
-// OpenIDs are the processes for which Open is true.
-func (a *Archive) OpenIDs() []layout.ID { return a.open }
+// Lost reports whether a process for which Open is true is not there any more.
+func (a *Archive) Lost(there map[layout.ID]bool) bool {
+	return slices.ContainsFunc(a.open, func(id layout.ID) bool { return !there[id] })
+}
 
-// SetOpen replaces them.
+// SetOpen replaces the processes for which Open is true.
 func (a *Archive) SetOpen(ids []layout.ID) {
 	slices.SortFunc(ids, compare)
 	a.open = ids

@@ -9,6 +9,7 @@ import (
 
 	"go.etcd.io/bbolt"
 
+	"github.com/mpmetrics/mpmetrics/internal/directory"
 	"github.com/mpmetrics/mpmetrics/internal/layout"
 	"github.com/mpmetrics/mpmetrics/internal/slabs"
 )
@@ -51,17 +52,7 @@ func (a *Archive) write(path string, h layout.Header) error {
 }
 
 // Sync makes sure that what Write wrote is on the disk.
-func Sync(dir, temporary string) error {
-	f, err := os.Open(filepath.Join(dir, temporary))
-	if err != nil {
-		return fmt.Errorf("sync archive: %w", err)
-	}
-	defer f.Close()
-	if err := f.Sync(); err != nil {
-		return fmt.Errorf("sync archive: %w", err)
-	}
-	return nil
-}
+func Sync(dir, temporary string) error { return directory.Sync(filepath.Join(dir, temporary)) }
 
 // Publish puts what Write wrote and Sync synced in the place of the archive. It
 // is the one moment at which what it absorbed is absorbed.

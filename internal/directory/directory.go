@@ -90,15 +90,15 @@ func List(sub string) ([]string, error) {
 	return names, nil
 }
 
-// Sync makes the names in a directory durable.
+// Sync makes a file, or the names in a directory, durable.
 func Sync(path string) error {
-	d, err := os.Open(path)
+	f, err := os.Open(path)
 	if err != nil {
-		return fmt.Errorf("sync directory: %w", err)
+		return fmt.Errorf("sync: %w", err)
 	}
-	defer d.Close()
-	if err := d.Sync(); err != nil {
-		return fmt.Errorf("sync directory: %w", err)
+	defer f.Close()
+	if err := f.Sync(); err != nil {
+		return fmt.Errorf("sync: %w", err)
 	}
 	return nil
 }

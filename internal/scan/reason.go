@@ -3,6 +3,7 @@ package scan
 import (
 	"errors"
 	"io/fs"
+	"time"
 
 	"github.com/mpmetrics/mpmetrics/internal/directory"
 	"github.com/mpmetrics/mpmetrics/internal/layout"
@@ -63,5 +64,20 @@ func Transient(err error) bool {
 	return r == IO || r == Busy
 }
 
-// vanished reports whether a file is gone.
-func vanished(err error) bool { return errors.Is(err, fs.ErrNotExist) }
+// Vanished reports whether a file is gone. That is transient too.
+func Vanished(err error) bool { return errors.Is(err, fs.ErrNotExist) }
+
+// proofDelay is the moment between two readings that prove damage: a file that
+// was being replaced is read whole by the second.
+const proofDelay = time.Millisecond
+
+// Prove calls read, and once more when its error is not Transient: what two
+// readings a moment apart find is proof.
+func Prove(read func() error) error {
+	err := read()
+	if err == nil || Transient(err) {
+		return err
+	}
+	time.Sleep(proofDelay)
+	return read()
+}

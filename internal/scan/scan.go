@@ -52,10 +52,6 @@ const (
 	// out of descriptors because it has many processes. Those beyond are opened
 	// again at each scan, for some microseconds each.
 	maxDescriptors = 48
-
-	// proofDelay is the moment between two readings that prove damage: a file
-	// that was being replaced is read whole by the second.
-	proofDelay = time.Millisecond
 )
 
 // Scanner keeps track of the files of a directory over many scans. It is for one
@@ -193,11 +189,10 @@ func (s *Scanner) readArchive() error {
 // came back after it held them. An error means that what is there is of several
 // boots of the machine, so that something may be missing.
 func (s *Scanner) drop() error {
+	s.leaveHeld()
 	var failed error
 	for name, t := range s.files {
 		switch {
-		case s.archive.Holds(t.id):
-			s.leave(t)
 		case t.member == nil || t.live:
 		case s.archive.Returned(t.id, t.file.Header().Start):
 			s.leave(t)
@@ -222,12 +217,7 @@ func (s *Scanner) lost() bool {
 	for _, t := range s.files {
 		there[t.id] = true
 	}
-	for _, id := range s.archive.OpenIDs() {
-		if !there[id] {
-			return true
-		}
-	}
-	return false
+	return s.archive.Lost(there)
 }
 
 // forget drops the files that are not there any more.
@@ -278,7 +268,7 @@ func (s *Scanner) read(t *tracked) error {
 		return nil
 	}
 	err := s.update(t)
-	if errors.Is(err, reader.ErrReplaced) || err != nil && !Transient(err) && !vanished(err) {
+	if errors.Is(err, reader.ErrReplaced) || err != nil && !Transient(err) {
 		// Replaced by its owner, or damaged at first sight: what a second
 		// reading from the beginning finds is proof.
 		if !errors.Is(err, reader.ErrReplaced) {
@@ -290,7 +280,7 @@ func (s *Scanner) read(t *tracked) error {
 	case err == nil:
 		t.bad = nil
 		return nil
-	case vanished(err):
+	case Vanished(err):
 		t.seen = 0 // deleted since it was listed
 		return nil
 	case Transient(err):
