@@ -156,13 +156,15 @@ func (s *Store) reserve(b *series) bool {
 	return true
 }
 
-// tooLong reports whether the record of a series would be longer than readers
-// accept.
+// tooLong reports whether readers would not believe the record of a series.
 func (s *series) tooLong() bool {
 	const head = 64 // more than the numbers in front of the label values take
 	n := head
 	for _, v := range s.values {
 		n += binary.MaxVarintLen32 + len(v)
+		if len(v) > layout.MaxLabelBytes {
+			return true
+		}
 	}
 	return n > layout.MaxRecordBytes
 }

@@ -212,9 +212,9 @@ func (d *decoder) archived(kind RecordKind, r *Record) {
 	case TotalRecord:
 		r.Total = d.total()
 	case DeadRecord:
-		r.Dead = &Dead{Number: d.uint32(), ID: d.id(), Start: d.time(), Time: d.time(), Label: d.string(MaxRecordBytes)}
+		r.Dead = &Dead{Number: d.uint32(), ID: d.id(), Start: d.time(), Time: d.time(), Label: d.string(MaxLabelBytes)}
 	case SampleRecord:
-		r.Sample = &Sample{Dead: d.uint32(), Family: d.uint32(), Created: d.time(), Values: d.strings(), Cell: d.uint64()}
+		r.Sample = &Sample{Dead: d.uint32(), Family: d.uint32(), Created: d.time(), Values: d.strings(MaxLabelBytes), Cell: d.uint64()}
 	case AbsorbedRecord:
 		r.Absorbed = make([]Absorbed, 0, len(d.rest)/absorbedBytes)
 		for len(d.rest) > 0 {
@@ -233,7 +233,7 @@ func (d *decoder) archived(kind RecordKind, r *Record) {
 const absorbedBytes = len(ID{}) + 8 + 8
 
 func (d *decoder) total() *Total {
-	t := &Total{Family: d.uint32(), Created: d.time(), Touched: d.time(), Values: d.strings()}
+	t := &Total{Family: d.uint32(), Created: d.time(), Touched: d.time(), Values: d.strings(MaxLabelBytes)}
 	t.Hi, t.Lo = d.uvarint(math.MaxUint64), d.uvarint(math.MaxUint64)
 	for range d.uvarint(maxSumParts) {
 		t.Parts = append(t.Parts, d.float64())

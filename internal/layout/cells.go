@@ -127,8 +127,8 @@ const (
 	reservedFirst = 0x7ff8_6d70_6d00_0002
 )
 
-// GaugeMoved and GaugePending mark a cell on the heap of its owner while a
-// series moves. They are never seen in a file that obeys the format.
+// GaugeMoved and GaugePending mark a cell while a series moves: on the heap of its
+// owner, or in a file that was removed under it. For a reader they are no values.
 const (
 	GaugeMoved   uint64 = reservedFirst ^ gaugeMask
 	GaugePending uint64 = (reservedFirst + 1) ^ gaugeMask
@@ -143,9 +143,10 @@ func EncodeGauge(v float64) uint64 {
 	return math.Float64bits(v) ^ gaugeMask
 }
 
-// DecodeGauge returns the value of a gauge's cell, and whether it was ever set.
+// DecodeGauge returns the value of a gauge's cell, and whether it has one.
 func DecodeGauge(word uint64) (v float64, set bool) {
-	if word == GaugeNeverSet {
+	switch word {
+	case GaugeNeverSet, GaugeMoved, GaugePending:
 		return 0, false
 	}
 	return math.Float64frombits(word ^ gaugeMask), true

@@ -21,7 +21,7 @@ var update = flag.Bool("update", false, "write the golden files of a new format 
 func goldenHeader() *Header {
 	return &Header{
 		PID: 4711, ID: ID{0: 1, 15: 0xff}, Inode: 1 << 40, Start: 1_795_000_000_000_000_000,
-		Generation: 3, LogSlab: 7, BootID: "boot", Host: "host", Program: "shop", Process: "worker-1",
+		Generation: 3, LogSlab: 7, PageSize: PageSize, BootID: "boot", Host: "host", Program: "shop", Process: "worker-1",
 	}
 }
 
@@ -208,6 +208,7 @@ func TestRulesBehindTheChecksum(t *testing.T) {
 	}{
 		{"header of another byte order", false, header(mirror(headerOrderAt)), ErrByteOrder, "byte order"},
 		{"header of another page size", false, header(func(b []byte) { b[headerPageSizeAt+1] = 0x20 }), ErrDamaged, "page size"},
+		{"header of no page size", false, header(func(b []byte) { b[headerPageSizeAt+1] = 0 }), ErrDamaged, "page size 0"},
 		{"header of unknown kind", false, header(func(b []byte) { b[headerKindAt] = 2 }), ErrDamaged, "kind 2"},
 		{"header without pid", false, header(func(b []byte) { clear(b[headerPIDAt:headerIDAt]) }), ErrDamaged, "pid"},
 		{"header with a long text", false, header(func(b []byte) { b[headerTextsAt] = 100 }), ErrDamaged, "texts"},

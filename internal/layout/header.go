@@ -40,6 +40,7 @@ type Header struct {
 	Start      int64
 	Generation uint32
 	LogSlab    uint32
+	PageSize   uint32
 	BootID     string
 	Host       string
 	Program    string
@@ -76,7 +77,7 @@ func (h *Header) Encode() []byte {
 	binary.LittleEndian.PutUint16(b[headerVersionAt:], Version)
 	binary.LittleEndian.PutUint16(b[headerKindAt:], uint16(h.Kind))
 	binary.NativeEndian.PutUint64(b[headerOrderAt:], byteOrder)
-	binary.LittleEndian.PutUint32(b[headerPageSizeAt:], PageSize)
+	binary.LittleEndian.PutUint32(b[headerPageSizeAt:], h.PageSize)
 	binary.LittleEndian.PutUint32(b[headerPIDAt:], h.PID)
 	copy(b[headerIDAt:], h.ID[:])
 	binary.LittleEndian.PutUint64(b[headerInodeAt:], h.Inode)
@@ -117,9 +118,12 @@ func DecodeHeader(b []byte) (*Header, error) {
 		Start:      int64(binary.LittleEndian.Uint64(b[headerStartAt:])),
 		Generation: binary.LittleEndian.Uint32(b[headerGenerationAt:]),
 		LogSlab:    binary.LittleEndian.Uint32(b[headerLogSlabAt:]),
+		PageSize:   binary.LittleEndian.Uint32(b[headerPageSizeAt:]),
 	}
-	if size := binary.LittleEndian.Uint32(b[headerPageSizeAt:]); size != PageSize {
-		return nil, fmt.Errorf("header page size %d, want %d: %w", size, PageSize, ErrDamaged)
+	switch h.PageSize {
+	case PageSize, middlePageSize, largestPageSize:
+	default:
+		return nil, fmt.Errorf("header page size %d, want %d, %d or %d: %w", h.PageSize, PageSize, middlePageSize, largestPageSize, ErrDamaged)
 	}
 	if h.Kind > ArchiveFile {
 		return nil, fmt.Errorf("header of unknown kind %d: %w", h.Kind, ErrDamaged)

@@ -2,8 +2,8 @@
 //
 // # The file
 //
-// A process's file is a bbolt file with a page size of 4096 on every machine.
-// bbolt keeps the directory of the file: one top-level bucket with the header
+// A process's file is a bbolt file. Its page size is 4096 on every machine;
+// readers take 16384 and 65536 too. bbolt keeps the directory of the file: one top-level bucket with the header
 // record, and one top-level bucket for each slab.
 //
 //	root ── "header"        inline bucket, key "header": the header record
@@ -73,9 +73,14 @@ const (
 	// Version is the format version that this package writes and reads.
 	Version = 1
 
-	// PageSize is bbolt's page size in every file, whatever the machine's is:
-	// a file must not depend on the kernel that wrote it.
+	// PageSize is bbolt's page size in every file that is written, whatever the
+	// machine's is: a file must not depend on the kernel that wrote it.
 	PageSize = 4096
+
+	// middlePageSize and largestPageSize are the others that are read: those of
+	// arm64 and ppc64 kernels, which a bbolt without our option would take.
+	middlePageSize  = 4 * PageSize
+	largestPageSize = 16 * PageSize
 
 	// ValueOffset is where a slab starts in its page run: page header, leaf
 	// element and key.
@@ -110,11 +115,24 @@ const (
 	slabBucketPrefix = "slab"
 )
 
-// Bounds of what a reader believes. They keep a forged or damaged file from
-// costing more than a file; each is far above what a sane service reaches.
+// Bounds of what a reader believes, and a writer therefore writes. They keep a
+// forged or damaged file from costing more than a file; each is far above what a
+// sane service reaches.
 const (
-	// MaxRecordBytes bounds one record: the longest label value or help text.
+	// MaxRecordBytes bounds one record: a series with several of the longest
+	// label values.
 	MaxRecordBytes = 16 << 20
+
+	// MaxNameBytes bounds the name of a metric or a label, and a unit. Storage
+	// systems behind Prometheus refuse names of a thousand bytes.
+	MaxNameBytes = 64 << 10
+
+	// MaxHelpBytes bounds a help text: a book of 500 pages.
+	MaxHelpBytes = 1 << 20
+
+	// MaxLabelBytes bounds the value of a label. Prometheus indexes each value
+	// in memory: one of a megabyte is an accident, but one that is survived.
+	MaxLabelBytes = 4 << 20
 
 	// MaxLabels bounds label names of a family, const labels included.
 	// Prometheus's own default limit is lower where one is set at all.

@@ -189,7 +189,7 @@ func DecodeRecord(payload []byte) (Record, error) {
 			Place:  d.place(),
 		}
 		s.Created = d.time()
-		s.Values = d.strings()
+		s.Values = d.strings(MaxLabelBytes)
 		r.Series = s
 	case ShardRecord:
 		r.Shard = &Shard{Series: d.uint32(), Place: d.place()}
@@ -206,13 +206,13 @@ func DecodeRecord(payload []byte) (Record, error) {
 
 func (d *decoder) family() *Family {
 	f := &Family{Type: Type(d.byte()), Mode: Mode(d.byte())}
-	f.Name = d.string(MaxRecordBytes)
-	f.Help = d.string(MaxRecordBytes)
-	f.Unit = d.string(MaxRecordBytes)
-	f.LabelNames = d.strings()
+	f.Name = d.string(MaxNameBytes)
+	f.Help = d.string(MaxHelpBytes)
+	f.Unit = d.string(MaxNameBytes)
+	f.LabelNames = d.strings(MaxNameBytes)
 	if n := d.uvarint(MaxLabels); n > 0 && d.err == nil {
 		for range n {
-			f.ConstLabels = append(f.ConstLabels, Label{Name: d.string(MaxRecordBytes), Value: d.string(MaxRecordBytes)})
+			f.ConstLabels = append(f.ConstLabels, Label{Name: d.string(MaxNameBytes), Value: d.string(MaxLabelBytes)})
 		}
 	}
 	if n := d.uvarint(MaxBuckets); n > 0 && d.err == nil {
@@ -223,7 +223,8 @@ func (d *decoder) family() *Family {
 	return f
 }
 
-func (d *decoder) strings() []string {
+// strings takes texts of so many bytes each at most.
+func (d *decoder) strings(limit uint64) []string {
 	n := d.uvarint(MaxLabels)
 	if n == 0 || d.err != nil {
 		return nil
@@ -236,7 +237,7 @@ func (d *decoder) strings() []string {
 	}
 	s := make([]string, n)
 	for i := range s {
-		s[i] = d.string(MaxRecordBytes)
+		s[i] = d.string(limit)
 	}
 	return s
 }

@@ -100,6 +100,13 @@ func TestValidate(t *testing.T) {
 		{"label and const label", func(f *Family) { f.LabelNames[0] = "zone" }, "twice"},
 		{"const value that is not UTF-8", func(f *Family) { f.ConstLabels[0].Value = "\xff" }, "zone"},
 		{"label process of an All gauge", func(f *Family) { f.Type, f.Mode, f.Bounds, f.LabelNames[0] = Gauge, All, nil, "process" }, "process"},
+		{"longest name", func(f *Family) { f.Name = strings.Repeat("n", MaxNameBytes) }, ""},
+		{"longer name", func(f *Family) { f.Name = strings.Repeat("n", MaxNameBytes+1) }, "name of 65537 bytes"},
+		{"longer unit", func(f *Family) { f.Unit = strings.Repeat("u", MaxNameBytes+1) }, "unit of 65537 bytes"},
+		{"longer help", func(f *Family) { f.Help = strings.Repeat("h", MaxHelpBytes+1) }, "help of 1048577 bytes"},
+		{"longer label name", func(f *Family) { f.LabelNames[0] = strings.Repeat("l", MaxNameBytes+1) }, "label name of 65537 bytes"},
+		{"longer const label name", func(f *Family) { f.ConstLabels[0].Name = strings.Repeat("l", MaxNameBytes+1) }, "label name of 65537 bytes"},
+		{"longer const label value", func(f *Family) { f.ConstLabels[0].Value = strings.Repeat("v", MaxLabelBytes+1) }, "value of 4194305 bytes"},
 		{"label process of a Sum gauge", func(f *Family) { f.Type, f.Mode, f.Bounds, f.LabelNames[0] = Gauge, Sum, nil, "process" }, ""},
 	}
 	for _, test := range tests {
@@ -184,8 +191,10 @@ func TestGaugeEncoding(t *testing.T) {
 	if v, set := DecodeGauge(EncodeGauge(math.NaN())); !set || v == v {
 		t.Errorf("NaN: decoded %v, %v", v, set)
 	}
-	if v, set := DecodeGauge(GaugeNeverSet); set || v != 0 {
-		t.Errorf("never set: decoded %v, %v", v, set)
+	for _, word := range []uint64{GaugeNeverSet, GaugeMoved, GaugePending} {
+		if v, set := DecodeGauge(word); set || v != 0 {
+			t.Errorf("no value, %#x: decoded %v, %v", word, v, set)
+		}
 	}
 }
 

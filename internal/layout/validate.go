@@ -1,6 +1,7 @@
 package layout
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"unicode/utf8"
@@ -18,6 +19,9 @@ const ReservedPrefix = "mpmetrics_"
 // Validate checks that the family can be exposed: each rule that client_golang
 // checks when a metric is made, since a file may be written by anybody.
 func (f *Family) Validate() error {
+	if err := f.validateSizes(); err != nil {
+		return err
+	}
 	if !model.UTF8Validation.IsValidMetricName(f.Name) {
 		return fmt.Errorf("metric name %q is not valid: %w", f.Name, ErrDamaged)
 	}
@@ -42,6 +46,28 @@ func (f *Family) Validate() error {
 		}
 	}
 	return nil
+}
+
+// validateSizes comes first: what it lets pass fits into an error text.
+func (f *Family) validateSizes() error {
+	check := func(what, text string, limit int) error {
+		if len(text) > limit {
+			return fmt.Errorf("family %.100q: %s of %d bytes, at most %d are supported: %w", f.Name, what, len(text), limit, ErrDamaged)
+		}
+		return nil
+	}
+	errs := []error{
+		check("name", f.Name, MaxNameBytes),
+		check("unit", f.Unit, MaxNameBytes),
+		check("help", f.Help, MaxHelpBytes),
+	}
+	for _, n := range f.LabelNames {
+		errs = append(errs, check("label name", n, MaxNameBytes))
+	}
+	for _, l := range f.ConstLabels {
+		errs = append(errs, check("label name", l.Name, MaxNameBytes), check("const label value", l.Value, MaxLabelBytes))
+	}
+	return cmp.Or(errs...)
 }
 
 func (f *Family) validateLabels() error {

@@ -319,7 +319,11 @@ func (t *tree) header(root uint64, p page) error {
 	if string(e.key) != layout.HeaderKey {
 		return fmt.Errorf("key %q, want %q: %w", e.key, layout.HeaderKey, layout.ErrDamaged)
 	}
-	t.found.header, err = layout.DecodeHeader(e.value)
+	h, err := layout.DecodeHeader(e.value)
+	if err == nil && int(h.PageSize) != t.meta.pageSize {
+		err = fmt.Errorf("pages of %d bytes, the header says %d: %w", t.meta.pageSize, h.PageSize, layout.ErrDamaged)
+	}
+	t.found.header = h
 	return err
 }
 

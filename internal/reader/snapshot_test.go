@@ -31,7 +31,7 @@ func commitForEver(path string) error {
 	}
 	for n := uint32(1); ; n++ {
 		err := db.Update(func(tx *bbolt.Tx) error {
-			h := layout.Header{PID: 1, Generation: n}
+			h := layout.Header{PID: 1, Generation: n, PageSize: layout.PageSize}
 			if err := put(tx, []byte(layout.HeaderBucket), layout.HeaderKey, h.Encode()); err != nil {
 				return err
 			}

@@ -40,6 +40,7 @@ func Create(path string) (db *bbolt.DB, file *os.File, inode uint64, err error) 
 
 // PutHeader puts the header record into a file.
 func PutHeader(tx *bbolt.Tx, h *layout.Header) error {
+	h.PageSize = layout.PageSize
 	return put(tx, []byte(layout.HeaderBucket), layout.HeaderKey, h.Encode())
 }
 
