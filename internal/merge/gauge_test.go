@@ -2,6 +2,7 @@ package merge
 
 import (
 	"math"
+	"slices"
 	"testing"
 
 	"github.com/mpmetrics/mpmetrics/internal/layout"
@@ -166,4 +167,43 @@ func TestProcessLabelIsText(t *testing.T) {
 	w.define(w.join(start(1, "caf\xc3")), gaugeFamily("g", layout.All), nil, gaugeCells(layout.All, 1, 0)...)
 	w.define(w.join(start(2, "caf\xff")), gaugeFamily("g", layout.All), nil, gaugeCells(layout.All, 2, 0)...)
 	w.check("cut and broken", values{"g{process=caf\ufffd}": 1, "g{process=caf\ufffd-2}": 2})
+}
+
+// A process whose last sample with a label "process" was deleted leaves the
+// label to another, and must not come back with it.
+func TestProcessLabelThatWasLeft(t *testing.T) {
+	m := New()
+	each := gaugeFamily("g", layout.All)
+	values := gaugeCells(layout.All, 1, 0)
+	join := func(start int64) *Member {
+		return m.Join(Process{ID: layout.NewID(), Start: start, Label: "p", Live: true})
+	}
+	scrape := func(members ...*Member) []string {
+		m.Begin()
+		for _, mb := range members {
+			m.Add(mb, values)
+		}
+		var labels []string
+		for _, f := range m.Families() {
+			for _, s := range f.Series {
+				labels = append(labels, s.Labels[0].Value)
+			}
+		}
+		return labels
+	}
+	older, newer := join(1), join(2)
+	m.Extend(older, []*layout.Family{each}, []Input{{}})
+	m.Extend(newer, []*layout.Family{each}, []Input{{}})
+	scrape(older, newer)
+	m.Remove(newer, 0)
+	m.Remove(older, 0)
+	scrape()
+	m.Extend(newer, nil, []Input{{}})
+	if got, want := scrape(newer), []string{"p"}; !slices.Equal(got, want) {
+		t.Errorf("alone: labels %q, want %q", got, want)
+	}
+	m.Extend(older, nil, []Input{{}})
+	if got, want := scrape(older, newer), []string{"p", "p-2"}; !slices.Equal(got, want) {
+		t.Errorf("both: labels %q, want %q", got, want)
+	}
 }

@@ -240,7 +240,13 @@ func (m *Merger) sorted() []*Member {
 // label gives each member that needs one a value of the label "process" of its
 // own: two containers may both run pid 1.
 func (m *Merger) label() {
-	members := slices.DeleteFunc(m.sorted(), func(mb *Member) bool { return !mb.needsLabel() })
+	members := slices.DeleteFunc(m.sorted(), func(mb *Member) bool {
+		if mb.needsLabel() {
+			return false
+		}
+		mb.label = "" // of a sample that is gone: it may be another's by now
+		return true
+	})
 	taken := make(map[string]bool, len(members))
 	for _, mb := range members {
 		taken[mb.Label] = false
