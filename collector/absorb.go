@@ -61,18 +61,18 @@ func (a *absorber) consider(s state, err error) {
 	if a.running || a.ctx.Err() != nil || now.Sub(a.last) < pause {
 		return
 	}
-	reason := scan.ReasonOf(err)
+	reason, bad := scan.ReasonOf(err), s.found.Unreadable+s.found.Kept
 	switch {
 	case s.found.Dead > 0:
 	case err != nil && (reason == scan.Damaged || reason == scan.Foreign || reason == scan.Boot):
 		// What stops the scrape is put aside.
-	case s.found.Unreadable > a.bad:
+	case bad > a.bad:
 		// Damaged ones are put aside.
-	case (s.archive.Exists() || s.found.Unreadable > 0) && now.Sub(a.last) > housekeepEvery:
+	case (s.archive.Exists() || bad > 0) && now.Sub(a.last) > housekeepEvery:
 	default:
 		return
 	}
-	a.bad = s.found.Unreadable
+	a.bad = bad
 	a.running = true
 	a.ended.Go(a.absorb)
 }

@@ -126,7 +126,9 @@ func TestX01DamagedWhileOpen(t *testing.T) {
 		t.Fatal(err)
 	}
 	equal(t, "damaged", scrape(t, r), want)
-	holds(t, "about itself", scrapeSelf(t, r), samples{"mpmetrics_up": 1, `mpmetrics_files{state="unreadable"}`: 1})
+	holds(t, "about itself", scrapeSelf(t, r), samples{
+		"mpmetrics_up": 1, `mpmetrics_files{state="kept"}`: 1, `mpmetrics_files_skipped{reason="damaged"}`: 1,
+	})
 	w.die()
 	delete(want, `g{process="123"}`)
 	equal(t, "dead", scrape(t, r), want)
@@ -150,7 +152,7 @@ func TestX01ProcessLabelIsNoText(t *testing.T) {
 // series.
 func forge(t testing.TB, dir string, f layout.Family) {
 	t.Helper()
-	sub, err := directory.Ensure(dir)
+	sub, err := directory.Ensure(dir, directory.Access{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,6 +1,7 @@
 package collector
 
 import (
+	"cmp"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -9,6 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/mpmetrics/mpmetrics/compact"
+	"github.com/mpmetrics/mpmetrics/internal/directory"
 	"github.com/mpmetrics/mpmetrics/internal/merge"
 	"github.com/mpmetrics/mpmetrics/internal/scan"
 	"github.com/mpmetrics/mpmetrics/store"
@@ -25,6 +27,11 @@ type Opts struct {
 	// store.Default().
 	Store *store.Store
 
+	// GroupShared and AllowNetworkFS are as in store.Opts. Unset: as in Store, and
+	// the environment.
+	GroupShared    bool
+	AllowNetworkFS bool
+
 	// Absorption says how dead processes are absorbed into the archive. Its
 	// ArchiveDir has to be that of all other processes, and is best left to
 	// $MPMETRICS_ARCHIVE_DIR.
@@ -35,18 +42,27 @@ type Opts struct {
 	// compact.Run, has absorbed them.
 	NoAbsorption bool
 
+	// Timeout bounds the reading of one collection. When it is over the cumulative
+	// metrics are left out; what was read by then is not read again by the next
+	// one. 0: 8 s, a little less than Prometheus waits for a scrape by default.
+	Timeout time.Duration
+
 	// Logger takes one line for each file that cannot be read. nil:
 	// slog.Default().
 	Logger *slog.Logger
 }
 
+// defaultTimeout leaves Prometheus's ten seconds some for merging and sending.
+const defaultTimeout = 8 * time.Second
+
 // Collector implements prometheus.Collector. It may be used by several
 // goroutines; their collections take turns.
 type Collector struct {
-	dir   string // empty: the store's metrics are plain in-process ones
-	store *store.Store
-	log   *slog.Logger
-	bad   error // the location cannot be used at all
+	dir     string // empty: the store's metrics are plain in-process ones
+	store   *store.Store
+	log     *slog.Logger
+	timeout time.Duration
+	bad     error // the location cannot be used at all
 
 	describe sync.Once
 	descs    []*prometheus.Desc // written under describe
@@ -68,11 +84,12 @@ type Collector struct {
 // in mpmetrics_up and in the log.
 func New(o Opts) *Collector {
 	c := &Collector{
-		store:  o.Store,
-		log:    o.Logger,
-		merger: merge.New(),
-		render: newRenderer(),
-		totals: newTotals(),
+		store:   o.Store,
+		log:     o.Logger,
+		timeout: cmp.Or(o.Timeout, defaultTimeout),
+		merger:  merge.New(),
+		render:  newRenderer(),
+		totals:  newTotals(),
 	}
 	if c.log == nil {
 		c.log = slog.Default()
@@ -97,13 +114,25 @@ func New(o Opts) *Collector {
 		c.log.Error("mpmetrics: nothing to collect", "err", c.bad)
 	}
 	if c.dir != "" {
-		source := &scan.Directory{Parent: c.dir, ArchiveParent: o.Absorption.ArchiveDir}
+		access := o.access(c.store)
+		o.Absorption.GroupShared, o.Absorption.AllowNetworkFS = access.GroupShared, access.AllowNetworkFS
+		source := &scan.Directory{Parent: c.dir, ArchiveParent: o.Absorption.ArchiveDir, Access: access}
 		c.scanner = scan.New(source, c.merger, c.log, c.totals.readError)
 		if !o.NoAbsorption {
 			c.absorb = newAbsorber(c.dir, o.Absorption, c.log)
 		}
 	}
 	return c
+}
+
+// access says what the directory may be like.
+func (o Opts) access(s *store.Store) directory.Access {
+	a := directory.Access{GroupShared: o.GroupShared, AllowNetworkFS: o.AllowNetworkFS}.WithEnv()
+	if s != nil {
+		shared, network := s.Access()
+		a.GroupShared, a.AllowNetworkFS = a.GroupShared || shared, a.AllowNetworkFS || network
+	}
+	return a
 }
 
 // Close ends an absorption that is at work in the background and gives the files
@@ -196,7 +225,7 @@ func collectAll(c prometheus.Collector) (metrics []prometheus.Metric) {
 // scan reads the directory and adds everything up. What it met dead is absorbed
 // afterwards, in the background.
 func (c *Collector) scan() state {
-	err := c.scanner.Scan()
+	err := c.scanner.Scan(time.Now().Add(c.timeout))
 	state := state{up: err == nil, directory: true, found: c.scanner.Found(), archive: c.scanner.Archive()}
 	if err != nil {
 		state.stopped = stoppedReason(err)

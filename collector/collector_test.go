@@ -73,16 +73,22 @@ func TestSelfMetrics(t *testing.T) {
 		"mpmetrics_up": 1, "mpmetrics_series": 4, "mpmetrics_file_size_bytes": size,
 		`mpmetrics_processes{state="live"}`: 1, `mpmetrics_processes{state="dead"}`: 1,
 		`mpmetrics_files{state="live"}`: 1, `mpmetrics_files{state="dead"}`: 1, `mpmetrics_files{state="unreadable"}`: 1,
+		`mpmetrics_files{state="kept"}`: 0,
 	}
 	// Every reason is there from the beginning, so that a rate finds its zero.
-	for _, reason := range []string{"damaged", "foreign", "version", "byte_order", "limit", "copy", "refused", "returned", "boot", "busy", "io"} {
+	proven := []string{"damaged", "foreign", "version", "byte_order", "limit", "copy", "refused", "returned", "boot"}
+	for _, reason := range proven {
+		want[`mpmetrics_files_skipped{reason="`+reason+`"}`] = 0
+	}
+	for _, reason := range append(proven, "busy", "io", "deadline", "memory", "gone") {
 		want[`mpmetrics_read_errors_total{reason="`+reason+`"}`] = 0
 	}
+	want[`mpmetrics_files_skipped{reason="damaged"}`] = 1
 	want[`mpmetrics_read_errors_total{reason="damaged"}`] = 1
 	for _, reason := range []string{"type", "mode", "help", "labels", "buckets", "suffix", "overlap"} {
 		want[`mpmetrics_conflicts_total{reason="`+reason+`"}`] = 0
 	}
-	for _, reason := range []string{"space", "permission", "unsupported", "moved", "other"} {
+	for _, reason := range []string{"space", "permission", "io", "memory", "descriptors", "removed", "unsupported", "moved", "other"} {
 		want[`mpmetrics_degraded{reason="`+reason+`"}`] = 0
 	}
 	for _, reason := range []string{"version", "byte_order", "damaged", "limit", "refused", "elsewhere"} {

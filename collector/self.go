@@ -73,7 +73,7 @@ var conflictReasons = []merge.Reason{
 }
 
 // Why a store counts in memory, as a label value.
-var degradedReasons = []string{"space", "permission", "unsupported", "moved", "other"}
+var degradedReasons = []string{"space", "permission", "io", "memory", "descriptors", "removed", "unsupported", "moved", "other"}
 
 func degradedReason(err error) string {
 	switch {
@@ -83,6 +83,14 @@ func degradedReason(err error) string {
 		return "space"
 	case errors.Is(err, directory.ErrRefused), errors.Is(err, syscall.EACCES), errors.Is(err, syscall.EPERM), errors.Is(err, syscall.EROFS):
 		return "permission"
+	case errors.Is(err, syscall.EIO):
+		return "io"
+	case errors.Is(err, syscall.ENOMEM):
+		return "memory"
+	case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE):
+		return "descriptors"
+	case errors.Is(err, partition.ErrRemoved), errors.Is(err, partition.ErrTruncated):
+		return "removed"
 	case errors.Is(err, errors.ErrUnsupported):
 		return "unsupported"
 	case errors.Is(err, partition.ErrMoved):
@@ -127,6 +135,7 @@ var (
 	upDesc         = selfDesc("up", "Whether everything could be read: 1, or 0 when cumulative metrics are left out of this scrape.")
 	processesDesc  = selfDesc("processes", "Processes that contribute and are not absorbed, by state.", "state")
 	filesDesc      = selfDesc("files", "Files of processes in the directory, by state.", "state")
+	skippedDesc    = selfDesc("files_skipped", "Files that are left out of scrapes until they change, by reason. Of those that were read before, the last good values are shown.", "reason")
 	seriesDesc     = selfDesc("series", "Merged series in this scrape.")
 	sizeDesc       = selfDesc("file_size_bytes", "Size of all files that could be read, the archive included.")
 	durationDesc   = selfDesc("collect_duration_seconds", "Time that reading and merging took for this scrape.")
@@ -172,6 +181,12 @@ func (t *totals) metrics(s state) []prometheus.Metric {
 		add(filesDesc, prometheus.GaugeValue, float64(s.found.Live), "live")
 		add(filesDesc, prometheus.GaugeValue, float64(s.found.Dead), "dead")
 		add(filesDesc, prometheus.GaugeValue, float64(s.found.Unreadable), "unreadable")
+		add(filesDesc, prometheus.GaugeValue, float64(s.found.Kept), "kept")
+		for _, r := range scan.Reasons {
+			if !r.Transient() {
+				add(skippedDesc, prometheus.GaugeValue, float64(s.found.Skipped[r]), string(r))
+			}
+		}
 		add(oldestDeadDesc, prometheus.GaugeValue, age(s.found.OldestDead))
 		for _, r := range stoppedReasons {
 			add(stoppedDesc, prometheus.GaugeValue, boolean(r == s.stopped), r)

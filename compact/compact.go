@@ -64,7 +64,7 @@ const (
 // when a later one fails. A missing directory is an error that wraps
 // fs.ErrNotExist.
 func Run(ctx context.Context, dir string, o Opts) (Report, error) {
-	w, err := find(dir, o.ArchiveDir)
+	w, err := find(dir, o)
 	if err != nil {
 		return Report{}, fmt.Errorf("absorb: %w", err)
 	}

@@ -163,7 +163,7 @@ func (s *pausing) Archive(known *archive.Archive) (*archive.Archive, error) {
 // want scrapes and compares, bit for bit.
 func (s *pausing) want(what string, want map[string]float64) {
 	s.t.Helper()
-	if err := s.scanner.Scan(); err != nil {
+	if err := s.scanner.Scan(time.Now().Add(time.Hour)); err != nil {
 		s.t.Errorf("%s: %v", what, err)
 	}
 	s.merger.Begin()

@@ -168,7 +168,7 @@ func (w *crashing) now() time.Time { return w.files.now().Add(w.later) }
 // Run absorbs in a directory until it crashes. tell is called just before that.
 func (c Crash) Run(t testing.TB, dir string, tell func()) {
 	t.Helper()
-	w, err := find(dir, "")
+	w, err := find(dir, Opts{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -210,7 +210,7 @@ func (w failing) syncRename() error {
 // RunFailing absorbs in a directory where a call fails.
 func RunFailing(t testing.TB, dir, call string) {
 	t.Helper()
-	w, err := find(dir, "")
+	w, err := find(dir, Opts{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,7 +12,7 @@ const BatchFiles = batchFiles
 
 // Lock takes the lock of a directory.
 func Lock(dir string) (unlock func(), err error) {
-	w, err := find(dir, "")
+	w, err := find(dir, Opts{})
 	if err != nil {
 		return nil, err
 	}
@@ -29,7 +29,7 @@ type Elsewhere struct {
 // Boot returns a directory as it is in a boot with an id.
 func Boot(t testing.TB, dir, id string) Elsewhere {
 	t.Helper()
-	w, err := find(dir, "")
+	w, err := find(dir, Opts{})
 	if err != nil {
 		t.Fatal(err)
 	}

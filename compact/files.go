@@ -24,21 +24,23 @@ const temporaryAge = time.Minute
 type files struct {
 	sub           string // our subdirectory
 	archiveParent string // as configured
+	access        directory.Access
 	archive       string // directory of the archive, usually sub; known under the lock
 }
 
 // find looks the directory up. It is not made: where nobody counts there is
 // nothing to absorb.
-func find(dir, archiveParent string) (*files, error) {
+func find(dir string, o Opts) (*files, error) {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
 		return nil, err
 	}
-	sub, err := directory.Find(dir)
+	access := o.access()
+	sub, err := directory.Find(dir, access)
 	if err != nil {
 		return nil, err
 	}
-	return &files{sub: sub, archiveParent: archiveParent, archive: sub}, nil
+	return &files{sub: sub, archiveParent: o.ArchiveDir, access: access, archive: sub}, nil
 }
 
 func (w *files) path(name string) string { return filepath.Join(w.sub, name) }
@@ -48,7 +50,7 @@ func (w *files) lock() (func(), error) {
 	if err != nil {
 		return nil, err
 	}
-	if w.archive, err = archive.SettleLocked(w.sub, w.archiveParent); err != nil {
+	if w.archive, err = archive.SettleLocked(w.sub, w.archiveParent, w.access); err != nil {
 		unlock()
 		return nil, err
 	}
@@ -156,21 +158,14 @@ func (w *files) quarantine(name, reason string) error {
 
 func (w *files) quarantineDir(in string) (string, error) {
 	dir := filepath.Join(in, layout.QuarantineName)
-	err := os.Mkdir(dir, 0o700)
-	if !errors.Is(err, fs.ErrExist) {
-		return dir, err
-	}
-	if info, err := os.Lstat(dir); err != nil || !info.IsDir() {
-		return "", &fs.PathError{Op: "use", Path: dir, Err: fmt.Errorf("it is no directory; remove it: %w", directory.ErrRefused)}
-	}
-	return dir, nil
+	return dir, directory.Make(dir)
 }
 
 // note writes the reason beside a file. That the file is where it belongs is
 // more important.
 func note(dir, name, reason string) {
 	text := fmt.Sprintf("%s\n%s\n", time.Now().UTC().Format(time.RFC3339), reason)
-	_ = os.WriteFile(filepath.Join(dir, name+".txt"), []byte(text), directory.FileMode)
+	_ = directory.Write(filepath.Join(dir, name+".txt"), text)
 }
 
 func (w *files) clean() (removed int) {

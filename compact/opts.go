@@ -3,6 +3,8 @@ package compact
 import (
 	"log/slog"
 	"time"
+
+	"github.com/mpmetrics/mpmetrics/internal/directory"
 )
 
 // Opts says how to absorb. The zero value is right for most.
@@ -35,6 +37,11 @@ type Opts struct {
 	// 1: no pauses.
 	CoreShare float64
 
+	// GroupShared and AllowNetworkFS are as in store.Opts, and have to be what they
+	// are there.
+	GroupShared    bool
+	AllowNetworkFS bool
+
 	// MinDead is the least number of dead files that are worth beginning. 0: one.
 	MinDead int
 
@@ -53,6 +60,10 @@ const (
 	manyDead   = 512
 	hurryShare = 0.5
 )
+
+func (o Opts) access() directory.Access {
+	return directory.Access{GroupShared: o.GroupShared, AllowNetworkFS: o.AllowNetworkFS}.WithEnv()
+}
 
 func (o Opts) withDefaults() Opts {
 	if o.DeadSampleRetention == 0 {

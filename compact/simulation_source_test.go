@@ -30,6 +30,9 @@ func (s *memorySource) Epoch() (uint32, error) {
 	return s.memory.archive.epoch(), nil
 }
 
+// Where implements scan.Source: nobody removes the directory here.
+func (s *memorySource) Where() uint64 { return 1 }
+
 // List implements scan.Source.
 func (s *memorySource) List() ([]string, error) {
 	if err := s.point("list"); err != nil {
@@ -145,4 +148,6 @@ func (h *handle) Entries() []reader.Entry { return memoryEntries }
 func (h *handle) Gone() int { return 0 }
 
 // Size implements scan.File.
+func (h *handle) Memory() int64 { return 0 }
+
 func (h *handle) Size() int64 { return int64(len(h.file.cells)) }

@@ -10,6 +10,7 @@ import (
 	"os"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -168,7 +169,7 @@ func (x *simulation) newScraper() *scraper {
 func (s *scraper) scrape() {
 	s.began = -1
 	s.outcome.scrapes++
-	if s.scanner.Scan() != nil {
+	if s.scanner.Scan(time.Now().Add(time.Hour)) != nil {
 		s.outcome.incomplete++
 		return
 	}

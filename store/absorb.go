@@ -44,7 +44,7 @@ func (s *Store) absorb() {
 
 // crowded reports whether there are more than manyFiles files, living or dead.
 func (s *Store) crowded() bool {
-	sub, err := directory.Find(s.dir)
+	sub, err := directory.Find(s.dir, s.opts.access())
 	if err != nil {
 		return false
 	}

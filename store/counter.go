@@ -29,9 +29,22 @@ type counter struct {
 	// cells is where increments go: written by use, keep and leave. nil until
 	// the series is bound; see lateCounter.
 	cells atomic.Pointer[counterCells]
-	// behind are the heap cells that were used before. Written by use, before
-	// cells; late increments reach it, drain takes them out.
-	behind atomic.Pointer[counterCells]
+	// behind are the cells that were used before, nil once no late increment can
+	// reach them. Written by use, before cells, and by settle.
+	behind atomic.Pointer[leftCells]
+}
+
+// leftCells are cells that a counter has left. They keep what is in them, since
+// a reader may still have them in its mapping.
+type leftCells struct {
+	cells *counterCells
+	taken counterCells // what of them was moved on; written by drain alone
+}
+
+// value is what was not moved on yet.
+func (l *leftCells) value() float64 {
+	return float64(l.cells[integerPart].Load()-l.taken[integerPart].Load()) +
+		math.Float64frombits(l.cells[floatPart].Load()) - math.Float64frombits(l.taken[floatPart].Load())
 }
 
 // Inc calls nothing, on purpose: a call, even one that is never reached, would
@@ -66,10 +79,11 @@ func (c *counter) Collect(ch chan<- prometheus.Metric) { ch <- c }
 // Write implements prometheus.Metric.
 func (c *counter) Write(out *dto.Metric) error {
 	var v float64
-	for _, p := range []*counterCells{c.cells.Load(), c.behind.Load()} {
-		if p != nil {
-			v += float64(p[integerPart].Load()) + math.Float64frombits(p[floatPart].Load())
-		}
+	if p := c.cells.Load(); p != nil {
+		v = float64(p[integerPart].Load()) + math.Float64frombits(p[floatPart].Load())
+	}
+	if left := c.behind.Load(); left != nil {
+		v += left.value()
 	}
 	out.Label = c.labelPairs()
 	out.Counter = &dto.Counter{Value: &v, CreatedTimestamp: c.startTimestamp()}
@@ -80,24 +94,38 @@ func (c *counter) keep() { c.cells.Store(new(counterCells)) }
 
 func (c *counter) use(cells []atomic.Uint64) {
 	old := c.cells.Load()
-	c.behind.Store(old)
+	if old == nil {
+		c.cells.Store((*counterCells)(cells))
+		return
+	}
+	c.drain() // of the cells before the old ones
+	c.behind.Store(&leftCells{cells: old})
 	c.cells.Store((*counterCells)(cells))
-	if old != nil {
-		c.drain()
+	c.drain()
+}
+
+// drain moves on what is in the cells left behind. An increment that loaded the
+// old pointer before use may come a moment later: it is moved by the next call.
+func (c *counter) drain() {
+	left, now := c.behind.Load(), c.cells.Load()
+	if left == nil {
+		return
+	}
+	n, taken := left.cells[integerPart].Load(), left.taken[integerPart].Load()
+	if n != taken {
+		left.taken[integerPart].Store(n)
+		now[integerPart].Add(n - taken)
+	}
+	bits, takenBits := left.cells[floatPart].Load(), left.taken[floatPart].Load()
+	if bits != takenBits {
+		left.taken[floatPart].Store(bits)
+		addFloat(&now[floatPart], math.Float64frombits(bits)-math.Float64frombits(takenBits))
 	}
 }
 
-// drain moves what reached the cells left behind. An increment that loaded
-// the old pointer before use may come a moment later: it is moved by the next
-// call.
-func (c *counter) drain() {
-	old, now := c.behind.Load(), c.cells.Load()
-	if n := old[integerPart].Swap(0); n != 0 {
-		now[integerPart].Add(n)
-	}
-	if bits := old[floatPart].Swap(0); bits != 0 {
-		addFloat(&now[floatPart], math.Float64frombits(bits))
-	}
+func (c *counter) settle() {
+	c.drain()
+	c.behind.Store(nil)
 }
 
 func (c *counter) leave() {
@@ -108,11 +136,24 @@ func (c *counter) leave() {
 	for i := range heap {
 		heap[i].Store(old[i].Load())
 	}
+	c.behind.Store(nil)
 	c.cells.Store(heap)
 }
 
+func (c *counter) forsake() {
+	c.behind.Store(nil)
+	c.keep()
+}
+
+func (c *counter) mend() (anew bool) {
+	p := c.cells.Load()
+	return p[integerPart].Load() == 0 && p[floatPart].Load() == 0
+}
+
 func (f *family) newCounter(values ...string) *counter {
-	return &counter{series: f.series(values)}
+	c := &counter{}
+	c.begin(f, values)
+	return c
 }
 
 func counterFamily(o prometheus.CounterOpts, labelNames []string) *family {

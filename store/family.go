@@ -49,19 +49,37 @@ type instrument interface {
 	keep()
 	// leave moves from cells of a file to the heap. The file keeps its values.
 	leave()
+	// forsake counts on the heap, with nothing counted so far: the cells are
+	// another process's.
+	forsake()
+	// mend puts in order what is left of cells of which some were set to zero. It
+	// reports whether nothing is left, so that the series begins anew.
+	mend() (anew bool)
 }
 
 // drainer is an instrument that can leave increments behind when it moves.
 type drainer interface {
 	// drain moves late increments over.
 	drain()
+	// settle does so for the last time.
+	settle()
 }
 
 // series is what all instruments have: which series they are.
 type series struct {
 	family  *family
-	values  []string // of the variable labels
-	created time.Time
+	values  []string     // of the variable labels
+	created atomic.Int64 // start timestamp, Unix nanoseconds
+
+	// home is the file that the series is published in, nil for none. Written
+	// under the lock of the partition, and by the background work.
+	home atomic.Pointer[partition.Partition]
+}
+
+// begin is the constructor.
+func (s *series) begin(f *family, values []string) {
+	s.family, s.values = f, values
+	s.created.Store(time.Now().UnixNano())
 }
 
 func (s *series) base() *series { return s }
@@ -76,7 +94,9 @@ func (s *series) labelPairs() []*dto.LabelPair {
 	return prometheus.MakeLabelPairs(s.family.desc, s.values)
 }
 
-func (s *series) startTimestamp() *timestamppb.Timestamp { return timestamppb.New(s.created) }
+func (s *series) startTimestamp() *timestamppb.Timestamp {
+	return timestamppb.New(time.Unix(0, s.created.Load()))
+}
 
 // newFamily makes the definition of a user's metric. It panics when it breaks a
 // rule: those of client_golang, and our own.
@@ -114,10 +134,6 @@ func makeFamily(def layout.Family, constLabels prometheus.Labels) *family {
 	}
 	f.def = def
 	return f
-}
-
-func (f *family) series(values []string) series {
-	return series{family: f, values: values, created: time.Now()}
 }
 
 // start makes a new instrument of the family count. It runs under the vec's
@@ -169,19 +185,25 @@ func (s *series) tooLong() bool {
 	return n > layout.MaxRecordBytes
 }
 
-// publish gives an instrument cells in the file. It reports false when there
-// is no file or no room.
+// publish gives an instrument cells in the file of the store. It reports false
+// when there is none, or no room in it.
 func (s *Store) publish(i instrument) bool {
 	p := s.part.Load()
-	if p == nil {
-		return false
-	}
+	return p != nil && s.publishIn(p, i)
+}
+
+// publishIn gives an instrument cells in a file. It reports false when there is
+// no room.
+func (s *Store) publishIn(p *partition.Partition, i instrument) bool {
 	b := i.base()
 	number, ok := s.familyNumber(p, b.family)
 	if !ok {
 		return false
 	}
-	return p.AppendSeries(number, b.created.UnixNano(), b.values, b.family.def.CellWords(), i.use)
+	return p.AppendSeries(number, b.created.Load(), b.values, b.family.def.CellWords(), func(cells []atomic.Uint64) {
+		b.home.Store(p)
+		i.use(cells)
+	})
 }
 
 // postpone keeps an instrument in mind that could not be published.

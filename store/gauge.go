@@ -104,6 +104,11 @@ func (g *gauge) leave() {
 	g.cell.Store(heap)
 }
 
+func (g *gauge) forsake() { g.keep() }
+
+// mend has nothing to mend: one word is there or not.
+func (g *gauge) mend() (anew bool) { return g.cell.Load().Load() == layout.GaugeNeverSet }
+
 // timedGauge implements prometheus.Gauge for the modes in which the time of an
 // update decides.
 type timedGauge struct {
@@ -139,6 +144,8 @@ func (g *timedGauge) Write(out *dto.Metric) error {
 func (g *timedGauge) keep()                     { g.group.keep(layout.TimedWords) }
 func (g *timedGauge) use(cells []atomic.Uint64) { g.group.use(cells) }
 func (g *timedGauge) leave()                    { g.keep() }
+func (g *timedGauge) forsake()                  { g.group.forsake() }
+func (g *timedGauge) mend() (anew bool)         { return g.group.empty() }
 
 // gaugeInstrument is a gauge of either kind.
 type gaugeInstrument interface {
@@ -153,9 +160,13 @@ var (
 
 func (f *family) newGauge(values ...string) gaugeInstrument {
 	if f.def.Mode.Timed() {
-		return &timedGauge{series: f.series(values)}
+		g := &timedGauge{}
+		g.begin(f, values)
+		return g
 	}
-	return &gauge{series: f.series(values)}
+	g := &gauge{}
+	g.begin(f, values)
+	return g
 }
 
 func gaugeFamily(o prometheus.GaugeOpts, labelNames []string, mode []GaugeMode) *family {

@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 
 	"github.com/mpmetrics/mpmetrics/internal/cell"
+	"github.com/mpmetrics/mpmetrics/internal/fork"
 	"github.com/mpmetrics/mpmetrics/internal/layout"
 )
 
@@ -22,6 +23,7 @@ type group struct {
 	// while it is killed.
 	mu    sync.Mutex
 	words []uint64 // nil until the series is bound; guarded by mu
+	pid   int      // of the process whose words they are; guarded by mu
 }
 
 // lock takes mu with the group bound.
@@ -32,6 +34,15 @@ func (g *group) lock() {
 		defaultOnUse()
 		g.mu.Lock()
 	}
+	if fork.Foreign(g.pid) {
+		// Two processes that each hold their own mu would tear the group.
+		g.begin(len(g.words))
+	}
+}
+
+// begin counts in so many new words of the heap. mu is held.
+func (g *group) begin(words int) {
+	g.words, g.pid = make([]uint64, words), fork.Pid()
 }
 
 // observe adds an observation. mu is held.
@@ -81,8 +92,21 @@ func (g *group) use(cells []atomic.Uint64) {
 	defer g.mu.Unlock()
 	to := cell.Plain(cells)
 	copy(to, g.words)
-	g.words = to
+	g.words, g.pid = to, fork.Pid()
 }
 
 // keep moves to so many words of the heap.
 func (g *group) keep(words int) { g.use(make([]atomic.Uint64, words)) }
+
+// forsake leaves the words to another process and begins at zero.
+func (g *group) forsake() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.begin(len(g.words))
+}
+
+// empty reports whether nothing was ever observed, or set.
+func (g *group) empty() bool {
+	commits, _ := g.read()
+	return commits == 0
+}

@@ -70,9 +70,29 @@ func (h *histogram) Write(out *dto.Metric) error {
 func (h *histogram) keep()                     { h.group.keep(h.family.def.CellWords()) }
 func (h *histogram) use(cells []atomic.Uint64) { h.group.use(cells) }
 func (h *histogram) leave()                    { h.keep() }
+func (h *histogram) forsake()                  { h.group.forsake() }
+
+// mend begins anew when some of the buckets are not what the count says. A run
+// of many buckets may lie across the end of what is left of a file.
+func (h *histogram) mend() (anew bool) {
+	h.group.mu.Lock()
+	defer h.group.mu.Unlock()
+	count, _ := h.group.current()
+	var total uint64
+	for _, n := range h.group.words[layout.BucketWord:] {
+		total += n
+	}
+	if total != count {
+		clear(h.group.words)
+		count = 0
+	}
+	return count == 0
+}
 
 func (f *family) newHistogram(values ...string) *histogram {
-	return &histogram{series: f.series(values), bounds: f.def.Bounds}
+	h := &histogram{bounds: f.def.Bounds}
+	h.begin(f, values)
+	return h
 }
 
 func histogramFamily(o prometheus.HistogramOpts, labelNames []string) *family {

@@ -2,10 +2,12 @@ package store
 
 import (
 	"errors"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/mpmetrics/mpmetrics/internal/directory"
+	"github.com/mpmetrics/mpmetrics/internal/fork"
 	"github.com/mpmetrics/mpmetrics/internal/layout"
 	"github.com/mpmetrics/mpmetrics/internal/partition"
 )
@@ -56,6 +58,10 @@ func (s *Store) maintain() {
 			case <-wanted:
 			case <-ticker.C:
 				ticks++
+				if fork.Foreign(s.pid) {
+					s.forked()
+				}
+				s.look()
 				if ticks%reopenTicks == 0 {
 					s.reopen()
 				}
@@ -79,17 +85,9 @@ func (s *Store) work(p *partition.Partition) bool {
 		s.abandon(p)
 		return false
 	}
-	now := time.Now()
-	late := s.moved[:0]
-	for _, m := range s.moved {
-		m.instrument.drain()
-		if now.Sub(m.at) < lateFor {
-			late = append(late, m)
-		}
-	}
-	clear(s.moved[len(late):])
-	s.moved = late
+	s.drain()
 
+	now := time.Now()
 	s.mu.Lock()
 	pending := s.pending
 	s.pending = nil
@@ -106,6 +104,19 @@ func (s *Store) work(p *partition.Partition) bool {
 		}
 	}
 	return err == nil
+}
+
+// drain moves on what came late to the cells that instruments have left.
+func (s *Store) drain() {
+	now := time.Now()
+	s.moved = slices.DeleteFunc(s.moved, func(m moved) bool {
+		if now.Sub(m.at) < lateFor {
+			m.instrument.drain()
+			return false
+		}
+		m.instrument.settle()
+		return true
+	})
 }
 
 // flush publishes all that waits in memory, as long as there is room. One round
@@ -136,11 +147,15 @@ func (s *Store) note(err error) {
 	before := s.degraded
 	s.degraded = err
 	s.mu.Unlock()
+	what, again := "new series are counted in memory", "new series are published again"
+	if s.part.Load() == nil {
+		what = "counting in memory until the directory can be used"
+	}
 	switch {
 	case err != nil && before == nil:
-		go s.opts.Logger.Error("mpmetrics: new series are counted in memory", "dir", s.dir, "err", err)
+		go s.opts.Logger.Error("mpmetrics: "+what, "dir", s.dir, "err", err)
 	case err == nil && before != nil:
-		go s.opts.Logger.Info("mpmetrics: new series are published again", "dir", s.dir)
+		go s.opts.Logger.Info("mpmetrics: "+again, "dir", s.dir)
 	}
 }
 
@@ -149,6 +164,7 @@ func (s *Store) note(err error) {
 // for good: a new file would hold again what the old one holds already.
 func (s *Store) abandon(p *partition.Partition) {
 	s.part.Store(nil)
+	s.current = nil
 	s.each(func(i instrument) { i.leave() })
 	p.Close()
 	s.abandoned = true
@@ -157,7 +173,7 @@ func (s *Store) abandon(p *partition.Partition) {
 // reopen tries again to make a file, when there is none, and publishes into it
 // what was counted in memory until now.
 func (s *Store) reopen() {
-	if s.part.Load() != nil || s.abandoned {
+	if s.current != nil || s.abandoned {
 		return
 	}
 	if err := s.open(); err != nil {

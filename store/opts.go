@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"github.com/mpmetrics/mpmetrics/compact"
+	"github.com/mpmetrics/mpmetrics/internal/directory"
+	"github.com/mpmetrics/mpmetrics/internal/layout"
 )
 
 // The environment variables that a store without a Location looks at, in this
@@ -18,6 +20,13 @@ const (
 	EnvURL     = "MPMETRICS_URL"
 	EnvDir     = "MPMETRICS_DIR"
 	EnvProcess = "MPMETRICS_PROCESS"
+)
+
+// The environment variables that stand for Opts.GroupShared and
+// Opts.AllowNetworkFS: "1" or "true" sets them.
+const (
+	EnvGroupShared    = directory.EnvGroupShared
+	EnvAllowNetworkFS = directory.EnvAllowNetworkFS
 )
 
 // memoryLocation keeps everything in the process.
@@ -44,8 +53,23 @@ type Opts struct {
 
 	// MaxSeries bounds the series of this process that are published: what is
 	// beyond counts in memory only, and in mpmetrics_dropped_series_total.
-	// 0: 100,000. Raise it when that counter moves and the labels are sound.
+	// 0: 100,000; at most 1,048,576, which is what readers take from one process.
+	// Raise it when that counter moves and the labels are sound.
 	MaxSeries int
+
+	// GroupShared opens the subdirectory to the users of its group, for a sidecar
+	// that runs as another user: they read each other's metrics, and absorb each
+	// other's dead. All processes have to set it, by this field or by
+	// $MPMETRICS_GROUP_SHARED=1. Only a group of which everybody is trusted will
+	// do: its members can forge values and remove files.
+	GroupShared bool
+
+	// AllowNetworkFS permits a directory on NFS, SMB, 9p, FUSE and the like, as
+	// $MPMETRICS_ALLOW_NETWORK_FS=1 does. By default it is refused: whether a
+	// process lives is known by a lock, and counting happens in mapped memory,
+	// and few of these keep either promise. Set it only where you know that one
+	// does, and all processes are on one machine.
+	AllowNetworkFS bool
 
 	// Absorption says how dead processes are absorbed into the archive by a
 	// process that finds many of them when it opens the store. Its ArchiveDir has
@@ -80,14 +104,24 @@ func (o Opts) withDefaults() (filled Opts, dir string, err error) {
 	if o.MaxSeries == 0 {
 		o.MaxSeries = defaultMaxSeries
 	}
+	if o.MaxSeries > layout.MaxSeries {
+		return o, "", fmt.Errorf("MaxSeries %d: at most %d", o.MaxSeries, layout.MaxSeries)
+	}
 	if o.Logger == nil {
 		o.Logger = slog.Default()
 	}
 	if o.Absorption.Logger == nil {
 		o.Absorption.Logger = o.Logger
 	}
+	access := o.access().WithEnv()
+	o.GroupShared, o.AllowNetworkFS = access.GroupShared, access.AllowNetworkFS
+	o.Absorption.GroupShared, o.Absorption.AllowNetworkFS = access.GroupShared, access.AllowNetworkFS
 	dir, err = Directory(o.Location)
 	return o, dir, err
+}
+
+func (o Opts) access() directory.Access {
+	return directory.Access{GroupShared: o.GroupShared, AllowNetworkFS: o.AllowNetworkFS}
 }
 
 // Directory returns the directory that a location names, or "" for memory. It

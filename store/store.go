@@ -14,6 +14,7 @@ import (
 	"github.com/mpmetrics/mpmetrics/internal/archive"
 	"github.com/mpmetrics/mpmetrics/internal/boot"
 	"github.com/mpmetrics/mpmetrics/internal/directory"
+	"github.com/mpmetrics/mpmetrics/internal/fork"
 	"github.com/mpmetrics/mpmetrics/internal/layout"
 	"github.com/mpmetrics/mpmetrics/internal/partition"
 )
@@ -28,13 +29,17 @@ type Store struct {
 	opts Opts
 	dir  string // the configured directory; empty in memory mode
 	id   layout.ID
+	// start of the process in its file, Unix nanoseconds: when the first one was
+	// made. The background work's, as id is.
+	start int64
 
 	// registry holds every definition. It finds duplicates and invalid ones as
 	// it would for promauto; nobody gathers it.
 	registry *prometheus.Registry
 
-	// part is nil in memory mode, while there is no file, and after Close.
-	// Written by open and Close under mu, read anywhere.
+	// part is where new series go: nil in memory mode, while there is no file or
+	// everything moves into another one, and after Close. Written by open, by the
+	// background work and by Close, read anywhere.
 	part atomic.Pointer[partition.Partition]
 
 	series  atomic.Int64 // published or waiting for it, against MaxSeries
@@ -46,7 +51,12 @@ type Store struct {
 	degraded error        // why there is no file, or no room in it
 	closed   bool
 
-	// The background work's alone.
+	// The background work's alone, and that of open before and Close behind it.
+	pid          int                  // of this process; another one in a process that was forked from it
+	current      *partition.Partition // where the series are that were published; nil: none were
+	next         *partition.Partition // where they are moving to, not published yet; usually nil
+	why          error                // they do
+	retired      []retired            // where they were
 	moved        []moved
 	droppedTotal *counter // nil until something was dropped
 	abandoned    bool     // the file is not to be used any more
@@ -83,6 +93,7 @@ func prepare(o Opts) (*Store, error) {
 		dir:      dir,
 		id:       layout.NewID(),
 		registry: prometheus.NewRegistry(),
+		pid:      fork.Pid(),
 		stop:     make(chan struct{}),
 	}, err
 }
@@ -90,37 +101,60 @@ func prepare(o Opts) (*Store, error) {
 // open makes the file. What has been counted in memory is published by the
 // next maintenance.
 func (s *Store) open() error {
-	sub, err := directory.Ensure(s.dir)
+	p, err := s.prepareFile()
 	if err != nil {
 		return err
 	}
+	if err := p.Publish(); err != nil {
+		return errors.Join(err, p.Close())
+	}
+	s.countInto(p)
+	return nil
+}
+
+// prepareFile makes a file of this process that is not published yet.
+func (s *Store) prepareFile() (*partition.Partition, error) {
+	sub, err := directory.Ensure(s.dir, s.opts.access())
+	if err != nil {
+		return nil, err
+	}
 	// Before the file is there: whoever reads it has to find the archive too.
-	if _, err := archive.Settle(sub, s.opts.Absorption.ArchiveDir); err != nil {
-		return err
+	if _, err := archive.Settle(sub, s.opts.Absorption.ArchiveDir, s.opts.access()); err != nil {
+		return nil, err
+	}
+	if s.start == 0 {
+		s.start = time.Now().UnixNano()
 	}
 	host, _ := os.Hostname() // empty says as much as an error would
-	p, err := partition.Create(sub, layout.Header{
-		PID:     uint32(os.Getpid()),
+	return partition.Prepare(sub, layout.Header{
+		PID:     uint32(s.pid),
 		ID:      s.id,
-		Start:   time.Now().UnixNano(),
+		Start:   s.start,
 		BootID:  boot.ID(),
 		Host:    host,
 		Program: filepath.Base(os.Args[0]),
 		Process: s.opts.Process,
 	})
-	if err != nil {
-		return err
-	}
+}
+
+// countInto makes a published file the one that series go to.
+func (s *Store) countInto(p *partition.Partition) {
+	s.current = p
 	s.mu.Lock()
 	s.degraded = nil
 	s.part.Store(p)
 	s.mu.Unlock()
-	return nil
 }
 
 // Dir returns the directory that this store was configured with, or "" when
 // its metrics are plain in-process ones.
 func (s *Store) Dir() string { return s.dir }
+
+// Access returns whether the store was opened with GroupShared and with
+// AllowNetworkFS, by its Opts or by the environment.
+func (s *Store) Access() (groupShared, allowNetworkFS bool) {
+	return s.opts.GroupShared, s.opts.AllowNetworkFS
+}
 
 // Degraded returns why metrics are counted in memory although a directory is
 // configured, or nil.
@@ -147,20 +181,29 @@ func (s *Store) Close() error {
 		<-s.done
 		<-s.absorbed
 	}
-	p := s.part.Load()
-	if p == nil {
+	if s.current == nil {
 		return nil
 	}
-	s.countDropped()
-	s.flush(p)
+	s.look()
+	if p := s.part.Load(); p != nil {
+		s.countDropped()
+		s.flush(p)
+	}
 	s.mu.Lock()
 	waiting, why := len(s.pending), s.degraded
 	s.mu.Unlock()
+	if s.part.Load() == nil {
+		s.each(func(i instrument) {
+			if i.base().home.Load() != nil {
+				waiting++
+			}
+		})
+	}
 	s.part.Store(nil)
 	s.each(func(i instrument) { i.leave() })
-	err := p.Close()
+	err := s.closeFiles()
 	if waiting > 0 {
-		err = errors.Join(err, fmt.Errorf("close store: %d series were not published: %w", waiting, why))
+		err = errors.Join(err, fmt.Errorf("close store: %d series are in no file: %w", waiting, why))
 	}
 	return err
 }
@@ -187,7 +230,8 @@ func (s *Store) definitions() []*family {
 	return s.families[:len(s.families):len(s.families)]
 }
 
-// each calls do for every instrument there is, series of vecs included.
+// each calls do for every instrument there is, series of vecs included. No lock
+// of a vec is held meanwhile: new series would wait for it.
 func (s *Store) each(do func(instrument)) {
 	for _, f := range s.definitions() {
 		metrics := make(chan prometheus.Metric)
@@ -195,8 +239,12 @@ func (s *Store) each(do func(instrument)) {
 			defer close(metrics)
 			f.collector.Collect(metrics)
 		}()
+		var all []instrument
 		for m := range metrics {
-			do(m.(instrument))
+			all = append(all, m.(instrument))
+		}
+		for _, i := range all {
+			do(i)
 		}
 	}
 }

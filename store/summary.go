@@ -39,9 +39,13 @@ func (s *summary) Write(out *dto.Metric) error {
 func (s *summary) keep()                     { s.group.keep(layout.SummaryWords) }
 func (s *summary) use(cells []atomic.Uint64) { s.group.use(cells) }
 func (s *summary) leave()                    { s.keep() }
+func (s *summary) forsake()                  { s.group.forsake() }
+func (s *summary) mend() (anew bool)         { return s.group.empty() }
 
 func (f *family) newSummary(values ...string) *summary {
-	return &summary{series: f.series(values)}
+	s := &summary{}
+	s.begin(f, values)
+	return s
 }
 
 func summaryFamily(o prometheus.SummaryOpts, labelNames []string) *family {

@@ -74,7 +74,7 @@ func publish(t testing.TB, dir string, a *Archive) {
 }
 
 func TestRoundTrip(t *testing.T) {
-	for _, n := range []int{0, 100, 1 << 20, 5 << 20} {
+	for _, n := range []int{0, 100, 1 << 20, layout.MaxLabelBytes} {
 		t.Run(fmt.Sprint(n), func(t *testing.T) {
 			dir := t.TempDir()
 			a := sample(n)
@@ -276,13 +276,14 @@ func TestLongestRecord(t *testing.T) {
 	for i := range bounds {
 		bounds[i] = float64(i)
 	}
-	f := &layout.Family{Type: layout.Histogram, Name: "h", LabelNames: []string{"l"}, Bounds: bounds}
+	f := &layout.Family{Type: layout.Histogram, Name: "h", LabelNames: []string{"a", "b", "c", "d"}, Bounds: bounds}
+	longest := strings.Repeat("x", layout.MaxLabelBytes)
 	values := make([]uint64, f.ValueWords())
 	for i := range values {
 		values[i] = 1 << 62
 	}
 	a := New()
-	a.Ledger.Absorb(merge.Process{}, []*layout.Family{f}, []merge.Input{{Values: []string{strings.Repeat("x", layout.MaxRecordBytes-100)}}}, values, 1)
+	a.Ledger.Absorb(merge.Process{}, []*layout.Family{f}, []merge.Input{{Values: []string{longest, longest, longest, longest[100:]}}}, values, 1)
 	publish(t, dir, a)
 	if b, err := Read(dir); err != nil || b.Ledger.Series() != 1 {
 		t.Errorf("%v", err)

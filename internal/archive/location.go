@@ -31,7 +31,7 @@ const settleTime = 2 * time.Second
 // the one that is configured for it, "": as EnvDir or an earlier Settle says,
 // or sub. Errors wrap ErrElsewhere when the place is not the one that was settled,
 // or is missing: a disk may not be mounted.
-func Locate(sub, parent string) (string, error) {
+func Locate(sub, parent string, a directory.Access) (string, error) {
 	want, err := configured(sub, parent)
 	if err != nil {
 		return "", err
@@ -51,7 +51,7 @@ func Locate(sub, parent string) (string, error) {
 	case want != "" && want != settled && !same(want, settled):
 		return "", fmt.Errorf("archive directory %s: %s says %s; configure that, or remove both while no process runs: %w", want, location, settled, ErrElsewhere)
 	}
-	if _, err := directory.Find(filepath.Dir(settled)); err != nil {
+	if _, err := directory.Find(filepath.Dir(settled), a); err != nil {
 		// Only its text: to a caller, what is missing is no directory that was
 		// never there.
 		return "", fmt.Errorf("archive directory %s, where %s says it is: %s; mount it, or remove that file while no process runs: %w", settled, location, err.Error(), ErrElsewhere)
@@ -63,8 +63,8 @@ func Locate(sub, parent string) (string, error) {
 // where it is for processes that are not configured. That happens under the lock
 // of sub, which SettleLocked's caller has: an absorption may be about to publish
 // the first archive.
-func Settle(sub, parent string) (string, error) {
-	dir, err := Locate(sub, parent)
+func Settle(sub, parent string, a directory.Access) (string, error) {
+	dir, err := Locate(sub, parent, a)
 	if (err != nil || dir == sub || isSettled(sub)) && !errors.Is(err, layout.ErrDamaged) {
 		return dir, err
 	}
@@ -72,7 +72,7 @@ func Settle(sub, parent string) (string, error) {
 		unlock, err := Lock(sub)
 		if err == nil {
 			defer unlock()
-			return SettleLocked(sub, parent)
+			return SettleLocked(sub, parent, a)
 		}
 		if !errors.Is(err, ErrBusy) || time.Since(begin) > settleTime {
 			return "", fmt.Errorf("archive directory: %w", err)
@@ -81,12 +81,12 @@ func Settle(sub, parent string) (string, error) {
 }
 
 // SettleLocked is Settle for who has the lock of sub.
-func SettleLocked(sub, parent string) (string, error) {
-	dir, err := Locate(sub, parent)
+func SettleLocked(sub, parent string, a directory.Access) (string, error) {
+	dir, err := Locate(sub, parent, a)
 	if errors.Is(err, layout.ErrDamaged) {
 		// A power cut may have left it empty. Who is configured knows better.
 		if dir, err = configured(sub, parent); err == nil && dir == "" {
-			return Locate(sub, parent)
+			return Locate(sub, parent, a)
 		}
 	} else if err == nil && (dir == sub || isSettled(sub)) {
 		return dir, nil
@@ -94,7 +94,7 @@ func SettleLocked(sub, parent string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if _, err := directory.Ensure(filepath.Dir(dir)); err != nil {
+	if _, err := directory.Ensure(filepath.Dir(dir), a); err != nil {
 		return "", fmt.Errorf("archive directory: %w", err)
 	}
 	if err := write(sub, dir); err != nil {
@@ -161,7 +161,7 @@ func read(path string) (string, error) {
 // write makes the file complete under another name first.
 func write(sub, dir string) error {
 	temporary := filepath.Join(sub, layout.ArchiveTemporary(layout.NewID()))
-	f, _, err := directory.Create(temporary)
+	f, _, err := directory.Create(temporary, directory.GroupWrites)
 	if err != nil {
 		return err
 	}

@@ -2,8 +2,6 @@ package archive
 
 import (
 	"errors"
-	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -20,11 +18,10 @@ var ErrBusy = errors.New("another absorption is at work")
 // has it.
 func Lock(dir string) (unlock func(), err error) {
 	path := filepath.Join(dir, layout.LockName)
-	if info, err := os.Lstat(path); err == nil && !info.Mode().IsRegular() {
-		// To open a FIFO would wait for ever, and a symbolic link leads elsewhere.
-		return nil, &fs.PathError{Op: "lock", Path: path, Err: fmt.Errorf("it is not a regular file; remove it: %w", directory.ErrRefused)}
+	if err := directory.EnsureFile(path, directory.GroupWrites); err != nil {
+		return nil, err
 	}
-	l := flock.New(path, flock.SetPermissions(directory.FileMode))
+	l := flock.New(path, flock.SetFlag(os.O_RDONLY)) // it is there
 	locked, err := l.TryLock()
 	if err == nil && !locked {
 		err = ErrBusy
@@ -50,5 +47,9 @@ func markPublished(dir string) error {
 	if isPublished(dir) {
 		return nil
 	}
-	return os.WriteFile(filepath.Join(dir, layout.LockName), []byte(published), directory.FileMode)
+	path := filepath.Join(dir, layout.LockName)
+	if err := directory.EnsureFile(path, directory.GroupWrites); err != nil {
+		return err
+	}
+	return directory.Overwrite(path, published)
 }

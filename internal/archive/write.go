@@ -39,7 +39,7 @@ func (a *Archive) Write(dir string, h layout.Header) (temporary string, err erro
 }
 
 func (a *Archive) write(path string, h layout.Header) error {
-	db, _, _, err := slabs.Create(path)
+	db, _, _, err := slabs.Create(path, directory.GroupWrites)
 	if err != nil {
 		return err
 	}

@@ -5,13 +5,17 @@
 // The configured directory, the parent, may be anybody's: an emptyDir belongs
 // to root and is open to all. Everything of ours is in its subdirectory
 // "mpmetrics", which has to belong to the user of the process and to be closed
-// to others. Symbolic links are followed on the way to the parent, and refused
-// from there on.
+// to others; see Access for groups. Symbolic links are followed on the way to the
+// parent, and refused from there on.
+//
+// What root makes in the directory of another user belongs to that user: a
+// command that is run by sudo must not leave files that nobody else can read.
 package directory
 
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -19,12 +23,18 @@ import (
 	"github.com/mpmetrics/mpmetrics/internal/layout"
 )
 
+// Modes do not depend on the umask. A published file of a process loses the bits
+// that allow writing: its owner has it open already, and nobody else may cut it
+// short, not even by mistake.
 const (
-	directoryMode = 0o700
+	directoryMode       = 0o700
+	sharedDirectoryMode = fs.ModeSetgid | 0o770
 
-	// FileMode is the mode of every file, whatever the umask: another user
-	// who could write to a file could make its owner fault.
-	FileMode = 0o600
+	fileMode        = 0o600
+	groupReadsMode  = 0o640
+	groupWritesMode = 0o660
+
+	writeBits = 0o222
 )
 
 // ErrRefused is returned for a directory or file that exists but is not safe
@@ -34,7 +44,7 @@ var ErrRefused = errors.New("refused")
 // Ensure makes the subdirectory of ours below parent, and parent itself when
 // it is missing, and returns its path. It fails, wrapping ErrRefused, when the
 // subdirectory exists and is unsafe.
-func Ensure(parent string) (string, error) {
+func Ensure(parent string, a Access) (string, error) {
 	if err := supported(parent); err != nil {
 		return "", err
 	}
@@ -42,28 +52,45 @@ func Ensure(parent string) (string, error) {
 		return "", fmt.Errorf("make metrics directory: %w", err)
 	}
 	sub := filepath.Join(parent, layout.Subdirectory)
-	switch err := os.Mkdir(sub, directoryMode); {
-	case err == nil:
-		// Mkdir obeys the umask: one that takes the owner's bits away would
-		// leave a directory that nobody can use.
-		if err := os.Chmod(sub, directoryMode); err != nil {
-			return "", fmt.Errorf("make metrics directory: %w", err)
-		}
-	case !errors.Is(err, fs.ErrExist):
+	mode := fs.FileMode(directoryMode)
+	if a.GroupShared {
+		mode = sharedDirectoryMode
+	}
+	if err := makeDirectory(sub, mode); err != nil && !errors.Is(err, fs.ErrExist) {
 		return "", fmt.Errorf("make metrics directory: %w", err)
 	}
-	return sub, check(sub)
+	return sub, check(sub, a)
 }
 
 // Find returns the path of the subdirectory below parent for a reader. A
 // missing one is an error that wraps fs.ErrNotExist.
-func Find(parent string) (string, error) {
+func Find(parent string, a Access) (string, error) {
 	if err := supported(parent); err != nil {
 		return "", err
 	}
 	sub := filepath.Join(parent, layout.Subdirectory)
-	return sub, check(sub)
+	return sub, check(sub, a)
 }
+
+// Make makes a directory inside the subdirectory, as open as that is. One that
+// exists is fine.
+func Make(path string) error {
+	mode := fs.FileMode(directoryMode)
+	if info, err := os.Stat(filepath.Dir(path)); err == nil && sharedMode(info.Mode()) {
+		mode = sharedDirectoryMode
+	}
+	err := makeDirectory(path, mode)
+	if !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	if info, err := os.Lstat(path); err != nil || !info.IsDir() {
+		return refuse(path, "it is no directory; remove it")
+	}
+	return nil
+}
+
+// sharedMode reports whether the mode of a directory opens it to its group.
+func sharedMode(m fs.FileMode) bool { return m&(fs.ModeSetgid|0o777) == sharedDirectoryMode }
 
 // Stat is what a reader has to know about an open file.
 type Stat struct {
@@ -72,8 +99,15 @@ type Stat struct {
 	Links uint64 // 0 once the file was removed
 }
 
+// maxNames bounds a directory: a thousand times the files of a busy service, and
+// some fifty megabytes of names.
+const maxNames = 1 << 20
+
+// namesAtOnce is how many names are asked for at a time.
+const namesAtOnce = 4096
+
 // List returns all names in the subdirectory, in no order. A missing directory
-// has none.
+// has none. One with too many is an error that wraps layout.ErrLimit.
 func List(sub string) ([]string, error) {
 	d, err := os.Open(sub)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -83,11 +117,19 @@ func List(sub string) ([]string, error) {
 		return nil, fmt.Errorf("list metrics directory: %w", err)
 	}
 	defer d.Close()
-	names, err := d.Readdirnames(-1)
-	if err != nil {
-		return nil, fmt.Errorf("list metrics directory: %w", err)
+	var names []string
+	for {
+		some, err := d.Readdirnames(namesAtOnce)
+		names = append(names, some...)
+		switch {
+		case errors.Is(err, io.EOF):
+			return names, nil
+		case err != nil:
+			return nil, fmt.Errorf("list metrics directory: %w", err)
+		case len(names) > maxNames:
+			return nil, fmt.Errorf("list metrics directory: more than %d names in %s; remove what is not ours: %w", maxNames, sub, layout.ErrLimit)
+		}
 	}
-	return names, nil
 }
 
 // Sync makes a file, or the names in a directory, durable.
@@ -101,6 +143,16 @@ func Sync(path string) error {
 		return fmt.Errorf("sync: %w", err)
 	}
 	return nil
+}
+
+// Write writes a small file, which must not exist.
+func Write(path, text string) error {
+	f, _, err := Create(path, GroupWrites)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteString(text)
+	return errors.Join(err, f.Close())
 }
 
 func refuse(path, format string, args ...any) error {

@@ -4,6 +4,7 @@ package directory
 
 import (
 	"errors"
+	"io/fs"
 	"os"
 )
 
@@ -11,7 +12,9 @@ func supported(parent string) error {
 	return &os.PathError{Op: "use metrics directory", Path: parent, Err: errors.ErrUnsupported}
 }
 
-func check(sub string) error { return supported(sub) }
+func check(sub string, _ Access) error { return supported(sub) }
+
+func makeDirectory(path string, _ fs.FileMode) error { return supported(path) }
 
 // File is an open published file. There are none here.
 type File struct{}
@@ -43,5 +46,20 @@ func (f *File) Live() (bool, error) { return false, errors.ErrUnsupported }
 // SameAs is not supported here.
 func (f *File) SameAs(string) (bool, error) { return false, errors.ErrUnsupported }
 
+// LookAt is not supported here.
+func LookAt(path string) (Stat, error) { return Stat{}, supported(path) }
+
 // Create is not supported here.
-func Create(path string) (*os.File, Stat, error) { return nil, Stat{}, supported(path) }
+func Create(path string, _ Readers) (*os.File, Stat, error) { return nil, Stat{}, supported(path) }
+
+// StatFile is not supported here.
+func StatFile(f *os.File) (Stat, error) { return Stat{}, errors.ErrUnsupported }
+
+// Seal is not supported here.
+func Seal(*os.File) error { return errors.ErrUnsupported }
+
+// Overwrite is not supported here.
+func Overwrite(path, _ string) error { return supported(path) }
+
+// EnsureFile is not supported here.
+func EnsureFile(path string, _ Readers) error { return supported(path) }

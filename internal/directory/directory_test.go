@@ -30,7 +30,7 @@ func TestEnsure(t *testing.T) {
 				parent = filepath.Join(parent, "b", "c")
 			}
 			for range 2 { // made, then found
-				sub, err := Ensure(parent)
+				sub, err := Ensure(parent, Access{})
 				if err != nil {
 					t.Fatalf("umask %#o: %v", umask, err)
 				}
@@ -41,7 +41,7 @@ func TestEnsure(t *testing.T) {
 				if got, want := st.Mode(), fs.ModeDir|0o700; got != want {
 					t.Errorf("umask %#o: mode %v, want %v", umask, got, want)
 				}
-				if found, err := Find(parent); err != nil || found != sub {
+				if found, err := Find(parent, Access{}); err != nil || found != sub {
 					t.Errorf("umask %#o: found %q, %v, want %q", umask, found, err, sub)
 				}
 			}
@@ -59,7 +59,7 @@ func TestEnsureInOpenParent(t *testing.T) {
 	if err := os.Symlink(parent, link); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Ensure(link); err != nil {
+	if _, err := Ensure(link, Access{}); err != nil {
 		t.Errorf("link to a sticky parent: %v", err)
 	}
 }
@@ -74,7 +74,9 @@ func TestRefused(t *testing.T) {
 		{"open to all", func(sub string) error { return errors.Join(os.Mkdir(sub, 0o700), os.Chmod(sub, 0o777)) }, "chmod 0700"},
 		{"symbolic link", func(sub string) error { return os.Symlink(os.TempDir(), sub) }, "symbolic link"},
 		{"file", func(sub string) error { return os.WriteFile(sub, nil, 0o600) }, "no directory"},
-		{"of another user", func(sub string) error { return errors.Join(os.Mkdir(sub, 0o700), os.Chown(sub, 12345, -1)) }, "uid 12345"},
+		{"of another user, where everybody may make one", func(sub string) error {
+			return errors.Join(os.Mkdir(sub, 0o700), os.Chown(sub, 12345, -1), os.Chmod(filepath.Dir(sub), 0o777|fs.ModeSticky))
+		}, "uid 12345"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -84,8 +86,8 @@ func TestRefused(t *testing.T) {
 			} else if err != nil {
 				t.Fatal(err)
 			}
-			for name, use := range map[string]func(string) (string, error){"Ensure": Ensure, "Find": Find} {
-				_, err := use(parent)
+			for name, use := range map[string]func(string, Access) (string, error){"Ensure": Ensure, "Find": Find} {
+				_, err := use(parent, Access{})
 				if !errors.Is(err, ErrRefused) || !strings.Contains(err.Error(), test.saying) || !strings.Contains(err.Error(), parent) {
 					t.Errorf("%s: %v, want one that is %v, names the path and says %q", name, err, ErrRefused, test.saying)
 				}
@@ -95,7 +97,7 @@ func TestRefused(t *testing.T) {
 }
 
 func TestFindMissing(t *testing.T) {
-	if _, err := Find(filepath.Join(t.TempDir(), "missing")); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := Find(filepath.Join(t.TempDir(), "missing"), Access{}); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("got %v, want %v", err, fs.ErrNotExist)
 	}
 }
@@ -105,7 +107,7 @@ func TestEnsureInFile(t *testing.T) {
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Ensure(file); err == nil || !strings.Contains(err.Error(), file) {
+	if _, err := Ensure(file, Access{}); err == nil || !strings.Contains(err.Error(), file) {
 		t.Errorf("got %v, want an error that names %s", err, file)
 	}
 }

@@ -6,36 +6,9 @@ import (
 	"errors"
 	"io"
 	"io/fs"
-	"os"
 
 	"golang.org/x/sys/unix"
 )
-
-func supported(string) error { return nil }
-
-// check looks at the descriptor it opened, not at the path: what it has
-// checked cannot be swapped behind its back.
-func check(sub string) error {
-	fd, err := unix.Open(sub, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
-	if errors.Is(err, unix.ELOOP) || errors.Is(err, unix.ENOTDIR) {
-		return refuse(sub, "it is a symbolic link or no directory; remove it")
-	}
-	if err != nil {
-		return &fs.PathError{Op: "open", Path: sub, Err: err}
-	}
-	defer unix.Close(fd)
-	var st unix.Stat_t
-	if err := unix.Fstat(fd, &st); err != nil {
-		return &fs.PathError{Op: "stat", Path: sub, Err: err}
-	}
-	if int(st.Uid) != os.Geteuid() {
-		return refuse(sub, "it belongs to uid %d and this process runs as %d; use another directory, or run all processes as one user", st.Uid, os.Geteuid())
-	}
-	if perm := st.Mode & 0o777; perm&0o077 != 0 {
-		return refuse(sub, "mode %#o lets others in; chmod 0700 it, or remove it and let mpmetrics make it", perm)
-	}
-	return nil
-}
 
 // File is an open published file. It is a bare descriptor: a scrape opens
 // hundreds, and an os.File costs more than the system call.
@@ -72,19 +45,16 @@ func OpenFile(path string) (*File, Stat, error) {
 	return f, st, nil
 }
 
-const (
-	notRegular = "it is not a regular file; remove it"
-	foreign    = "it belongs to uid %d and this process runs as %d; remove it"
-)
+const notRegular = "it is not a regular file; remove it"
 
 // refuseForeign refuses a file that cannot be opened because it is another
 // user's. That it is, no next try changes.
 func refuseForeign(path string) error {
 	var st unix.Stat_t
-	if err := unix.Lstat(path, &st); err != nil || int(st.Uid) == os.Geteuid() {
+	if err := unix.Lstat(path, &st); err != nil {
 		return nil
 	}
-	return refuse(path, foreign, st.Uid, os.Geteuid())
+	return checkOwner(path, &st)
 }
 
 // retry repeats a system call that a signal interrupted: the Go runtime sends
@@ -132,6 +102,15 @@ func (f *File) Size() (int64, error) {
 	return st.Size, err
 }
 
+// LookAt looks at what a path leads to, itself and not through a symbolic link.
+func LookAt(path string) (Stat, error) {
+	var st unix.Stat_t
+	if err := unix.Lstat(path, &st); err != nil {
+		return Stat{}, &fs.PathError{Op: "stat", Path: path, Err: err}
+	}
+	return Stat{Inode: st.Ino, Size: st.Size, Links: uint64(st.Nlink)}, nil
+}
+
 // SameAs reports whether a path leads to the open file, by itself and not through
 // a symbolic link. While the file is open no other has its inode number.
 func (f *File) SameAs(path string) (bool, error) {
@@ -150,11 +129,11 @@ func stat(fd int, path string) (Stat, error) {
 	if err := unix.Fstat(fd, &st); err != nil {
 		return Stat{}, &fs.PathError{Op: "stat", Path: path, Err: err}
 	}
-	switch {
-	case st.Mode&unix.S_IFMT != unix.S_IFREG:
+	if st.Mode&unix.S_IFMT != unix.S_IFREG {
 		return Stat{}, refuse(path, notRegular)
-	case int(st.Uid) != os.Geteuid():
-		return Stat{}, refuse(path, foreign, st.Uid, os.Geteuid())
+	}
+	if err := checkOwner(path, &st); err != nil {
+		return Stat{}, err
 	}
 	return Stat{Inode: st.Ino, Size: st.Size, Links: uint64(st.Nlink)}, nil
 }
@@ -179,22 +158,4 @@ func (f *File) Live() (bool, error) {
 		return false, &fs.PathError{Op: "probe lock", Path: f.path, Err: err}
 	}
 	return false, nil
-}
-
-// Create makes a new file that is nobody else's, with FileMode.
-func Create(path string) (*os.File, Stat, error) {
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL|unix.O_NOFOLLOW, FileMode)
-	if err != nil {
-		return nil, Stat{}, err
-	}
-	st, err := stat(int(f.Fd()), path)
-	if err == nil {
-		err = f.Chmod(FileMode) // the umask may have taken the owner's bits
-	}
-	if err != nil {
-		f.Close()
-		os.Remove(path)
-		return nil, Stat{}, err
-	}
-	return f, st, nil
 }

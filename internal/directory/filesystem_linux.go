@@ -9,9 +9,51 @@ func OnDisk(path string) bool {
 	if err := unix.Statfs(path, &st); err != nil {
 		return false // not known
 	}
-	switch int64(st.Type) {
+	switch magicOf(&st) {
 	case unix.TMPFS_MAGIC, unix.RAMFS_MAGIC:
 		return false
 	}
 	return true
+}
+
+// magicOf is the number of a file system, which has 32 bits although some
+// processors store it, signed, in a long.
+func magicOf(st *unix.Statfs_t) uint32 { return uint32(st.Type) }
+
+// Numbers of file systems that x/sys does not name.
+const (
+	gfs2Magic   = 0x01161970
+	gpfsMagic   = 0x47504653
+	lustreMagic = 0x0bd00bd0
+	vboxMagic   = 0x786f4256
+)
+
+// networkNames are the file systems on which a lock, or a page that is mapped on
+// another machine, may be another machine's business, or a user program's.
+var networkNames = map[uint32]string{
+	unix.NFS_SUPER_MAGIC:   "NFS",
+	unix.SMB_SUPER_MAGIC:   "SMB",
+	unix.CIFS_SUPER_MAGIC:  "CIFS",
+	unix.SMB2_SUPER_MAGIC:  "SMB2",
+	unix.V9FS_MAGIC:        "9p",
+	unix.FUSE_SUPER_MAGIC:  "FUSE",
+	unix.AFS_SUPER_MAGIC:   "AFS",
+	unix.AFS_FS_MAGIC:      "AFS",
+	unix.CEPH_SUPER_MAGIC:  "Ceph",
+	unix.CODA_SUPER_MAGIC:  "Coda",
+	unix.OCFS2_SUPER_MAGIC: "OCFS2",
+	gfs2Magic:              "GFS2",
+	gpfsMagic:              "GPFS",
+	lustreMagic:            "Lustre",
+	vboxMagic:              "vboxsf",
+}
+
+// networkOf returns the name of the network file system that an open directory
+// is on, or "".
+func networkOf(fd int) (string, error) {
+	var st unix.Statfs_t
+	if err := unix.Fstatfs(fd, &st); err != nil {
+		return "", err
+	}
+	return networkNames[magicOf(&st)], nil
 }

@@ -134,6 +134,10 @@ const (
 	// in memory: one of a megabyte is an accident, but one that is survived.
 	MaxLabelBytes = 4 << 20
 
+	// MaxSeries bounds the series of a file, shards included: ten times the
+	// default limit of a process, and more than Prometheus likes from a target.
+	MaxSeries = 1 << 20
+
 	// MaxLabels bounds label names of a family, const labels included.
 	// Prometheus's own default limit is lower where one is set at all.
 	MaxLabels = 1024

@@ -5,11 +5,15 @@
 package mapped
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"runtime"
 	"runtime/debug"
 )
+
+// ErrFault is returned by Guard for a memory fault.
+var ErrFault = errors.New("mapped memory is gone")
 
 // Region is a mapped part of a file.
 type Region struct {
@@ -18,6 +22,7 @@ type Region struct {
 
 	// whole is what the kernel mapped: whole machine pages around Bytes.
 	whole []byte
+	from  int64 // where whole begins in the file
 }
 
 // pageRange widens offset and length to whole pages of the machine, which may
@@ -42,7 +47,7 @@ func Guard(f func() error) (err error) {
 			runtime.Error
 			Addr() uintptr // only the errors of memory faults have one
 		}:
-			err = fmt.Errorf("mapped memory is gone at %#x: file truncated meanwhile", r.Addr())
+			err = fmt.Errorf("%w at %#x: file truncated meanwhile", ErrFault, r.Addr())
 		default:
 			panic(r)
 		}

@@ -20,5 +20,8 @@ func unsupported(name string) error {
 // Unmap has nothing to give back.
 func (r *Region) Unmap() {}
 
+// DetachFrom has nothing to detach.
+func (r *Region) DetachFrom(int64) error { return nil }
+
 // Detach has nothing to detach.
 func (r *Region) Detach() error { return nil }

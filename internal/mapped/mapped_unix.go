@@ -4,6 +4,7 @@ package mapped
 
 import (
 	"fmt"
+	"os"
 
 	"golang.org/x/sys/unix"
 
@@ -29,7 +30,7 @@ func mmap(fd int, name string, offset int64, length, prot int) (*Region, error) 
 	if err != nil {
 		return nil, fmt.Errorf("map %d bytes at %d of %s: %w", size, from, name, err)
 	}
-	return &Region{Bytes: whole[lead : lead+length : lead+length], whole: whole}, nil
+	return &Region{Bytes: whole[lead : lead+length : lead+length], whole: whole, from: from}, nil
 }
 
 // Unmap gives the memory back. Nobody may hold a word of it any more.
@@ -46,8 +47,22 @@ func (r *Region) Unmap() {
 // Detach puts zeroed private memory in the place of the mapping, at the same
 // addresses. A word of it that somebody still holds can be loaded and stored
 // as before, but reaches the file no more.
-func (r *Region) Detach() error {
-	_, err := unix.MmapPtr(-1, 0, cell.Address(r.whole), uintptr(len(r.whole)),
+func (r *Region) Detach() error { return detach(r.whole) }
+
+// DetachFrom is Detach for what lies behind a byte of the file that is its end
+// now: to touch it would end the process. Machine pages are detached whole; what
+// shares one with the end is still there.
+func (r *Region) DetachFrom(end int64) error {
+	page := int64(os.Getpagesize())
+	lost := max(0, (end+page-1)/page*page-r.from)
+	if lost >= int64(len(r.whole)) {
+		return nil
+	}
+	return detach(r.whole[lost:])
+}
+
+func detach(b []byte) error {
+	_, err := unix.MmapPtr(-1, 0, cell.Address(b), uintptr(len(b)),
 		unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANON|unix.MAP_FIXED)
 	if err != nil {
 		return fmt.Errorf("detach mapping: %w", err)

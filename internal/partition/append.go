@@ -3,6 +3,7 @@ package partition
 import (
 	"sync/atomic"
 
+	"github.com/mpmetrics/mpmetrics/internal/fork"
 	"github.com/mpmetrics/mpmetrics/internal/layout"
 )
 
@@ -51,11 +52,15 @@ func (p *Partition) prepare(t *tail) {
 	}
 }
 
+// refuses reports whether nothing can be appended: a process that was forked would
+// write where its parent does.
+func (p *Partition) refuses() bool { return p.dead || fork.Foreign(p.pid) }
+
 // logRoom reports whether a payload of so many bytes can be appended now, and
 // asks for room if not. The last word of a slab is kept for the continuation.
 func (p *Partition) logRoom(payload int) bool {
 	need := layout.RecordBytes(payload) + layout.WordBytes
-	if p.dead {
+	if p.refuses() {
 		return false
 	}
 	if !p.log.room(need) {
@@ -88,7 +93,7 @@ func (p *Partition) append(payload []byte) {
 func (p *Partition) place(words int) (layout.Place, bool) {
 	t := &p.cells
 	size := words * layout.WordBytes
-	if p.dead {
+	if p.refuses() {
 		return layout.Place{}, false
 	}
 	if t.aligned(words)+size > t.current.body() {

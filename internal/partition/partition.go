@@ -17,6 +17,8 @@ import (
 
 	"go.etcd.io/bbolt"
 
+	"github.com/mpmetrics/mpmetrics/internal/directory"
+	"github.com/mpmetrics/mpmetrics/internal/fork"
 	"github.com/mpmetrics/mpmetrics/internal/layout"
 	"github.com/mpmetrics/mpmetrics/internal/mapped"
 	"github.com/mpmetrics/mpmetrics/internal/slabs"
@@ -40,11 +42,17 @@ const (
 // partition must not be used further.
 var ErrMoved = errors.New("mpmetrics: bug: a slab moved in its file")
 
+// ErrBroken is returned by Grow once bbolt met a memory fault in the file. The
+// series that it has go on; there is no room for others.
+var ErrBroken = errors.New("file cannot grow any more")
+
 // Partition is the file of one process, open for counting.
 type Partition struct {
-	path string
-	db   *bbolt.DB
-	file *os.File // bbolt's; read by the mapping only
+	pid       int // of the process that made it
+	path      string
+	temporary string // its name until it is published
+	db        *bbolt.DB
+	file      *os.File // bbolt's; not read or written here
 
 	// wanted has one element while Grow has something to do.
 	wanted chan struct{}
@@ -56,6 +64,8 @@ type Partition struct {
 	slabs   []*slab       // mapped; guarded by growing
 	numbers uint32        // slab numbers given so far; guarded by growing
 	closed  bool          // guarded by growing
+	cut     bool          // somebody cut the file short; guarded by growing
+	broken  bool          // bbolt must not be touched any more; guarded by growing
 
 	unmapped []*slab // in the file, to be mapped by Grow; guarded by growing
 	mapWrite func(fd int, name string, offset int64, length int) (*mapped.Region, error)
@@ -66,35 +76,47 @@ type Partition struct {
 	families   uint32 // numbers given so far
 	series     uint32
 	scratch    []byte // of the record being made
-	dead       bool   // appends are refused: closed
+	dead       bool   // appends are refused: closed or retired
 }
 
 // Create makes the file of this process in the directory sub, which
 // directory.Ensure returned, and publishes it. The header's ID, PID, Start and
 // texts are the caller's. At return the file is visible to readers and locked.
 func Create(sub string, h layout.Header) (*Partition, error) {
+	p, err := Prepare(sub, h)
+	if err != nil {
+		return nil, err
+	}
+	if err := p.Publish(); err != nil {
+		return nil, errors.Join(err, p.Close())
+	}
+	return p, nil
+}
+
+// Prepare is Create without publishing: the file is complete, locked, and can be
+// written to, but has a temporary name that nobody reads.
+func Prepare(sub string, h layout.Header) (*Partition, error) {
 	p := &Partition{
+		pid:    fork.Pid(),
 		path:   filepath.Join(sub, layout.FileName(int(h.PID), h.ID)),
 		wanted: make(chan struct{}, 1),
 		header: h,
 
 		mapWrite: mapped.Write,
 	}
-	temporary := p.path + layout.TemporaryExtension
-	if err := p.create(temporary); err != nil {
+	p.temporary = p.path + layout.TemporaryExtension
+	if err := p.create(); err != nil {
 		if p.db != nil {
 			p.db.Close()
 		}
-		os.Remove(temporary)
+		os.Remove(p.temporary)
 		return nil, fmt.Errorf("make owner file: %w", err)
 	}
 	return p, nil
 }
 
-// create makes the file complete under its temporary name, then renames it:
-// nobody ever sees a published file that is not locked yet.
-func (p *Partition) create(temporary string) error {
-	db, file, inode, err := slabs.Create(temporary)
+func (p *Partition) create() error {
+	db, file, inode, err := slabs.Create(p.temporary, directory.GroupReads)
 	if err != nil {
 		return err
 	}
@@ -109,7 +131,23 @@ func (p *Partition) create(temporary string) error {
 	}
 	p.log.install(logSlab)
 	p.cells.install(cellSlab)
-	return os.Rename(temporary, p.path)
+	return nil
+}
+
+// Publish renames a prepared file: nobody ever sees a published one that is not
+// complete and locked. It takes the place of a file with the same id.
+func (p *Partition) Publish() error {
+	// Who opens it for writing from now on, were it by mistake, could cut it
+	// short under this process.
+	err := directory.Seal(p.file)
+	if err == nil {
+		err = os.Rename(p.temporary, p.path)
+	}
+	if err != nil {
+		return fmt.Errorf("publish owner file: %w", err)
+	}
+	p.temporary = ""
+	return nil
 }
 
 // Path is the path of the published file.
@@ -162,25 +200,60 @@ func (p *Partition) AppendSeries(family uint32, created int64, values []string, 
 	return true
 }
 
-// Close gives the file up: its values stay for the readers, its owner counts
-// as gone from now on. Cells that somebody still holds reach it no more.
-func (p *Partition) Close() error {
+// Retire refuses to append from now on. Every series that was appended before is
+// in its cells when Retire returns.
+func (p *Partition) Retire() {
 	p.mu.Lock()
 	p.dead = true
 	p.mu.Unlock()
+}
+
+// Close gives the file up: its values stay for the readers, its owner counts
+// as gone from now on. Cells that somebody still holds reach it no more. A file
+// that was not published is removed.
+func (p *Partition) Close() error {
+	p.Retire()
 	p.growing.Lock()
 	defer p.growing.Unlock()
 	if p.closed {
 		return nil
 	}
 	p.closed = true
-	var errs []error
-	for _, s := range p.slabs {
-		errs = append(errs, s.region.Detach())
+	errs := p.detach()
+	if p.temporary != "" {
+		errs = append(errs, os.Remove(p.temporary))
 	}
-	errs = append(errs, p.db.Close()) // drops the lock, last
+	errs = append(errs, p.unlock())
 	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("close owner file %s: %w", p.path, err)
 	}
 	return nil
+}
+
+// unlock drops the lock. It comes last: who finds a free lock reads what is final.
+func (p *Partition) unlock() error {
+	if p.broken {
+		return p.file.Close()
+	}
+	return p.db.Close()
+}
+
+// Forsake gives up a file that is another process's since this one was forked
+// from it: it stays locked, and nothing that is done here reaches it any more.
+func (p *Partition) Forsake() error {
+	p.Retire()
+	p.growing.Lock()
+	defer p.growing.Unlock()
+	p.closed = true
+	// Not bbolt's Close: it would unlock the file, and the lock is the parent's
+	// too.
+	return errors.Join(append(p.detach(), p.file.Close())...)
+}
+
+func (p *Partition) detach() []error {
+	errs := make([]error, 0, len(p.slabs))
+	for _, s := range p.slabs {
+		errs = append(errs, s.region.Detach())
+	}
+	return errs
 }

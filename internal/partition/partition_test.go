@@ -25,7 +25,7 @@ import (
 
 func create(t *testing.T) *Partition {
 	t.Helper()
-	sub, err := directory.Ensure(t.TempDir())
+	sub, err := directory.Ensure(t.TempDir(), directory.Access{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -74,7 +74,7 @@ func TestCreate(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, want := st.Mode().Perm(), fs.FileMode(directory.FileMode); got != want {
+	if got, want := st.Mode().Perm(), fs.FileMode(0o400); got != want {
 		t.Errorf("mode %v, want %v", got, want)
 	}
 	names, err := os.ReadDir(filepath.Dir(p.Path()))

@@ -1,6 +1,7 @@
 package partition
 
 import (
+	"errors"
 	"fmt"
 	"sync/atomic"
 
@@ -44,23 +45,37 @@ func (p *Partition) plan(kind layout.SlabKind, pages int) *slab {
 
 // Grow makes the slabs that appending asked for, in one transaction, and maps
 // them. On an error the request stands: call again later; what is in the file
-// already is not made twice. An error that wraps ErrMoved ends the partition.
+// already is not made twice. An error that wraps ErrMoved ends the partition; one
+// that wraps ErrBroken stays.
 func (p *Partition) Grow() error {
 	p.growing.Lock()
 	defer p.growing.Unlock()
 	if p.closed {
 		return nil
 	}
-	if len(p.unmapped) == 0 {
-		fresh := p.asked()
-		if len(fresh) == 0 {
-			return nil
-		}
-		if err := p.write(fresh, false); err != nil {
-			return fmt.Errorf("grow owner file: %w", err)
-		}
+	if p.broken {
+		return fmt.Errorf("grow owner file %s: %w", p.path, ErrBroken)
 	}
-	fresh, err := p.mapWritten()
+	var fresh []*slab
+	// bbolt reads its own mapping of the file, which somebody may have truncated.
+	err := mapped.Guard(func() (err error) {
+		if len(p.unmapped) == 0 {
+			asked := p.asked()
+			if len(asked) == 0 {
+				return nil
+			}
+			if err := p.write(asked, false); err != nil {
+				return err
+			}
+		}
+		fresh, err = p.mapWritten()
+		return err
+	})
+	if errors.Is(err, mapped.ErrFault) {
+		// It was in the middle of something, and may hold its own locks.
+		p.broken = true
+		err = fmt.Errorf("%w: %w", ErrBroken, err)
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, s := range fresh {
@@ -72,7 +87,7 @@ func (p *Partition) Grow() error {
 		t.spare, t.asked, t.need = s, false, 0
 	}
 	if err != nil {
-		return fmt.Errorf("grow owner file: %w", err)
+		return fmt.Errorf("grow owner file %s: %w", p.path, err)
 	}
 	return nil
 }

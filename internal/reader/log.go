@@ -12,8 +12,15 @@ import (
 
 // Bounds of what one file may make a reader keep.
 const (
-	// maxEntries is a hundred times the default limit of series of a process.
-	maxEntries = 10_000_000
+	// maxFileMemory is what a million series with long labels take, each word of
+	// which a reader keeps twice. A file may say more than its size: shards of a
+	// series share its labels.
+	maxFileMemory = 1 << 30
+
+	// entryBytes is what an entry takes beside its label values and its values.
+	entryBytes = 128
+	// textBytes is what a text takes beside its bytes.
+	textBytes = 16
 	// maxFamilies is what a program of a thousand packages with a hundred
 	// families each would define.
 	maxFamilies = 100_000
@@ -148,9 +155,23 @@ func (r *File) addFamily(number uint32, f *layout.Family) error {
 	if len(r.families) >= maxFamilies {
 		return fmt.Errorf("more than %d families: %w", maxFamilies, layout.ErrLimit)
 	}
+	size := int64(len(f.Name)+len(f.Help)+len(f.Unit)) + textsBytes(f.LabelNames) + layout.WordBytes*int64(len(f.Bounds))
+	for _, l := range f.ConstLabels {
+		size += textsBytes([]string{l.Name, l.Value})
+	}
+	if r.memory += size; r.memory > maxFileMemory {
+		return fmt.Errorf("families that take more than %d MiB: %w", maxFileMemory>>20, layout.ErrLimit)
+	}
 	r.numbers[number] = len(r.families)
 	r.families = append(r.families, f)
 	return nil
+}
+
+func textsBytes(texts []string) (n int64) {
+	for _, t := range texts {
+		n += textBytes + int64(len(t))
+	}
+	return n
 }
 
 func (r *File) addSeries(s *layout.Series) error {
@@ -189,8 +210,12 @@ func (r *File) addEntry(e Entry, at layout.Place) error {
 	if end := uint64(at.Word) + uint64(f.CellWords()); end > uint64(len(s.words)) {
 		return fmt.Errorf("cells %d to %d of %d in slab %d: %w", at.Word, end, len(s.words), at.Slab, layout.ErrDamaged)
 	}
-	if len(r.entries) >= maxEntries {
-		return fmt.Errorf("more than %d series: %w", maxEntries, layout.ErrLimit)
+	if len(r.entries) >= layout.MaxSeries {
+		return fmt.Errorf("more than %d series: %w", layout.MaxSeries, layout.ErrLimit)
+	}
+	size := entryBytes + 2*layout.WordBytes*int64(f.ValueWords()) + textsBytes(e.Values)
+	if r.memory += size; r.memory > maxFileMemory {
+		return fmt.Errorf("series that take more than %d MiB: %w", maxFileMemory>>20, layout.ErrLimit)
 	}
 	// Without this a small file could name the same cells again and again, and
 	// make a reader keep values for each.

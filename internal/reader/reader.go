@@ -40,9 +40,9 @@ var (
 	ErrCopy = errors.New("file is a copy")
 )
 
-// maxFileBytes bounds a file: a hundred times what a process with the default
-// limit of series needs.
-const maxFileBytes = 4 << 30
+// maxFileBytes bounds a file: room for the most series, each a histogram with the
+// usual buckets. A file that is longer than that is nobody's, or sparse.
+const maxFileBytes = 1 << 30
 
 // Entry is one run of cells: a series, or a further shard of one.
 type Entry struct {
@@ -74,6 +74,7 @@ type File struct {
 	entries  []Entry
 	series   []seriesRef // by ascending number
 	gone     int         // entries that are Gone
+	memory   int64       // of all families and entries, about
 	used     int         // cells of all entries
 	cells    int         // of all slabs: no cell belongs to two series
 
@@ -173,11 +174,12 @@ func (r *File) checkName() error {
 // ErrReplaced or wraps fs.ErrNotExist: close this File and open a new one.
 func (r *File) Reopen() error {
 	if r.f != nil {
-		st, err := r.f.Stat()
+		// By the name: an owner whose file was moved away has made another one.
+		st, err := directory.LookAt(r.path)
 		if err != nil {
 			return err
 		}
-		if st.Links == 0 {
+		if st.Inode != r.inode {
 			return &fs.PathError{Op: "read", Path: r.path, Err: ErrReplaced}
 		}
 		r.size = st.Size
@@ -249,6 +251,9 @@ func (r *File) Final() bool { return r.final }
 
 // Size is the size of the file in bytes when it was last looked at.
 func (r *File) Size() int64 { return r.size }
+
+// Memory is about how many bytes of memory are kept of the file.
+func (r *File) Memory() int64 { return r.memory }
 
 // Header is the header record.
 func (r *File) Header() *layout.Header { return r.header }

@@ -25,7 +25,7 @@ import (
 // owner makes an owner file and closes it at the end of the test.
 func owner(t *testing.T) *partition.Partition {
 	t.Helper()
-	sub, err := directory.Ensure(t.TempDir())
+	sub, err := directory.Ensure(t.TempDir(), directory.Access{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -284,8 +284,8 @@ func TestReplacedFile(t *testing.T) {
 	if err := os.Remove(p.Path()); err != nil {
 		t.Fatal(err)
 	}
-	if err := f.Reopen(); !errors.Is(err, ErrReplaced) {
-		t.Errorf("removed under an open descriptor: %v, want %v", err, ErrReplaced)
+	if err := f.Reopen(); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("removed under an open descriptor: %v, want %v", err, fs.ErrNotExist)
 	}
 	f.Rest()
 	if err := os.WriteFile(p.Path(), []byte("other"), 0o600); err != nil {
@@ -375,7 +375,7 @@ var goldenValues = []uint64{
 
 func writeGolden(t *testing.T, path string) {
 	t.Helper()
-	sub, err := directory.Ensure(t.TempDir())
+	sub, err := directory.Ensure(t.TempDir(), directory.Access{})
 	if err != nil {
 		t.Fatal(err)
 	}

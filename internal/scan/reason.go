@@ -13,8 +13,8 @@ import (
 // Reason says why a file is not read.
 type Reason string
 
-// The reasons. Busy and IO say nothing about the file itself: the next scrape
-// may well read it. The others are proven.
+// The reasons. Those from Busy on say nothing about a file itself: the next scan
+// may well read it, or everything. The others are proven.
 const (
 	Damaged   Reason = "damaged"
 	Foreign   Reason = "foreign"
@@ -27,10 +27,13 @@ const (
 	Boot      Reason = "boot"
 	Busy      Reason = "busy"
 	IO        Reason = "io"
+	Deadline  Reason = "deadline"
+	Memory    Reason = "memory"
+	Gone      Reason = "gone"
 )
 
 // Reasons are all reasons.
-var Reasons = []Reason{Damaged, Foreign, Version, ByteOrder, Limit, Copy, Refused, Returned, Boot, Busy, IO}
+var Reasons = []Reason{Damaged, Foreign, Version, ByteOrder, Limit, Copy, Refused, Returned, Boot, Busy, IO, Deadline, Memory, Gone}
 
 // ReasonOf sorts an error of reading a file.
 func ReasonOf(err error) Reason {
@@ -46,6 +49,9 @@ func ReasonOf(err error) Reason {
 		{reader.ErrCopy, Copy},
 		{ErrReturned, Returned},
 		{ErrBoot, Boot},
+		{ErrDeadline, Deadline},
+		{ErrMemory, Memory},
+		{ErrGone, Gone},
 		{ErrChanging, Busy},
 		{reader.ErrReplaced, Busy},
 		{reader.ErrBusy, Busy},
@@ -60,8 +66,16 @@ func ReasonOf(err error) Reason {
 
 // Transient reports whether an error says nothing about the file itself.
 func Transient(err error) bool {
-	r := ReasonOf(err)
-	return r == IO || r == Busy
+	return ReasonOf(err).Transient()
+}
+
+// Transient reports whether a reason says nothing about a file itself.
+func (r Reason) Transient() bool {
+	switch r {
+	case Busy, IO, Deadline, Memory, Gone:
+		return true
+	}
+	return false
 }
 
 // Vanished reports whether a file is gone. That is transient too.

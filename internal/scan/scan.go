@@ -6,7 +6,8 @@
 //	(ii)  list the files
 //	(iii) read every file
 //	(iv)  open the archive by its name, after the last file, and read it
-//	(v)   drop the files of processes that it holds
+//	(v)   drop the files of processes that it holds; keep the last good values of
+//	      others that are missing
 //	(vi)  if its epoch is not that of (i), begin again
 //
 // A file that is not there any more was removed after the rename that put its
@@ -42,6 +43,17 @@ var (
 	// ErrChanging is returned when ids left the archive under each of a few
 	// tries. The next scan will probably do.
 	ErrChanging = errors.New("archive was pruned under every try to read it")
+
+	// ErrDeadline is returned when reading took too long. What was read is not
+	// read again: the next scan comes further.
+	ErrDeadline = errors.New("time for one scan is over")
+
+	// ErrMemory is returned when what the files say does not fit.
+	ErrMemory = errors.New("files hold more than one scan may keep")
+
+	// ErrGone is returned when the directory was removed, until it is there again
+	// and the processes that lived have made their files in it.
+	ErrGone = errors.New("directory was removed under its processes; waiting for them to make it again")
 )
 
 const (
@@ -52,6 +64,14 @@ const (
 	// out of descriptors because it has many processes. Those beyond are opened
 	// again at each scan, for some microseconds each.
 	maxDescriptors = 48
+
+	// maxMemory bounds what is kept of all files together, some twenty million
+	// series: more than a Prometheus server takes from one target.
+	maxMemory = 4 << 30
+
+	// settleTime is how long a living process has to make its file again after
+	// somebody removed it. It looks once a second.
+	settleTime = 10 * time.Second
 )
 
 // Scanner keeps track of the files of a directory over many scans. It is for one
@@ -67,6 +87,9 @@ type Scanner struct {
 	readError func(error)
 
 	files   map[string]*tracked
+	where   uint64           // the directory they are in
+	since   time.Time        // when it was first seen in the place of another one
+	memory  int64            // of all files
 	archive *archive.Archive // as last read; never nil
 	skip    bool             // its ids are still good: (i) found its epoch
 	round   int
@@ -83,11 +106,14 @@ type tracked struct {
 	seen   int           // round of the scan that listed it
 	live   bool
 	died   time.Time   // when it was first met dead
+	where  uint64      // the directory it was read in
+	memory int64       // counted in Scanner.memory
+	gone   time.Time   // since when it is missing, and not absorbed
 	bad    error       // why it is not read: proven, not transient
 	badAs  os.FileInfo // the file as it was then: not read again while it is so
 
 	families int // passed on to the merger
-	gone     int // likewise
+	removed  int // likewise: entries that are gone
 }
 
 // New returns a Scanner that passes what it reads on to a merger. readError is
@@ -100,18 +126,18 @@ func New(source Source, m *merge.Merger, log *slog.Logger, readError func(error)
 	}
 }
 
-// Scan reads everything there is. An error means that something could not be
-// read for the moment, so that a total would be short.
-func (s *Scanner) Scan() error {
+// Scan reads everything there is, until a deadline. An error means that something
+// could not be read for the moment, so that a total would be short.
+func (s *Scanner) Scan(deadline time.Time) error {
 	for range maxTries {
 		epoch, archiveErr := s.source.Epoch() // (i)
 		s.skip = archiveErr == nil && epoch == s.archive.Epoch
-		names, err := s.source.List() // (ii)
+		names, err := s.list() // (ii)
 		if err != nil {
 			s.readError(err)
 			return err
 		}
-		failed := s.readAll(names) // (iii)
+		failed := s.readAll(names, deadline) // (iii)
 		if archiveErr == nil {
 			archiveErr = s.readArchive() // (iv)
 		}
@@ -143,11 +169,21 @@ func (s *Scanner) leaveHeld() {
 	}
 }
 
+// list returns the names in the directory, and notes when it is another one than
+// before, or none.
+func (s *Scanner) list() ([]string, error) {
+	names, err := s.source.List()
+	if where := s.source.Where(); err == nil && where != s.where {
+		s.where, s.since = where, time.Now()
+	}
+	return names, err
+}
+
 // readAll reads every file. An error means that one of them could not be read
 // for the moment.
-func (s *Scanner) readAll(names []string) error {
+func (s *Scanner) readAll(names []string, deadline time.Time) error {
 	s.round++
-	var failed error
+	listed := make([]*tracked, 0, len(names))
 	for _, name := range names {
 		t := s.files[name]
 		if t == nil {
@@ -159,14 +195,21 @@ func (s *Scanner) readAll(names []string) error {
 			s.files[name] = t
 		}
 		t.seen = s.round
+		listed = append(listed, t)
+	}
+	var failed error
+	for _, t := range listed {
 		if s.skip && s.archive.Holds(t.id) {
 			continue // about to be removed
+		}
+		if time.Now().After(deadline) {
+			s.readError(ErrDeadline)
+			return ErrDeadline
 		}
 		if err := s.read(t); err != nil {
 			failed = err
 		}
 	}
-	s.forget()
 	return failed
 }
 
@@ -186,11 +229,11 @@ func (s *Scanner) readArchive() error {
 }
 
 // drop takes the files out whose processes the archive holds, and those that
-// came back after it held them. An error means that what is there is of several
-// boots of the machine, so that something may be missing.
+// came back after it held them. An error means that something is missing that may
+// come again, or that what is there is of several boots of the machine.
 func (s *Scanner) drop() error {
 	s.leaveHeld()
-	var failed error
+	failed := s.forget()
 	for name, t := range s.files {
 		switch {
 		case t.member == nil || t.live:
@@ -220,21 +263,44 @@ func (s *Scanner) lost() bool {
 	return s.archive.Lost(there)
 }
 
-// forget drops the files that are not there any more.
-func (s *Scanner) forget() {
+// forget drops the files that are not there any more, but for those that nobody
+// absorbed: their values are part of totals that were shown, and without them
+// these would dip. The owner of one may live and make it again. An error means that
+// the whole directory was removed, and that processes which lived are about to make
+// it, and their files, again.
+func (s *Scanner) forget() error {
+	var failed error
+	now := time.Now()
 	for name, t := range s.files {
-		if t.seen == s.round {
+		switch {
+		case t.seen == s.round:
+			t.gone = time.Time{}
 			continue
+		case t.member == nil, s.archive.Holds(t.id), s.archive.Returned(t.id, t.file.Header().Start):
+			s.leave(t)
+			delete(s.files, name)
+			continue
+		case t.where != s.where && (!t.live || now.Sub(s.since) > settleTime):
+			// It went with its directory, and so did the archive: totals begin anew.
+			s.leave(t)
+			delete(s.files, name)
+			continue
+		case t.where != s.where:
+			failed = fmt.Errorf("%s: %w", name, ErrGone)
 		}
-		if t.bad != nil && t.member != nil && !s.archive.Holds(t.id) {
-			// Its last good values are part of totals that were shown. It was
-			// damaged, and then put aside: without them the totals would dip.
+		if t.gone.IsZero() {
+			t.gone = now
 			s.rest(t)
-			continue
+			if t.bad == nil {
+				s.log.Warn("mpmetrics: file was removed and not absorbed; its last values are shown until its process makes it again", "file", name)
+			}
 		}
-		s.leave(t)
-		delete(s.files, name)
+		if t.live && now.Sub(t.gone) > settleTime {
+			t.live = false
+			s.merger.SetLive(t.member, false)
+		}
 	}
+	return failed
 }
 
 // leave takes a file out of the totals and gives back what it held.
@@ -243,6 +309,7 @@ func (s *Scanner) leave(t *tracked) {
 		s.merger.Leave(t.member)
 	}
 	s.close(t)
+	s.memory -= t.memory
 	*t = tracked{name: t.name, id: t.id, seen: t.seen}
 }
 
@@ -281,7 +348,7 @@ func (s *Scanner) read(t *tracked) error {
 		t.bad = nil
 		return nil
 	case Vanished(err):
-		t.seen = 0 // deleted since it was listed
+		t.seen = 0 // removed since it was listed
 		return nil
 	case Transient(err):
 		s.readError(err)
@@ -348,13 +415,27 @@ func (s *Scanner) update(t *tracked) error {
 	if err != nil {
 		return err
 	}
-	t.values, t.live = values, live
+	if err := s.keep(t); err != nil {
+		return err
+	}
+	t.values, t.live, t.where = values, live, s.where
 	s.join(t)
 	if !live {
 		t.died = time.Now()
 		s.rest(t)
 		t.file.Finish()
 	}
+	return nil
+}
+
+// keep counts the memory that a file takes.
+func (s *Scanner) keep(t *tracked) error {
+	n := t.file.Memory()
+	if s.memory+n-t.memory > maxMemory {
+		return fmt.Errorf("%s and %d other files, more than %d MiB: %w", t.name, len(s.files)-1, maxMemory>>20, ErrMemory)
+	}
+	s.memory += n - t.memory
+	t.memory = n
 	return nil
 }
 
@@ -387,8 +468,8 @@ func (s *Scanner) join(t *tracked) {
 	}
 	families, entries := t.file.Families(), t.file.Entries()
 	known := t.member.Inputs()
-	if t.file.Gone() != t.gone {
-		t.gone = t.file.Gone()
+	if t.file.Gone() != t.removed {
+		t.removed = t.file.Gone()
 		for i, e := range entries[:known] {
 			if e.Gone {
 				s.merger.Remove(t.member, i)
@@ -434,17 +515,28 @@ func (s *Scanner) Close() {
 
 // Found is what a scan found.
 type Found struct {
-	Live, Dead, Unreadable int       // files
-	Bytes                  int64     // of those that could be read, and the archive
-	OldestDead             time.Time // when the first of the dead was met; zero without
+	Live, Dead, Unreadable int            // files
+	Kept                   int            // files that are damaged or missing, whose last good values take part
+	Skipped                map[Reason]int // of the unreadable and the kept, those that are there
+	Bytes                  int64          // of those that could be read, and the archive
+	OldestDead             time.Time      // when the first of the dead was met; zero without
 }
 
 // Found counts what there is.
 func (s *Scanner) Found() Found {
-	var f Found
+	f := Found{Skipped: map[Reason]int{}}
 	for _, t := range s.files {
+		missing := t.seen != s.round
+		if !missing && t.bad != nil {
+			f.Skipped[ReasonOf(t.bad)]++
+		}
 		switch {
-		case t.seen != s.round || s.archive.Holds(t.id):
+		case s.archive.Holds(t.id):
+			continue
+		case t.member != nil && (missing || t.bad != nil):
+			f.Kept++
+			continue
+		case missing:
 			continue
 		case t.bad != nil || t.file == nil:
 			f.Unreadable++

@@ -17,6 +17,9 @@ import (
 type Source interface {
 	// Epoch begins a scan and returns the epoch of the archive, 0 without one.
 	Epoch() (uint32, error)
+	// Where names the directory that Epoch found, by a number that is another one
+	// when it was removed and made again; 0: there is none.
+	Where() uint64
 	// List returns the names that are in the directory, in no order.
 	List() ([]string, error)
 	// Open opens a published file and reads what it says so far.
@@ -44,6 +47,7 @@ type File interface {
 	Entries() []reader.Entry
 	Gone() int
 	Size() int64
+	Memory() int64
 }
 
 // Directory is the Source that is a directory.
@@ -52,9 +56,12 @@ type Directory struct {
 	Parent string
 	// ArchiveParent is the one configured for the archive, usually empty.
 	ArchiveParent string
+	// Access says what both may be like.
+	Access directory.Access
 
 	// As of the last Epoch.
 	sub, where string
+	inode      uint64
 	err        error // why there is no sub; nil if there is no directory yet
 
 	known *archive.Archive // as last returned
@@ -62,8 +69,8 @@ type Directory struct {
 
 // Epoch implements Source. A directory that is not there yet has no archive.
 func (d *Directory) Epoch() (uint32, error) {
-	d.where = ""
-	d.sub, d.err = directory.Find(d.Parent)
+	d.where, d.inode = "", 0
+	d.sub, d.err = directory.Find(d.Parent, d.Access)
 	if errors.Is(d.err, fs.ErrNotExist) {
 		d.sub, d.err = "", nil
 		return 0, nil
@@ -72,12 +79,20 @@ func (d *Directory) Epoch() (uint32, error) {
 		d.sub = ""
 		return 0, d.err
 	}
-	var err error
-	if d.where, err = archive.Locate(d.sub, d.ArchiveParent); err != nil {
+	st, err := directory.LookAt(d.sub)
+	if err != nil {
+		d.sub, d.err = "", err
+		return 0, err
+	}
+	d.inode = st.Inode
+	if d.where, err = archive.Locate(d.sub, d.ArchiveParent, d.Access); err != nil {
 		return 0, err
 	}
 	return archive.Epoch(d.where, d.known)
 }
+
+// Where implements Source.
+func (d *Directory) Where() uint64 { return d.inode }
 
 // List implements Source.
 func (d *Directory) List() ([]string, error) {
@@ -112,7 +127,7 @@ func (d *Directory) Archive(known *archive.Archive) (*archive.Archive, error) {
 	}
 	// Again: the first process that is configured may have settled it elsewhere
 	// since, and that archive has another epoch.
-	where, err := archive.Locate(d.sub, d.ArchiveParent)
+	where, err := archive.Locate(d.sub, d.ArchiveParent, d.Access)
 	if err != nil {
 		return nil, err
 	}

@@ -17,17 +17,24 @@ import (
 // only a broken file system makes it wait at all.
 const lockTimeout = time.Second
 
-// Create makes a new bbolt file and locks it. file is bbolt's: for mapping only.
-func Create(path string) (db *bbolt.DB, file *os.File, inode uint64, err error) {
-	db, err = bbolt.Open(path, directory.FileMode, &bbolt.Options{
+// mapBytes is what bbolt maps of a file from the beginning, beyond its end: it
+// would unmap it to map more, and when that fails, for want of memory, it has no
+// mapping at all. Some hundred thousand series fit. It costs addresses only.
+const mapBytes = 64 << 20
+
+// Create makes a new bbolt file and locks it. The directory decides its mode. file is bbolt's: for mapping only.
+func Create(path string, who directory.Readers) (db *bbolt.DB, file *os.File, inode uint64, err error) {
+	db, err = bbolt.Open(path, 0, &bbolt.Options{
 		Timeout:      lockTimeout,
 		NoSync:       true, // the page cache survives the process; who needs more syncs once, in the end
 		NoGrowSync:   true, // otherwise growing syncs in spite of NoSync
 		FreelistType: bbolt.FreelistMapType,
 		PageSize:     layout.PageSize,
 		NoStatistics: true,
+
+		InitialMmapSize: mapBytes,
 		OpenFile: func(path string, _ int, _ os.FileMode) (*os.File, error) {
-			f, st, err := directory.Create(path)
+			f, st, err := directory.Create(path, who)
 			if err != nil {
 				return nil, err
 			}

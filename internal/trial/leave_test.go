@@ -151,7 +151,7 @@ func TestDeadSamplesLeave(t *testing.T) {
 // Nothing else is touched.
 func TestTemporaryFiles(t *testing.T) {
 	dir := t.TempDir()
-	if _, err := directory.Ensure(dir); err != nil {
+	if _, err := directory.Ensure(dir, directory.Access{}); err != nil {
 		t.Fatal(err)
 	}
 	path := func(name string) string { return filepath.Join(dir, layout.Subdirectory, name) }

@@ -1,0 +1,68 @@
+package partition
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+
+	"github.com/mpmetrics/mpmetrics/internal/directory"
+)
+
+// Errors of Check: what somebody has done to a published file.
+var (
+	// ErrRemoved: no reader finds the file any more, or it finds another one.
+	ErrRemoved = errors.New("the file of this process was removed or replaced")
+
+	// ErrTruncated: the file is shorter than what was mapped of it.
+	ErrTruncated = errors.New("the file of this process was cut short")
+)
+
+// Check looks whether the file is where readers look for it, and whole. Other
+// errors than ErrRemoved and ErrTruncated say that it could not be told.
+//
+// Of a file that was cut short it lets go what is lost, so that counting there is
+// no fault any more; those cells are zero afterwards.
+func (p *Partition) Check() error {
+	p.growing.Lock()
+	defer p.growing.Unlock()
+	if p.closed {
+		return nil
+	}
+	info, err := p.file.Stat()
+	if err != nil {
+		return fmt.Errorf("check owner file: %w", err)
+	}
+	if size := info.Size(); size < p.end() || p.cut {
+		errs := []error{fmt.Errorf("%s has %d bytes of %d: %w", p.path, size, p.end(), ErrTruncated)}
+		for _, s := range p.slabs {
+			if !p.cut { // once: counting goes on in the memory that is put there
+				errs = append(errs, s.region.DetachFrom(size))
+			}
+		}
+		p.cut = true
+		return errors.Join(errs...)
+	}
+	st, err := directory.LookAt(p.path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist), err == nil && st.Inode != p.header.Inode:
+		return fmt.Errorf("%s: %w", p.path, ErrRemoved)
+	case err != nil:
+		return fmt.Errorf("check owner file: %w", err)
+	}
+	return nil
+}
+
+// end is where the last slab ends that is mapped.
+func (p *Partition) end() (end int64) {
+	for _, s := range p.slabs {
+		end = max(end, s.offset+int64(s.header.Bytes))
+	}
+	return end
+}
+
+// Unlinked reports whether the file has no name any more, so that it cannot come
+// back.
+func (p *Partition) Unlinked() bool {
+	st, err := directory.StatFile(p.file)
+	return err == nil && st.Links == 0
+}
