@@ -11,6 +11,7 @@ import (
 	dto "github.com/prometheus/client_model/go"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"github.com/mpmetrics/mpmetrics/internal/fork"
 	"github.com/mpmetrics/mpmetrics/internal/layout"
 	"github.com/mpmetrics/mpmetrics/internal/partition"
 )
@@ -70,6 +71,7 @@ type series struct {
 	family  *family
 	values  []string     // of the variable labels
 	created atomic.Int64 // start timestamp, Unix nanoseconds
+	pid     int          // of the process that made it
 
 	// home is the file that the series is published in, nil for none. Written
 	// under the lock of the partition, and by the background work.
@@ -78,7 +80,7 @@ type series struct {
 
 // begin is the constructor.
 func (s *series) begin(f *family, values []string) {
-	s.family, s.values = f, values
+	s.family, s.values, s.pid = f, values, fork.Pid()
 	s.created.Store(time.Now().UnixNano())
 }
 

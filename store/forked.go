@@ -21,6 +21,9 @@ func (s *Store) forked() {
 	s.part.Store(nil)
 	s.each(func(i instrument) {
 		b := i.base()
+		if !fork.Foreign(b.pid) {
+			return // made here, and counted here only
+		}
 		if b.home.Swap(nil) != nil {
 			s.postpone(i)
 		}

@@ -98,11 +98,14 @@ func (g *group) use(cells []atomic.Uint64) {
 // keep moves to so many words of the heap.
 func (g *group) keep(words int) { g.use(make([]atomic.Uint64, words)) }
 
-// forsake leaves the words to another process and begins at zero.
+// forsake leaves the words to another process and begins at zero, unless it has
+// done so already.
 func (g *group) forsake() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.begin(len(g.words))
+	if fork.Foreign(g.pid) {
+		g.begin(len(g.words))
+	}
 }
 
 // empty reports whether nothing was ever observed, or set.

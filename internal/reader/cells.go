@@ -7,7 +7,6 @@ import (
 	"sync/atomic"
 
 	"github.com/mpmetrics/mpmetrics/internal/layout"
-	"github.com/mpmetrics/mpmetrics/internal/mapped"
 )
 
 // maxCommitTries bounds the reading of one commit group. With 32 goroutines
@@ -57,7 +56,7 @@ func (r *File) Load() ([]uint64, error) {
 		r.spare = make([]uint64, len(r.values), cap(r.values))
 	}
 	r.spare = r.spare[:len(r.values)]
-	if err := mapped.Guard(r.load); err != nil {
+	if err := r.guard(r.load); err != nil {
 		return nil, &fs.PathError{Op: "read cells", Path: r.path, Err: err}
 	}
 	r.values, r.spare = r.spare, r.values

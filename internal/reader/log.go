@@ -1,6 +1,7 @@
 package reader
 
 import (
+	"errors"
 	"fmt"
 	"sort"
 	"sync/atomic"
@@ -45,6 +46,22 @@ func (s *slab) unmap() {
 	}
 }
 
+// guard runs what touches the mappings. A fault is damage when the file has become
+// too short, and of the system otherwise: a disk that cannot be read.
+func (r *File) guard(f func() error) error {
+	err := mapped.Guard(f)
+	if !errors.Is(err, mapped.ErrFault) {
+		return err
+	}
+	size, sizeErr := r.f.Size()
+	for _, s := range r.slabs {
+		if sizeErr == nil && s.region != nil && size < s.offset+int64(s.header.Bytes) {
+			return fmt.Errorf("%w: it has %d bytes: %w", err, size, layout.ErrDamaged)
+		}
+	}
+	return err
+}
+
 func (r *File) mapSlab(s *slab) error {
 	if s.region != nil {
 		return nil
@@ -87,7 +104,7 @@ func (r *File) readLog() error {
 	if r.visit != nil {
 		limit = layout.MaxArchiveRecordBytes
 	}
-	return mapped.Guard(func() error {
+	return r.guard(func() error {
 		var payload []byte
 		for {
 			word := r.log.words[r.position/layout.WordBytes].Load()

@@ -305,7 +305,7 @@ func TestTruncatedWhileMapped(t *testing.T) {
 	if err := os.Truncate(p.Path(), 8192); err != nil {
 		t.Fatal(err)
 	}
-	if values, err := f.Load(); err == nil || !strings.Contains(err.Error(), "truncated") {
+	if values, err := f.Load(); !errors.Is(err, layout.ErrDamaged) || !strings.Contains(err.Error(), "truncated") {
 		t.Errorf("got %v, %v, want an error that says truncated", values, err)
 	}
 }

@@ -1,0 +1,133 @@
+package trial
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sys/unix"
+
+	"github.com/mpmetrics/mpmetrics/collector"
+	"github.com/mpmetrics/mpmetrics/store"
+)
+
+func init() { programs["fork"] = forkWithoutExec }
+
+// forkRounds is how often parent and child count, each.
+const forkRounds = 1000
+
+// forkWithoutExec forks as a C library would, and goes on in both processes: args
+// are the directory. The child has a single thread, that of the fork; the others
+// are as if they were stopped for ever.
+func forkWithoutExec(args []string) error {
+	// With one processor no goroutine is on a thread that the child does not have.
+	runtime.GOMAXPROCS(1)
+	s, err := store.Open(store.Opts{Location: args[0], NoAbsorption: true, Logger: silent})
+	if err != nil {
+		return err
+	}
+	counter := s.NewCounter(prometheus.CounterOpts{Name: "counter", Help: "h"})
+	histogram := s.NewHistogram(prometheus.HistogramOpts{Name: "histogram", Help: "h"})
+	vec := s.NewCounterVec(prometheus.CounterOpts{Name: "vec", Help: "h"}, []string{"who"})
+	gauge := s.NewGauge(prometheus.GaugeOpts{Name: "gauge", Help: "h"}, store.LiveAll)
+	count := func(who string) {
+		for range forkRounds {
+			counter.Inc()
+			histogram.Observe(1)
+			vec.WithLabelValues(who).Inc()
+			gauge.Inc()
+		}
+	}
+	count("before")
+	pid, _, errno := syscall.RawSyscall(syscall.SYS_FORK, 0, 0, 0)
+	if errno != 0 {
+		return errno
+	}
+	if pid == 0 {
+		// It ends with its parent, which the test knows.
+		if err := unix.Prctl(unix.PR_SET_PDEATHSIG, uintptr(unix.SIGKILL), 0, 0, 0); err != nil {
+			os.Exit(1)
+		}
+		count("child, at once")
+		// Until the tick that notices, and a little longer.
+		for limit := time.Now().Add(10 * time.Second); len(owned(args[0], os.Getpid())) == 0; time.Sleep(10 * time.Millisecond) {
+			if time.Now().After(limit) {
+				fmt.Println("the child has no file of its own")
+				os.Exit(0)
+			}
+		}
+		count("child, later")
+		fmt.Println("child: done")
+		// Without the work that Go does at the end.
+		_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
+	}
+	count("parent")
+	fmt.Println("parent: done", len(owned(args[0], os.Getpid())))
+	time.Sleep(time.Hour)
+	return nil
+}
+
+// owned are the files of a process.
+func owned(dir string, pid int) []string {
+	found, _ := filepath.Glob(filepath.Join(dir, "mpmetrics", fmt.Sprintf("%d-*.mpm", pid)))
+	return found
+}
+
+// A process that was forked without exec does not write where its parent does: it
+// gets a file of its own, and nothing of either is lost or counted twice.
+func TestT9ForkWithoutExec(t *testing.T) {
+	dir := memoryDir(t)
+	c := start(t, "fork", dir)
+	defer time.AfterFunc(time.Minute, func() { c.signal(syscall.SIGKILL) }).Stop()
+	said := map[string]bool{}
+	for len(said) < 2 {
+		line, err := c.output.ReadString('\n')
+		if err != nil {
+			t.Fatalf("after %v: %v", said, err)
+		}
+		said[strings.TrimSpace(line)] = true
+	}
+	if !said["child: done"] || !said["parent: done 1"] {
+		t.Fatalf("the processes said %v", said)
+	}
+	if n := len(processFiles(t, dir)); n != 2 {
+		t.Errorf("%d files, want two", n)
+	}
+	got := scrapeFamilies(t, dir)
+	for name, want := range map[string]float64{
+		"counter": 4 * forkRounds, "histogram": 4 * forkRounds,
+		"vec/before": forkRounds, "vec/child, at once": forkRounds, "vec/child, later": forkRounds, "vec/parent": forkRounds,
+	} {
+		if got[name] != want {
+			t.Errorf("%s is %v, want %v", name, got[name], want)
+		}
+	}
+	c.signal(syscall.SIGKILL)
+}
+
+// scrapeFamilies returns counters and counts by name and label values.
+func scrapeFamilies(t *testing.T, dir string) map[string]float64 {
+	t.Helper()
+	o := newObserver(t, newLedger(), collector.Opts{Location: dir, NoAbsorption: true})
+	families, err := o.registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := map[string]float64{}
+	for _, f := range families {
+		for _, m := range f.GetMetric() {
+			name := f.GetName()
+			for _, l := range m.GetLabel() {
+				name += "/" + l.GetValue()
+			}
+			out[name] = m.GetCounter().GetValue() + m.GetGauge().GetValue() + float64(m.GetHistogram().GetSampleCount())
+		}
+	}
+	return out
+}
