@@ -100,8 +100,8 @@ type Stat struct {
 }
 
 // maxNames bounds a directory: a thousand times the files of a busy service, and
-// some fifty megabytes of names.
-const maxNames = 1 << 20
+// some fifty megabytes of names. A variable for the tests.
+var maxNames = 1 << 20
 
 // namesAtOnce is how many names are asked for at a time.
 const namesAtOnce = 4096

@@ -9,9 +9,12 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/mpmetrics/mpmetrics/internal/layout"
 )
 
 func TestEnsure(t *testing.T) {
@@ -126,6 +129,24 @@ func TestList(t *testing.T) {
 	}
 	if names, err := List(filepath.Join(sub, "missing")); err != nil || len(names) != 0 {
 		t.Errorf("missing directory: %v, %v, want nothing", names, err)
+	}
+}
+
+// More names than anybody has must not cost a reader any amount of memory.
+func TestListOfTooMany(t *testing.T) {
+	defer func(n int) { maxNames = n }(maxNames)
+	maxNames = 10
+	sub := t.TempDir()
+	for n := range maxNames + 1 {
+		if names, err := List(sub); err != nil || len(names) != n {
+			t.Fatalf("%d names: %v, %v", n, names, err)
+		}
+		if err := os.WriteFile(filepath.Join(sub, strconv.Itoa(n)), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := List(sub); !errors.Is(err, layout.ErrLimit) || !strings.Contains(err.Error(), sub) {
+		t.Errorf("too many: %v, want %v and the directory", err, layout.ErrLimit)
 	}
 }
 

@@ -90,6 +90,7 @@ type Scanner struct {
 	where   uint64           // the directory they are in
 	since   time.Time        // when it was first seen in the place of another one
 	memory  int64            // of all files
+	most    int64            // that it may be
 	archive *archive.Archive // as last read; never nil
 	skip    bool             // its ids are still good: (i) found its epoch
 	round   int
@@ -122,7 +123,7 @@ type tracked struct {
 func New(source Source, m *merge.Merger, log *slog.Logger, readError func(error)) *Scanner {
 	return &Scanner{
 		source: source, merger: m, log: log, readError: readError, boot: boot.ID(),
-		files: map[string]*tracked{}, archive: archive.New(),
+		files: map[string]*tracked{}, archive: archive.New(), most: maxMemory,
 	}
 }
 
@@ -431,8 +432,8 @@ func (s *Scanner) update(t *tracked) error {
 // keep counts the memory that a file takes.
 func (s *Scanner) keep(t *tracked) error {
 	n := t.file.Memory()
-	if s.memory+n-t.memory > maxMemory {
-		return fmt.Errorf("%s and %d other files, more than %d MiB: %w", t.name, len(s.files)-1, maxMemory>>20, ErrMemory)
+	if s.memory+n-t.memory > s.most {
+		return fmt.Errorf("%s and %d other files, more than %d bytes: %w", t.name, len(s.files)-1, s.most, ErrMemory)
 	}
 	s.memory += n - t.memory
 	t.memory = n

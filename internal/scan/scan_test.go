@@ -1,0 +1,168 @@
+//go:build unix
+
+package scan
+
+import (
+	"errors"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/mpmetrics/mpmetrics/internal/directory"
+	"github.com/mpmetrics/mpmetrics/internal/layout"
+	"github.com/mpmetrics/mpmetrics/internal/merge"
+	"github.com/mpmetrics/mpmetrics/internal/partition"
+)
+
+var silent = slog.New(slog.DiscardHandler)
+
+// later is a deadline that no test reaches.
+func later() time.Time { return time.Now().Add(time.Hour) }
+
+// world is a directory of processes and a scanner of it.
+type world struct {
+	*Scanner
+	t      *testing.T
+	dir    string
+	merger *merge.Merger
+	errs   []error
+}
+
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	w := &world{t: t, dir: t.TempDir(), merger: merge.New()}
+	w.Scanner = New(&Directory{Parent: w.dir}, w.merger, silent, func(err error) { w.errs = append(w.errs, err) })
+	t.Cleanup(w.Close)
+	return w
+}
+
+// process makes one more process, with a counter of one.
+func (w *world) process() *partition.Partition {
+	w.t.Helper()
+	sub, err := directory.Ensure(w.dir, directory.Access{})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	p, err := partition.Create(sub, layout.Header{PID: 1, ID: layout.NewID(), Start: time.Now().UnixNano()})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.t.Cleanup(func() { p.Close() })
+	_, ok := p.AppendFamily(&layout.Family{Type: layout.Counter, Name: "c_total"})
+	if !ok || !p.AppendSeries(0, 1, nil, layout.CounterWords, func(cells []atomic.Uint64) { cells[0].Store(1) }) {
+		w.t.Fatal("no room")
+	}
+	return p
+}
+
+// total is what a scan has found.
+func (w *world) total() (n float64) {
+	w.merger.Begin()
+	w.Add()
+	for _, f := range w.merger.Families() {
+		for _, s := range f.Series {
+			n += w.merger.Counter(s)
+		}
+	}
+	return n
+}
+
+// scans checks a scan: is is nil, or what its error is, and total what it finds.
+func (w *world) scans(what string, deadline time.Time, is error, total float64) {
+	w.t.Helper()
+	if err := w.Scan(deadline); !errors.Is(err, is) || is != nil && !Transient(err) {
+		w.t.Errorf("%s: %v, want %v", what, err, is)
+	}
+	if n := w.total(); n != total {
+		w.t.Errorf("%s: total %v, want %v", what, n, total)
+	}
+}
+
+func TestDeadline(t *testing.T) {
+	w := newWorld(t)
+	w.process()
+	w.process()
+	passed := time.Now().Add(-time.Second)
+	w.scans("too late", passed, ErrDeadline, 0)
+	w.scans("in time", later(), nil, 2)
+	// What was read takes part, although it is not looked at again.
+	w.scans("too late again", passed, ErrDeadline, 2)
+	if len(w.errs) != 2 || ReasonOf(w.errs[0]) != Deadline {
+		t.Errorf("told of %v, want two that are too late", w.errs)
+	}
+}
+
+func TestMemory(t *testing.T) {
+	w := newWorld(t)
+	w.process()
+	w.scans("one", later(), nil, 1)
+	w.most = 2 * w.memory
+	w.process()
+	w.scans("two", later(), nil, 2)
+	third := w.process()
+	w.scans("three", later(), ErrMemory, 2)
+	if err := errors.Join(third.Close(), os.Remove(third.Path())); err != nil {
+		t.Fatal(err)
+	}
+	w.scans("two again", later(), nil, 2)
+}
+
+// Who waits for a directory that was removed does not wait for ever, and not for
+// the dead.
+func TestDirectoryRemoved(t *testing.T) {
+	w := newWorld(t)
+	w.process()
+	dead := w.process()
+	w.scans("before", later(), nil, 2)
+	if err := dead.Close(); err != nil {
+		t.Fatal(err)
+	}
+	w.scans("one dead", later(), nil, 2)
+	w.source = &Directory{Parent: filepath.Join(w.dir, "nowhere")} // as if it were gone
+	w.scans("gone", later(), ErrGone, 1)
+	w.since = time.Now().Add(-2 * settleTime)
+	w.scans("gone for long", later(), nil, 0)
+	w.source = &Directory{Parent: w.dir}
+	w.scans("there again", later(), nil, 2)
+}
+
+// A file that is missing although nobody absorbed it is missed, not forgotten;
+// after a while its process counts as dead.
+func TestFileRemoved(t *testing.T) {
+	w := newWorld(t)
+	w.process()
+	removed := w.process()
+	w.scans("before", later(), nil, 2)
+	if err := os.Remove(removed.Path()); err != nil {
+		t.Fatal(err)
+	}
+	for _, aged := range []time.Duration{0, 2 * settleTime} {
+		missing := w.files[filepath.Base(removed.Path())]
+		if aged > 0 {
+			missing.gone = missing.gone.Add(-aged)
+		}
+		w.scans("removed", later(), nil, 2)
+		if f := w.Found(); f.Kept != 1 || f.Live != 1 || f.Dead != 0 || f.Unreadable != 0 {
+			t.Errorf("found %+v, want one live and one kept", f)
+		}
+		if missing.live != (aged == 0) {
+			t.Errorf("gone for %v: live %v", aged, missing.live)
+		}
+	}
+}
+
+func TestReasons(t *testing.T) {
+	for _, r := range Reasons {
+		if got := r.Transient(); got != slices.Contains([]Reason{Busy, IO, Deadline, Memory, Gone}, r) {
+			t.Errorf("%s: transient %v", r, got)
+		}
+	}
+	if !Transient(errors.New("of the system")) || ReasonOf(fs.ErrPermission) != IO {
+		t.Error("what is not known counts as proven")
+	}
+}
