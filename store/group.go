@@ -28,7 +28,15 @@ type group struct {
 
 // lock takes mu with the group bound.
 func (g *group) lock() {
+	forked := fork.Happened() // behind the lock it would take a tenth of an observation
 	g.mu.Lock()
+	if forked || g.words == nil {
+		g.rebind()
+	}
+}
+
+// rebind sees to it that the words are there, and this process's own.
+func (g *group) rebind() {
 	for g.words == nil {
 		g.mu.Unlock()
 		defaultOnUse()

@@ -9,13 +9,12 @@ var started = os.Getpid()
 
 // Pid is os.Getpid, without a system call in a process that was not forked.
 func Pid() int {
-	if happened() {
+	if Happened() {
 		return os.Getpid()
 	}
 	return started
 }
 
 // Foreign reports whether a pid, which Pid returned earlier, is that of another
-// process: this one was forked from it since. On Linux that is a load and a
-// comparison, elsewhere a system call.
-func Foreign(pid int) bool { return happened() && os.Getpid() != pid }
+// process: this one was forked from it since.
+func Foreign(pid int) bool { return Happened() && os.Getpid() != pid }

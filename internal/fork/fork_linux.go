@@ -9,27 +9,22 @@ import (
 	"github.com/mpmetrics/mpmetrics/internal/cell"
 )
 
-// mark is a word that the kernel sets to zero in a forked process. nil: the
-// kernel, one before 4.14, cannot do that.
+// mark is a word that the kernel sets to zero in a forked process. A kernel before
+// 4.14 cannot do that: there it stays zero, and pids are compared each time.
 var mark = newMark()
+
+// Happened reports whether this process may have been forked from the one that
+// started. It is two loads: every observation of a histogram asks.
+func Happened() bool { return mark.Load() == 0 }
 
 func newMark() *atomic.Uint64 {
 	page, err := unix.Mmap(-1, 0, os.Getpagesize(), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANON)
 	if err != nil {
-		return nil
-	}
-	if err := unix.Madvise(page, unix.MADV_WIPEONFORK); err != nil {
-		_ = unix.Munmap(page)
-		return nil
+		return new(atomic.Uint64)
 	}
 	word := &cell.Words(page)[0]
-	word.Store(1)
-	return word
-}
-
-func happened() bool {
-	if mark == nil {
-		return os.Getpid() != started
+	if unix.Madvise(page, unix.MADV_WIPEONFORK) == nil {
+		word.Store(1)
 	}
-	return mark.Load() == 0
+	return word
 }

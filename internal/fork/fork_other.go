@@ -4,4 +4,6 @@ package fork
 
 import "os"
 
-func happened() bool { return os.Getpid() != started }
+// Happened reports whether this process was forked from the one that started. It
+// is a system call here.
+func Happened() bool { return os.Getpid() != started }
