@@ -23,8 +23,10 @@
 //	                          | value of a series      | new series             | the total of all
 //	SIGKILL, panic, OOM kill  | every update that      | every series whose     | complete
 //	                          | returned               | constructor returned*  |
-//	disk full                 | goes on in its cells   | in memory, published   | complete but for what
-//	                          |                        | when there is room     | is in memory
+//	disk full, EIO, ENOMEM,   | goes on in its cells   | in memory, published   | complete but for what
+//	EMFILE, read-only remount |                        | when there is room     | is in memory
+//	file or directory removed | goes on; in a new file | the same               | complete but for that
+//	under its process         | within a second        |                        | second
 //	process started while the | in memory, published   | the same               | the same
 //	directory is unusable     | when it is usable      |                        |
 //	machine crash, power cut  | lost on tmpfs; on disk | the same               | anew, unless all of it
@@ -37,6 +39,16 @@
 //
 // [1] And the archive is on a disk: see package compact, which also says what
 // becomes of processes that have ended.
+//
+// No error of the file system reaches an instrument: updates neither block nor
+// fail. One thing can end the process: somebody cuts its file short, and an update
+// reaches for what is gone before the background work, which looks once a second,
+// has noticed. A published file is readable only, also for its owner's user, so
+// that takes root, or a chmod on purpose.
+//
+// A process that a C library forked without exec leaves the file to its parent: at
+// the next tick it begins at zero in a file of its own. Until then its increments
+// of counters and gauges that exist count for the parent.
 //
 // We assume that the file system keeps what was written to a shared mapping
 // when the process is killed: every local file system does.

@@ -67,7 +67,7 @@ func (s *Store) maintain() {
 				}
 				s.countDropped()
 			}
-			if p := s.part.Load(); p != nil {
+			if p := s.part.Load(); p != nil && !fork.Foreign(s.pid) {
 				// When there is no room, the next try is at the next tick:
 				// each new series would be one otherwise.
 				grows = s.work(p)

@@ -181,6 +181,9 @@ func (s *Store) Close() error {
 		<-s.done
 		<-s.absorbed
 	}
+	if fork.Foreign(s.pid) {
+		s.forked()
+	}
 	if s.current == nil {
 		return nil
 	}

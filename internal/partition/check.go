@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"syscall"
 
 	"github.com/mpmetrics/mpmetrics/internal/directory"
 )
@@ -44,12 +45,15 @@ func (p *Partition) Check() error {
 	}
 	st, err := directory.LookAt(p.path)
 	switch {
-	case errors.Is(err, fs.ErrNotExist), err == nil && st.Inode != p.header.Inode:
+	case err == nil && st.Inode == p.header.Inode:
+		return nil
+	case err == nil, errors.Is(err, fs.ErrNotExist):
 		return fmt.Errorf("%s: %w", p.path, ErrRemoved)
-	case err != nil:
-		return fmt.Errorf("check owner file: %w", err)
+	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.ENOTDIR), errors.Is(err, syscall.ELOOP):
+		// Something else is in the place of the directory.
+		return fmt.Errorf("%w: %w", ErrRemoved, err)
 	}
-	return nil
+	return fmt.Errorf("check owner file: %w", err)
 }
 
 // end is where the last slab ends that is mapped.

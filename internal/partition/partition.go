@@ -10,6 +10,7 @@ package partition
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"sync"
@@ -212,6 +213,9 @@ func (p *Partition) Retire() {
 // as gone from now on. Cells that somebody still holds reach it no more. A file
 // that was not published is removed.
 func (p *Partition) Close() error {
+	if fork.Foreign(p.pid) {
+		return p.Forsake()
+	}
 	p.Retire()
 	p.growing.Lock()
 	defer p.growing.Unlock()
@@ -221,7 +225,9 @@ func (p *Partition) Close() error {
 	p.closed = true
 	errs := p.detach()
 	if p.temporary != "" {
-		errs = append(errs, os.Remove(p.temporary))
+		if err := os.Remove(p.temporary); !errors.Is(err, fs.ErrNotExist) {
+			errs = append(errs, err)
+		}
 	}
 	errs = append(errs, p.unlock())
 	if err := errors.Join(errs...); err != nil {
@@ -244,6 +250,9 @@ func (p *Partition) Forsake() error {
 	p.Retire()
 	p.growing.Lock()
 	defer p.growing.Unlock()
+	if p.closed {
+		return nil
+	}
 	p.closed = true
 	// Not bbolt's Close: it would unlock the file, and the lock is the parent's
 	// too.

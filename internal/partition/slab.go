@@ -8,6 +8,7 @@ import (
 	"go.etcd.io/bbolt"
 
 	"github.com/mpmetrics/mpmetrics/internal/cell"
+	"github.com/mpmetrics/mpmetrics/internal/fork"
 	"github.com/mpmetrics/mpmetrics/internal/layout"
 	"github.com/mpmetrics/mpmetrics/internal/mapped"
 	"github.com/mpmetrics/mpmetrics/internal/slabs"
@@ -50,7 +51,7 @@ func (p *Partition) plan(kind layout.SlabKind, pages int) *slab {
 func (p *Partition) Grow() error {
 	p.growing.Lock()
 	defer p.growing.Unlock()
-	if p.closed {
+	if p.closed || fork.Foreign(p.pid) {
 		return nil
 	}
 	if p.broken {
