@@ -34,7 +34,9 @@ var programs = map[string]func(args []string) error{
 func TestMain(m *testing.M) {
 	name := os.Getenv(programEnv)
 	if name == "" {
-		os.Exit(m.Run())
+		status := m.Run()
+		removePlain()
+		os.Exit(status)
 	}
 	if err := programs[name](os.Args[1:]); err != nil {
 		fmt.Fprintln(os.Stderr, name+":", err)
@@ -52,10 +54,17 @@ type child struct {
 // start runs a program. It is killed at the end of the test at the latest.
 func start(t testing.TB, program string, args ...string) *child {
 	t.Helper()
-	cmd := exec.Command(os.Args[0], args...)
+	return launch(t, exec.Command(os.Args[0], args...), program)
+}
+
+// launch runs a program by a command that the caller has prepared.
+func launch(t testing.TB, cmd *exec.Cmd, program string) *child {
+	t.Helper()
 	// The race detector lets programs sleep for a second at their end.
-	cmd.Env = append(os.Environ(), programEnv+"="+program, "GORACE=atexit_sleep_ms=0")
-	cmd.Stderr = os.Stderr
+	cmd.Env = append(cmd.Environ(), programEnv+"="+program, "GORACE=atexit_sleep_ms=0")
+	if cmd.Stderr == nil {
+		cmd.Stderr = os.Stderr
+	}
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
