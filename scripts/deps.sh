@@ -37,18 +37,39 @@ download() { (cd "$2" && apt-get -qq download "$1" >/dev/null 2>&1); }
 # refresh fetches the list of packages, which a fresh container lacks.
 refresh() { [ "$(id -u)" = 0 ] && apt-get -qq update >/dev/null 2>&1; }
 
-# The race detector needs a C compiler, which cannot be used unpacked. Root of a Debian gets it installed: it starts
-# nothing.
+# What cannot be used unpacked root of a Debian gets installed: compilers and tools, which start nothing.
+install() {
+	[ "$(id -u)" = 0 ] && have apt-get || return
+	refresh || true
+	DEBIAN_FRONTEND=noninteractive apt-get -qq install --no-install-recommends "$@" >/dev/null 2>&1
+}
+
+# The race detector needs a C compiler.
 compiler() {
 	[ "$(go env CGO_ENABLED)" = 1 ] || [ "${CGO_ENABLED-}" = 0 ] && return
-	if [ "$(id -u)" = 0 ] && have apt-get; then
-		refresh || true
-		DEBIAN_FRONTEND=noninteractive apt-get -qq install --no-install-recommends gcc libc6-dev >/dev/null 2>&1 && return
-	fi
+	install gcc libc6-dev && return
 	echo 'deps: no C compiler for the race detector; on Debian: apt-get install --no-install-recommends gcc libc6-dev' >&2
 	missing=1
 }
 
+# The tests with failing system calls need strace, which needs a library of its own.
+tracer() {
+	[ "$(uname)" = Linux ] || return 0
+	have strace || install strace && return
+	echo 'deps: strace not found; on Debian: apt-get install --no-install-recommends strace' >&2
+	missing=1
+}
+
+# Those on a disk of their own make it, and only as root.
+disk() {
+	[ "$(uname)" = Linux ] && [ "$(id -u)" = 0 ] || return 0
+	have mkfs.ext4 mount || install e2fsprogs mount && return
+	echo 'deps: mkfs.ext4 or mount not found; on Debian: apt-get install --no-install-recommends e2fsprogs mount' >&2
+	missing=1
+}
+
 compiler
+tracer
+disk
 need prometheus prometheus promtool # the end-to-end test of examples/prefork
 exit "$missing"
