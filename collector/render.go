@@ -42,6 +42,7 @@ type metric struct {
 	gauge     *dto.Gauge
 	histogram *dto.Histogram
 	summary   *dto.Summary
+	untyped   *dto.Untyped
 }
 
 // Desc implements prometheus.Metric.
@@ -50,7 +51,7 @@ func (m *metric) Desc() *prometheus.Desc { return m.desc }
 // Write implements prometheus.Metric.
 func (m *metric) Write(out *dto.Metric) error {
 	out.Label = m.labels
-	out.Counter, out.Gauge, out.Histogram, out.Summary = m.counter, m.gauge, m.histogram, m.summary
+	out.Counter, out.Gauge, out.Histogram, out.Summary, out.Untyped = m.counter, m.gauge, m.histogram, m.summary, m.untyped
 	return nil
 }
 
@@ -151,7 +152,10 @@ func (r *renderer) series(s *merge.Series) *rendered {
 		c.names = strings.Join(names, "\xff")
 		s.Cache = c
 	}
-	if created := max(s.Created, r.begun); c.start == nil || c.created != created {
+	switch created := max(s.Created, r.begun); {
+	case s.Created == 0: // a mirrored one that does not say
+		c.created, c.start = 0, nil
+	case c.start == nil || c.created != created:
 		c.created, c.start = created, timestamppb.New(time.Unix(0, created))
 	}
 	return c
@@ -159,7 +163,7 @@ func (r *renderer) series(s *merge.Series) *rendered {
 
 // block is the memory of all metrics of one scrape.
 type block struct {
-	counters, gauges, histograms, summaries, buckets int
+	counters, gauges, histograms, summaries, untyped, buckets int
 
 	out           []prometheus.Metric
 	metrics       []metric
@@ -169,6 +173,7 @@ type block struct {
 	gaugeBlock    []dto.Gauge
 	histoBlock    []dto.Histogram
 	summaryBlock  []dto.Summary
+	untypedBlock  []dto.Untyped
 	bucketBlock   []dto.Bucket
 	bucketPointer []*dto.Bucket
 }
@@ -184,11 +189,13 @@ func (b *block) count(f *merge.Family) {
 		b.buckets += n * len(f.Bounds)
 	case layout.Summary:
 		b.summaries += n
+	case layout.Untyped:
+		b.untyped += n
 	}
 }
 
 func (b *block) allocate() {
-	n := b.counters + b.gauges + b.histograms + b.summaries
+	n := b.counters + b.gauges + b.histograms + b.summaries + b.untyped
 	b.out = make([]prometheus.Metric, 0, n)
 	b.metrics = make([]metric, n)
 	b.floats = make([]float64, n)
@@ -197,6 +204,7 @@ func (b *block) allocate() {
 	b.gaugeBlock = make([]dto.Gauge, b.gauges)
 	b.histoBlock = make([]dto.Histogram, b.histograms)
 	b.summaryBlock = make([]dto.Summary, b.summaries)
+	b.untypedBlock = make([]dto.Untyped, b.untyped)
 	b.bucketBlock = make([]dto.Bucket, b.buckets)
 	b.bucketPointer = make([]*dto.Bucket, b.buckets)
 }
@@ -230,10 +238,19 @@ func (b *block) value(out *metric, m *merge.Merger, f *merge.Family, s *merge.Se
 	switch f.Type {
 	case layout.Counter:
 		out.counter = take(&b.counterBlock)
-		out.counter.Value, out.counter.CreatedTimestamp = b.float(m.Counter(s)), start
+		v := 0.0
+		if f.Mode.Valid() {
+			v = s.Gauge()
+		} else {
+			v = m.Counter(s)
+		}
+		out.counter.Value, out.counter.CreatedTimestamp = b.float(v), start
 	case layout.Gauge:
 		out.gauge = take(&b.gaugeBlock)
 		out.gauge.Value = b.float(s.Gauge())
+	case layout.Untyped:
+		out.untyped = take(&b.untypedBlock)
+		out.untyped.Value = b.float(s.Gauge())
 	case layout.Histogram:
 		count, sum := s.Observations()
 		out.histogram = take(&b.histoBlock)

@@ -268,7 +268,7 @@ func (t *Total) Validate(f *Family) error {
 			return fmt.Errorf("total of %q has a part %v: %w", f.Name, p, ErrDamaged)
 		}
 	}
-	if f.Type != Gauge && t.Set+t.NaNs > 0 {
+	if !f.ByMode() && t.Set+t.NaNs > 0 {
 		return fmt.Errorf("total of %q is a %v with gauge values: %w", f.Name, f.Type, ErrDamaged)
 	}
 	if f.Mode.Live() || f.Mode.PerProcess() {

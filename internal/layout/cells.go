@@ -55,19 +55,22 @@ func HistogramWords(bounds int) int { return histogramHeadWords + bounds + 1 }
 
 // CellWords is the number of cells that a series of the family owns.
 func (f *Family) CellWords() int {
-	switch f.Type {
-	case Counter:
-		return CounterWords
-	case Histogram:
+	switch {
+	case f.Mode.Timed():
+		return TimedWords
+	case f.ByMode():
+		return GaugeWords
+	case f.Type == Histogram:
 		return HistogramWords(len(f.Bounds))
-	case Summary:
+	case f.Type == Summary:
 		return SummaryWords
 	}
-	if f.Mode.Timed() {
-		return TimedWords
-	}
-	return GaugeWords
+	return CounterWords
 }
+
+// ByMode reports whether a value of the family is one number, as that of a gauge
+// is, and merged by the family's mode.
+func (f *Family) ByMode() bool { return f.Mode.Valid() }
 
 // ValueWords is the number of words that the value of a series of the family
 // takes once it is read out of its cells:
@@ -79,12 +82,12 @@ func (f *Family) CellWords() int {
 //	summary          count, sum
 func (f *Family) ValueWords() int {
 	switch {
+	case f.Mode.Timed():
+		return 3
+	case f.ByMode():
+		return 1
 	case f.Type == Histogram:
 		return 2 + len(f.Bounds) + 1
-	case f.Type == Gauge && f.Mode.Timed():
-		return 3
-	case f.Type == Gauge:
-		return 1
 	}
 	return 2
 }

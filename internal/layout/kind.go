@@ -5,12 +5,13 @@ import "fmt"
 // Type is the type of a family. The numbers are part of the format.
 type Type uint8
 
-// The types of families that own cells.
+// The types of families.
 const (
 	Counter   Type = 1
 	Gauge     Type = 2
 	Histogram Type = 3
 	Summary   Type = 4
+	Untyped   Type = 5 // mirrored only
 )
 
 func (t Type) String() string {
@@ -23,16 +24,20 @@ func (t Type) String() string {
 		return "histogram"
 	case Summary:
 		return "summary"
+	case Untyped:
+		return "untyped"
 	}
 	return fmt.Sprintf("type %d", uint8(t))
 }
 
 // Cumulative reports whether the values of the type only grow, so that a dip
 // would be booked as a reset.
-func (t Type) Cumulative() bool { return t != Gauge }
+func (t Type) Cumulative() bool { return t != Gauge && t != Untyped }
 
 // Mode says how the gauges of several processes become one. The numbers are
-// part of the format; zero is for families that are no gauges.
+// part of the format; zero is for families whose values are summed up by their
+// type. Beside gauges and untyped families, which have one, a mirrored counter may
+// have one: a total that is not the process's own.
 type Mode uint8
 
 // The gauge modes. Those that begin with Live leave with their process.

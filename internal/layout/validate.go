@@ -28,10 +28,11 @@ func (f *Family) Validate() error {
 	if !utf8.ValidString(f.Help) || !utf8.ValidString(f.Unit) {
 		return fmt.Errorf("family %q: help or unit is not UTF-8: %w", f.Name, ErrDamaged)
 	}
-	if f.Type < Counter || f.Type > Summary {
+	if f.Type < Counter || f.Type > Untyped {
 		return fmt.Errorf("family %q: unknown %v: %w", f.Name, f.Type, ErrDamaged)
 	}
-	if (f.Type == Gauge) != f.Mode.Valid() || f.Type != Gauge && f.Mode != 0 {
+	needs, may := f.Type == Gauge || f.Type == Untyped, f.Type == Counter
+	if f.Mode.Valid() && !needs && !may || f.Mode == 0 && needs || f.Mode != 0 && !f.Mode.Valid() {
 		return fmt.Errorf("family %q: %v with %v: %w", f.Name, f.Type, f.Mode, ErrDamaged)
 	}
 	if err := f.validateLabels(); err != nil {

@@ -3,8 +3,6 @@ package merge
 import (
 	"maps"
 	"slices"
-
-	"github.com/mpmetrics/mpmetrics/internal/layout"
 )
 
 // carried is an account of the ledger as the Merger uses it.
@@ -131,7 +129,7 @@ func (m *Merger) addCarried() {
 		for _, e := range c.all {
 			switch {
 			case e.series == nil:
-			case e.series.family.Type == layout.Counter:
+			case e.series.family.counter():
 				sum := &m.counters[e.series.slot]
 				sum.whole.addCount(e.whole)
 				sum.float.addExact(&e.sum)

@@ -22,6 +22,9 @@ type Family struct {
 	Series []*Series
 }
 
+// counter reports whether the values of the family are summed up in the Merger.
+func (f *Family) counter() bool { return f.Type == layout.Counter && !f.Mode.Valid() }
+
 // Reason says what processes do not agree about.
 type Reason string
 
@@ -254,7 +257,7 @@ func (m *Merger) fit(d, winner *definition, merged *Family) (*Family, []int) {
 	}
 	if f.Mode != w.Mode {
 		conflict(ModeConflict, f.Mode.String())
-		if w.Mode.Timed() != f.Mode.Timed() || w.Mode.PerProcess() && hasLabel(f, layout.ProcessLabel) {
+		if w.ByMode() != f.ByMode() || w.Mode.Timed() != f.Mode.Timed() || w.Mode.PerProcess() && hasLabel(f, layout.ProcessLabel) {
 			return nil, nil
 		}
 	}

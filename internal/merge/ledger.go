@@ -137,10 +137,10 @@ func (l *Ledger) Absorb(p Process, families []*layout.Family, inputs []Input, va
 		a.Met(p.Start, p.ID)
 		e := l.entry(a, in.Values, in.Created)
 		e.Touched = max(e.Touched, now)
-		if f.Type == layout.Gauge && last[gaugeOf(f, in)] != i {
+		if f.ByMode() && last[gaugeOf(f, in)] != i {
 			continue
 		}
-		if !e.absorb(f, own) && (f.Type != layout.Gauge || f.Mode == layout.Sum) {
+		if !e.absorb(f, own) && (!f.ByMode() || f.Mode == layout.Sum) {
 			unabsorbed++ // of other gauges nobody looks at the sum
 		}
 	}
@@ -167,7 +167,7 @@ func (l *Ledger) entry(a *Account, values []string, created int64) *Entry {
 func lastOfGauges(families []*layout.Family, inputs []Input) map[gauge]int {
 	last := map[gauge]int{}
 	for i, in := range inputs {
-		if f := families[in.Family]; !in.Gone && f.Type == layout.Gauge {
+		if f := families[in.Family]; !in.Gone && f.ByMode() {
 			last[gaugeOf(f, in)] = i
 		}
 	}

@@ -190,7 +190,7 @@ func (m *Merger) Begin() {
 		m.counters[i].float.reset()
 	}
 	for _, f := range m.families {
-		if f.Type != layout.Counter {
+		if !f.counter() {
 			for _, s := range f.Series {
 				s.total.reset()
 			}
@@ -293,11 +293,11 @@ func (m *Merger) prepare(mb *Member) {
 		s := m.place(d, in.Values, mb.label)
 		s.use(in.Created)
 		mb.placed = append(mb.placed, s)
-		switch d.merged.Type {
-		case layout.Counter:
+		switch {
+		case d.merged.counter():
 			mb.counters = append(mb.counters, counterTerm{uint32(s.slot), uint32(in.At)})
 			continue
-		case layout.Gauge:
+		case d.merged.Mode.Valid():
 			// A gauge that was deleted from its vec and made again is what it is
 			// now. Of cumulative types both records count.
 			if earlier, again := mb.gauges[s]; again {
@@ -323,7 +323,7 @@ func (m *Merger) place(d *definition, values []string, process string) *Series {
 	s := m.series[key]
 	if s == nil {
 		s = &Series{Labels: labels, Const: d.family.ConstLabels, family: d.merged, total: newTotal(d.merged.Type, len(d.merged.Bounds))}
-		if d.merged.Type == layout.Counter {
+		if d.merged.counter() {
 			s.slot = m.slot()
 		}
 		m.series[key] = s
@@ -396,7 +396,7 @@ func (m *Merger) sweep() {
 			return false
 		}
 		delete(m.series, seriesKey(s.family.Name, s.Labels))
-		if s.family.Type == layout.Counter {
+		if s.family.counter() {
 			m.free = append(m.free, s.slot)
 		}
 		return true
@@ -457,7 +457,7 @@ func (m *Merger) Add(mb *Member, values []uint64) {
 	}
 }
 
-// Counter returns the value of a counter, rounded once.
+// Counter returns the value of a counter without a mode, rounded once.
 func (m *Merger) Counter(s *Series) float64 {
 	sum := &m.counters[s.slot]
 	return sum.whole.plus(&sum.float)

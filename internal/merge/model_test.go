@@ -88,7 +88,7 @@ func model(actors []*actor) (values, map[string]int64) {
 			return false
 		case !a.Live && (r.Mode.Live() || f.Mode.Live() || r.Mode.PerProcess() && !f.Mode.PerProcess()):
 			return false
-		case f.Mode.Timed() != r.Mode.Timed():
+		case f.Mode.Timed() != r.Mode.Timed(), f.ByMode() != r.ByMode():
 			return false
 		}
 		return !r.Mode.PerProcess() || !slices.Contains(f.LabelNames, layout.ProcessLabel)
@@ -120,7 +120,7 @@ func model(actors []*actor) (values, map[string]int64) {
 					sums[key] = newModelSum(r.Family, r.bounds, in.Created)
 				}
 				sums[key].created = min(sums[key].created, in.Created)
-				if add := func() { sums[key].add(f, a.cells[in.At:]) }; r.Type == layout.Gauge {
+				if add := func() { sums[key].add(f, a.cells[in.At:]) }; r.ByMode() {
 					last[key] = add
 				} else {
 					add()
@@ -187,8 +187,8 @@ func newModelSum(f *layout.Family, bounds []float64, created int64) *modelSum {
 }
 
 func (s *modelSum) add(f *layout.Family, cells []uint64) {
-	switch s.family.Type {
-	case layout.Gauge:
+	switch {
+	case s.family.ByMode():
 		v, set := layout.DecodeGauge(cells[0])
 		var at int64
 		if f.Mode.Timed() {
@@ -215,11 +215,11 @@ func (s *modelSum) add(f *layout.Family, cells []uint64) {
 }
 
 func (s *modelSum) show(key string, out values) {
-	switch s.family.Type {
-	case layout.Counter:
-		out[key] = exactly(s.whole, s.floats)
-	case layout.Gauge:
+	switch {
+	case s.family.ByMode():
 		out[key] = s.gauge()
+	case s.family.Type == layout.Counter:
+		out[key] = exactly(s.whole, s.floats)
 	default:
 		out[key+"_count"], out[key+"_sum"] = exactly(s.whole, nil), exactly(new(big.Int), s.floats)
 		if s.family.Type == layout.Histogram {

@@ -37,6 +37,11 @@ var wordings = func() []*layout.Family {
 		counterOf("a", "l", "k"),
 		with(*counterOf("a", "l"), func(f *layout.Family) { f.ConstLabels = zone }),
 		gaugeFamily("a", layout.Sum, "l"),
+		with(*counterOf("a", "l"), func(f *layout.Family) { f.Mode = layout.Max }),
+		with(*counterOf("b", "l"), func(f *layout.Family) { f.Mode = layout.Max }),
+		with(*counterOf("b", "l"), func(f *layout.Family) { f.Mode = layout.LiveMax }),
+		with(*gaugeFamily("u", layout.LiveSum, "l"), func(f *layout.Family) { f.Type = layout.Untyped }),
+		with(*gaugeFamily("u", layout.Max, "l"), func(f *layout.Family) { f.Type = layout.Untyped }),
 		gaugeFamily("g", layout.Min, "l"), gaugeFamily("g", layout.LiveMax, "l"), gaugeFamily("g", layout.MostRecent, "l"),
 		gaugeFamily("g", layout.All, "l"), gaugeFamily("g", layout.LiveAll, "l"), gaugeFamily("g", layout.LiveMostRecent, "l"),
 		gaugeFamily("g", layout.LiveMean, "process"), gaugeFamily("g", layout.LiveSum, "process"),
@@ -229,17 +234,17 @@ func fill(r *rand.Rand, f *layout.Family, cells []uint64, finite bool) {
 		return math.Ldexp(r.Float64()-0.5, r.IntN(120)-60)
 	}
 	switch {
-	case f.Type == layout.Counter:
-		cells[0], cells[1] = r.Uint64()>>r.IntN(64), 0
-		if r.IntN(2) == 0 {
-			cells[1] = math.Float64bits(math.Abs(number()))
-		}
-	case f.Type == layout.Gauge:
+	case f.ByMode():
 		c := gaugeCells(f.Mode, number(), int64(r.IntN(4)))
 		if r.IntN(4) == 0 {
 			c = neverSet(f.Mode)
 		}
 		copy(cells, c)
+	case f.Type == layout.Counter:
+		cells[0], cells[1] = r.Uint64()>>r.IntN(64), 0
+		if r.IntN(2) == 0 {
+			cells[1] = math.Float64bits(math.Abs(number()))
+		}
 	default:
 		cells[0], cells[1] = 0, math.Float64bits(number())
 		for i := range len(f.Bounds) + 1 {

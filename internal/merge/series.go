@@ -25,7 +25,7 @@ func (s *Series) use(created int64) {
 	s.used = true
 }
 
-// Gauge returns the value of a gauge by the mode of its family.
+// Gauge returns the value of a series whose family has a mode, by that.
 func (s *Series) Gauge() float64 { return s.total.gauge(s.family.Mode) }
 
 // Observations returns count and sum of a histogram or summary.

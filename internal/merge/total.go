@@ -40,20 +40,19 @@ func (t *Total) reset() {
 // says; nil: where they are.
 func (t *Total) add(f *layout.Family, values []uint64, to []int) {
 	switch {
-	case f.Type == layout.Counter:
-		t.whole.add(values[0])
-		t.sum.add(math.Float64frombits(values[1]))
-	case f.Type != layout.Gauge:
-		t.whole.add(values[0])
-		t.sum.add(math.Float64frombits(values[1]))
-		t.addBuckets(values[2:], to)
 	case f.Mode.Timed():
 		if values[0] > 0 {
 			t.addGauge(math.Float64frombits(values[1]), int64(values[2]))
 		}
-	default:
+	case f.ByMode():
 		if v, set := layout.DecodeGauge(values[0]); set {
 			t.addGauge(v, 0)
+		}
+	default:
+		t.whole.add(values[0])
+		t.sum.add(math.Float64frombits(values[1]))
+		if f.Type == layout.Histogram {
+			t.addBuckets(values[2:], to)
 		}
 	}
 }

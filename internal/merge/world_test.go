@@ -99,11 +99,11 @@ func shown(t testing.TB, m *Merger) values {
 				t.Errorf("%s: series %v behind %v", f.Name, s.Labels, f.Series[i-1].Labels)
 			}
 			name := f.Name + text(s.Labels)
-			switch f.Type {
-			case layout.Counter:
-				out[name] = m.Counter(s)
-			case layout.Gauge:
+			switch {
+			case f.Mode.Valid():
 				out[name] = s.Gauge()
+			case f.Type == layout.Counter:
+				out[name] = m.Counter(s)
 			default:
 				n, sum := s.Observations()
 				out[name+"_count"], out[name+"_sum"] = float64(n), sum

@@ -105,7 +105,7 @@ func loadGroup(f *layout.Family, words []atomic.Uint64, out []uint64) error {
 func loadCommitted(f *layout.Family, words []atomic.Uint64, out []uint64) bool {
 	commit := words[layout.CommitWord].Load()
 	slot := layout.CommitSlot(commit)
-	if f.Type == layout.Gauge {
+	if f.Mode.Timed() {
 		out[0] = layout.Commits(commit)
 		out[1] = words[layout.SlotWord+slot].Load()
 		out[2] = words[layout.TimeWord+slot].Load()
