@@ -11,6 +11,7 @@ import (
 
 	"github.com/mpmetrics/mpmetrics/compact"
 	"github.com/mpmetrics/mpmetrics/internal/directory"
+	"github.com/mpmetrics/mpmetrics/internal/marker"
 	"github.com/mpmetrics/mpmetrics/internal/merge"
 	"github.com/mpmetrics/mpmetrics/internal/scan"
 	"github.com/mpmetrics/mpmetrics/store"
@@ -158,6 +159,7 @@ func (c *Collector) Close() error {
 // that this process had defined when the collector was registered. A collector
 // without a Store describes nothing, and passes there.
 func (c *Collector) Describe(ch chan<- *prometheus.Desc) {
+	marker.Say()
 	if c.store == nil {
 		return
 	}
@@ -187,6 +189,9 @@ func (c *Collector) Collect(ch chan<- prometheus.Metric) {
 // collect reads, merges and renders. What it returns belongs to the caller.
 func (c *Collector) collect() []prometheus.Metric {
 	start := time.Now()
+	if c.store != nil {
+		c.store.Flush()
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.closed {

@@ -44,6 +44,7 @@ func (s *Store) forked() {
 	}
 	s.mu.Unlock()
 	s.current, s.next, s.retired, s.moved = nil, nil, nil, nil
+	s.mirror.forked()
 	s.pid, s.id, s.start = fork.Pid(), layout.NewID(), 0
 	if s.opts.Process == strconv.Itoa(parent) {
 		s.opts.Process = strconv.Itoa(s.pid)

@@ -150,6 +150,8 @@ func valueOf(m *dto.Metric) float64 {
 		return m.Counter.GetValue()
 	case m.Gauge != nil:
 		return m.Gauge.GetValue()
+	case m.Untyped != nil:
+		return m.Untyped.GetValue()
 	case m.Histogram != nil:
 		return float64(m.Histogram.GetSampleCount())
 	}

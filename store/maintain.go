@@ -36,7 +36,11 @@ type moved struct {
 // maintain starts the background work of a store with a directory. All system
 // calls happen there, none in an instrument.
 func (s *Store) maintain() {
-	s.done, s.absorbed = make(chan struct{}), make(chan struct{})
+	s.done, s.absorbed, s.flushed = make(chan struct{}), make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(s.flushed)
+		s.keepFlushing()
+	}()
 	go func() {
 		defer close(s.absorbed)
 		s.absorb()

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/mpmetrics/mpmetrics/compact"
 	"github.com/mpmetrics/mpmetrics/internal/directory"
@@ -36,6 +37,8 @@ const memoryLocation = "memory:"
 // one process, and far below what would fill a small tmpfs.
 const defaultMaxSeries = 100_000
 
+const defaultFlushInterval = time.Second
+
 // Opts says where a store counts. The zero value takes everything from the
 // environment.
 type Opts struct {
@@ -56,6 +59,18 @@ type Opts struct {
 	// 0: 100,000; at most 1,048,576, which is what readers take from one process.
 	// Raise it when that counter moves and the labels are sound.
 	MaxSeries int
+
+	// FlushInterval is how often the collectors of Registerer are mirrored into
+	// the file: what they have counted since is lost at SIGKILL. 0: one second.
+	FlushInterval time.Duration
+
+	// Modes says how families of the collectors of Registerer are merged, by name
+	// or by a pattern as path.Match takes it: an exact name first, then the longest
+	// pattern. Counters may have a mode too, Max for a total that is not the
+	// process's own and that all processes mirror; Omit leaves a family out.
+	// MostRecent is not possible. Set it where the default of Registerer is wrong:
+	// {"go_goroutines": LiveAll} shows each process.
+	Modes map[string]GaugeMode
 
 	// GroupShared opens the subdirectory to the users of its group, for a sidecar
 	// that runs as another user: they read each other's metrics, and absorb each
@@ -103,6 +118,12 @@ func (o Opts) withDefaults() (filled Opts, dir string, err error) {
 	}
 	if o.MaxSeries == 0 {
 		o.MaxSeries = defaultMaxSeries
+	}
+	if o.FlushInterval == 0 {
+		o.FlushInterval = defaultFlushInterval
+	}
+	if err := checkModes(o.Modes); err != nil {
+		return o, "", err
 	}
 	if o.MaxSeries > layout.MaxSeries {
 		return o, "", fmt.Errorf("MaxSeries %d: at most %d", o.MaxSeries, layout.MaxSeries)

@@ -77,6 +77,9 @@ func (s *Store) renew() error {
 	if err := s.moveTo(s.next); err != nil { // 3
 		return err
 	}
+	if err := s.mirror.moveTo(s.next); err != nil {
+		return err
+	}
 	err := s.next.Publish() // 4
 	s.retired = append(s.retired, retired{s.current, time.Now()})
 	if err != nil {

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -16,6 +17,7 @@ import (
 	"github.com/mpmetrics/mpmetrics/internal/directory"
 	"github.com/mpmetrics/mpmetrics/internal/fork"
 	"github.com/mpmetrics/mpmetrics/internal/layout"
+	"github.com/mpmetrics/mpmetrics/internal/marker"
 	"github.com/mpmetrics/mpmetrics/internal/partition"
 )
 
@@ -33,9 +35,11 @@ type Store struct {
 	// made. The background work's, as id is.
 	start int64
 
-	// registry holds every definition. It finds duplicates and invalid ones as
-	// it would for promauto; nobody gathers it.
+	// registry holds every definition, and every collector of Registerer. It finds
+	// duplicates and invalid ones as it would for promauto; nobody gathers it.
 	registry *prometheus.Registry
+
+	mirror *mirrorer // of what Registerer takes
 
 	// part is where new series go: nil in memory mode, while there is no file or
 	// everything moves into another one, and after Close. Written by open, by the
@@ -45,11 +49,12 @@ type Store struct {
 	series  atomic.Int64 // published or waiting for it, against MaxSeries
 	dropped atomic.Uint64
 
-	mu       sync.Mutex
-	families []*family
-	pending  []instrument // on the heap, waiting for room in the file
-	degraded error        // why there is no file, or no room in it
-	closed   bool
+	mu            sync.Mutex
+	families      []*family
+	pending       []instrument // on the heap, waiting for room in the file
+	degraded      error        // why there is no file, or no room in it
+	unmirroredFor error        // why the last flush failed
+	closed        bool
 
 	// The background work's alone, and that of open before and Close behind it.
 	pid          int                  // of this process; another one in a process that was forked from it
@@ -64,6 +69,7 @@ type Store struct {
 	stop     chan struct{} // closed by Close
 	done     chan struct{} // closed when the background work has ended; nil without
 	absorbed chan struct{} // likewise, of an absorption
+	flushed  chan struct{} // likewise, of flushes
 }
 
 // Open opens a store. With a directory it makes the file of this process, and
@@ -88,14 +94,16 @@ func Open(o Opts) (*Store, error) {
 // prepare makes a store that has no file yet.
 func prepare(o Opts) (*Store, error) {
 	filled, dir, err := o.withDefaults()
-	return &Store{
+	s := &Store{
 		opts:     filled,
 		dir:      dir,
 		id:       layout.NewID(),
 		registry: prometheus.NewRegistry(),
 		pid:      fork.Pid(),
 		stop:     make(chan struct{}),
-	}, err
+	}
+	s.mirror = newMirrorer(s)
+	return s, err
 }
 
 // open makes the file. What has been counted in memory is published by the
@@ -161,7 +169,7 @@ func (s *Store) Access() (groupShared, allowNetworkFS bool) {
 func (s *Store) Degraded() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.degraded
+	return cmp.Or(s.degraded, s.unmirroredFor)
 }
 
 // Close ends counting into the file. Its counters stay in the merged total;
@@ -180,6 +188,7 @@ func (s *Store) Close() error {
 	if s.done != nil {
 		<-s.done
 		<-s.absorbed
+		<-s.flushed
 	}
 	if fork.Foreign(s.pid) {
 		s.forked()
@@ -189,6 +198,7 @@ func (s *Store) Close() error {
 	}
 	s.look()
 	if p := s.part.Load(); p != nil {
+		s.Flush()
 		s.countDropped()
 		s.flush(p)
 	}
@@ -213,6 +223,7 @@ func (s *Store) Close() error {
 
 // Describe sends the descriptors of the metrics of this process.
 func (s *Store) Describe(ch chan<- *prometheus.Desc) {
+	marker.Say()
 	for _, f := range s.definitions() {
 		f.collector.Describe(ch)
 	}

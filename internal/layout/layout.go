@@ -7,6 +7,7 @@
 // record, and one top-level bucket for each slab.
 //
 //	root ── "header"        inline bucket, key "header": the header record
+//	     ├─ "mirror"        what collectors that are not ours show, see mirror.go
 //	     ├─ "slab" + number one bucket per slab, one key of 32 bytes, never touched again
 //	     └─ …
 //

@@ -72,11 +72,7 @@ func (p *Partition) Grow() error {
 		fresh, err = p.mapWritten()
 		return err
 	})
-	if errors.Is(err, mapped.ErrFault) {
-		// It was in the middle of something, and may hold its own locks.
-		p.broken = true
-		err = fmt.Errorf("%w: %w", ErrBroken, err)
-	}
+	err = p.faulted(err)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, s := range fresh {
@@ -91,6 +87,16 @@ func (p *Partition) Grow() error {
 		return fmt.Errorf("grow owner file %s: %w", p.path, err)
 	}
 	return nil
+}
+
+// faulted notes that bbolt met a memory fault: it was in the middle of something,
+// and may hold its own locks.
+func (p *Partition) faulted(err error) error {
+	if !errors.Is(err, mapped.ErrFault) {
+		return err
+	}
+	p.broken = true
+	return fmt.Errorf("%w: %w", ErrBroken, err)
 }
 
 // asked plans the slabs that appending asked for.
@@ -137,10 +143,8 @@ func (p *Partition) write(fresh []*slab, withHeader bool) error {
 // look whether all others are still where they were.
 func (p *Partition) mapWritten() (fresh []*slab, err error) {
 	err = p.db.View(func(tx *bbolt.Tx) error {
-		for _, s := range p.slabs {
-			if at, err := offset(tx, s); err != nil || at != s.offset {
-				return fmt.Errorf("slab %d from %d to %d of %s: %w", s.header.Number, s.offset, at, p.path, ErrMoved)
-			}
+		if err := p.checkMoved(tx); err != nil {
+			return err
 		}
 		for _, s := range p.unmapped {
 			at, err := offset(tx, s)

@@ -73,6 +73,9 @@ func (r *File) load() error {
 			to[i] = from[i].Load()
 		}
 	}
+	for _, f := range r.fixed {
+		copy(r.spare[f.at:], f.words)
+	}
 	for _, g := range r.groups {
 		if err := loadGroup(g.family, g.slab.words[g.word:g.word+g.family.CellWords()], r.spare[g.at:]); err != nil {
 			return err

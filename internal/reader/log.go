@@ -169,6 +169,15 @@ func (r *File) addFamily(number uint32, f *layout.Family) error {
 	if _, known := r.numbers[number]; known {
 		return fmt.Errorf("family %d twice: %w", number, layout.ErrDamaged)
 	}
+	if err := r.keepFamily(f); err != nil {
+		return err
+	}
+	r.numbers[number] = len(r.families) - 1
+	return nil
+}
+
+// keepFamily adds a family to those that are kept, within the bounds.
+func (r *File) keepFamily(f *layout.Family) error {
 	if len(r.families) >= maxFamilies {
 		return fmt.Errorf("more than %d families: %w", maxFamilies, layout.ErrLimit)
 	}
@@ -179,7 +188,6 @@ func (r *File) addFamily(number uint32, f *layout.Family) error {
 	if r.memory += size; r.memory > maxFileMemory {
 		return fmt.Errorf("families that take more than %d MiB: %w", maxFileMemory>>20, layout.ErrLimit)
 	}
-	r.numbers[number] = len(r.families)
 	r.families = append(r.families, f)
 	return nil
 }
@@ -227,6 +235,21 @@ func (r *File) addEntry(e Entry, at layout.Place) error {
 	if end := uint64(at.Word) + uint64(f.CellWords()); end > uint64(len(s.words)) {
 		return fmt.Errorf("cells %d to %d of %d in slab %d: %w", at.Word, end, len(s.words), at.Slab, layout.ErrDamaged)
 	}
+	// Without this a small file could name the same cells again and again, and
+	// make a reader keep values for each.
+	if r.used += f.CellWords(); r.used > r.cells {
+		return fmt.Errorf("series with %d cells, the slabs have %d: %w", r.used, r.cells, layout.ErrDamaged)
+	}
+	if err := r.keepEntry(f, e); err != nil {
+		return err
+	}
+	r.plan(f, s, int(at.Word), r.entries[len(r.entries)-1].At)
+	return nil
+}
+
+// keepEntry adds an entry to those that are kept, within the bounds, and makes
+// room for its values.
+func (r *File) keepEntry(f *layout.Family, e Entry) error {
 	if len(r.entries) >= layout.MaxSeries {
 		return fmt.Errorf("more than %d series: %w", layout.MaxSeries, layout.ErrLimit)
 	}
@@ -234,14 +257,8 @@ func (r *File) addEntry(e Entry, at layout.Place) error {
 	if r.memory += size; r.memory > maxFileMemory {
 		return fmt.Errorf("series that take more than %d MiB: %w", maxFileMemory>>20, layout.ErrLimit)
 	}
-	// Without this a small file could name the same cells again and again, and
-	// make a reader keep values for each.
-	if r.used += f.CellWords(); r.used > r.cells {
-		return fmt.Errorf("series with %d cells, the slabs have %d: %w", r.used, r.cells, layout.ErrDamaged)
-	}
 	e.At = len(r.values)
 	r.entries = append(r.entries, e)
-	r.plan(f, s, int(at.Word), e.At)
 	r.values = append(r.values, make([]uint64, f.ValueWords())...)
 	return nil
 }

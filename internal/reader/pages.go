@@ -31,11 +31,12 @@ const (
 
 // Bounds of a snapshot. Ours has one root page and a few slabs.
 const (
-	maxTries      = 64   // each takes microseconds; the owner commits a few times a second
-	maxDepth      = 8    // of the tree of buckets
-	maxSnapshot   = 4096 // pages of it
-	maxPageChain  = 1024 // overflow of one page of it: bbolt's largest key and a slab's name are far below
-	maxSlabsFile  = 4096 // with the usual growth a thousand slabs hold a million series
+	maxTries      = 64        // each takes microseconds; the owner commits a few times a second
+	maxDepth      = 8         // of the tree of buckets
+	maxSnapshot   = 4096      // pages of it
+	maxPageChain  = 1024      // overflow of one page of it: bbolt's largest key and a slab's name are far below
+	maxSlabsFile  = 4096      // with the usual growth a thousand slabs hold a million series
+	maxTreeBytes  = 256 << 20 // of all pages that one snapshot reads
 	firstPageSize = 1024
 	lastPageSize  = 64 << 10
 )
@@ -65,6 +66,7 @@ type snapshot struct {
 	metas  metas
 	header *layout.Header
 	slabs  []place
+	mirror []mirrorValue
 }
 
 // source is an open file.
@@ -194,6 +196,7 @@ type tree struct {
 	meta    meta
 	limit   uint64 // pages that the file is long enough for
 	visited map[uint64]bool
+	bytes   int // of the pages that were read
 	found   snapshot
 }
 
@@ -208,7 +211,7 @@ func readTree(f io.ReaderAt, size int64, m metas) (*snapshot, error) {
 		visited: map[uint64]bool{},
 		found:   snapshot{metas: m},
 	}
-	if err := t.root(newest.root, 0); err != nil {
+	if err := t.walk(newest.root, 0, t.bucket); err != nil {
 		return nil, err
 	}
 	if t.found.header == nil {
@@ -237,6 +240,9 @@ func (t *tree) page(id uint64) (page, error) {
 		if n > maxPageChain || n >= t.limit-id {
 			return nil, fmt.Errorf("page %d overflows by %d pages: %w", id, n, layout.ErrDamaged)
 		}
+		if t.bytes += int(n) * t.meta.pageSize; t.bytes > maxTreeBytes {
+			return nil, fmt.Errorf("pages of more than %d MiB: %w", maxTreeBytes>>20, layout.ErrLimit)
+		}
 		p = make(page, (int(n)+1)*t.meta.pageSize)
 		if err := t.readAt(p, id); err != nil {
 			return nil, err
@@ -252,8 +258,8 @@ func (t *tree) readAt(b []byte, id uint64) error {
 	return nil
 }
 
-// root walks the root bucket: its elements are our buckets.
-func (t *tree) root(id uint64, depth int) error {
+// walk calls visit with the elements of a bucket, from the page that is its root.
+func (t *tree) walk(id uint64, depth int, visit func(element) error) error {
 	if depth >= maxDepth {
 		return fmt.Errorf("tree deeper than %d pages: %w", maxDepth, layout.ErrDamaged)
 	}
@@ -261,45 +267,60 @@ func (t *tree) root(id uint64, depth int) error {
 	if err != nil {
 		return err
 	}
-	switch p.flags() {
-	case branchPage:
-		for i := range p.count() {
-			child, err := p.branch(i)
-			if err != nil {
-				return err
-			}
-			if err := t.root(child, depth+1); err != nil {
-				return err
-			}
-		}
-		return nil
-	case leafPage:
-		for i := range p.count() {
-			e, err := p.leaf(i)
-			if err != nil {
-				return err
-			}
-			if err := t.bucket(e); err != nil {
-				return fmt.Errorf("bucket %q: %w", e.key, err)
-			}
-		}
-		return nil
+	if p.flags() != branchPage {
+		return p.leaves(visit)
 	}
-	return fmt.Errorf("page %d has flags %#x: %w", id, p.flags(), layout.ErrDamaged)
+	for i := range p.count() {
+		child, err := p.branch(i)
+		if err != nil {
+			return err
+		}
+		if err := t.walk(child, depth+1, visit); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
+// bucket takes an element of the root bucket: one of our buckets.
 func (t *tree) bucket(e element) error {
+	if err := t.takeBucket(e); err != nil {
+		return fmt.Errorf("bucket %q: %w", e.key, err)
+	}
+	return nil
+}
+
+func (t *tree) takeBucket(e element) error {
 	if e.flags != bucketElement || len(e.value) < bucketBytes {
 		return fmt.Errorf("not a bucket: %w", layout.ErrDamaged)
 	}
-	root := binary.LittleEndian.Uint64(e.value)
-	if string(e.key) == layout.HeaderBucket {
-		return t.header(root, page(e.value[bucketBytes:]))
+	root, inline := binary.LittleEndian.Uint64(e.value), page(e.value[bucketBytes:])
+	switch string(e.key) {
+	case layout.HeaderBucket:
+		return t.header(root, inline)
+	case layout.MirrorBucket:
+		if root == 0 {
+			return inline.leaves(t.mirror)
+		}
+		return t.walk(root, 0, t.mirror)
 	}
 	if number, ok := layout.ParseSlabBucket(e.key); ok {
 		return t.slab(number, root)
 	}
 	return nil // of a later minor version
+}
+
+// mirror takes a mirrored family.
+func (t *tree) mirror(e element) error {
+	if e.flags != 0 {
+		return fmt.Errorf("mirrored family %.100q is a bucket: %w", e.key, layout.ErrDamaged)
+	}
+	if len(t.found.mirror) >= maxFamilies {
+		return fmt.Errorf("more than %d mirrored families: %w", maxFamilies, layout.ErrLimit)
+	}
+	// Its page is this reading's own.
+	t.found.mirror = append(t.found.mirror, mirrorValue{name: string(e.key), value: e.value})
+	return nil
 }
 
 func (t *tree) header(root uint64, p page) error {
@@ -395,6 +416,23 @@ func (p page) leaf(i int) (element, error) {
 		return element{}, fmt.Errorf("element %d ends at %d of %d: %w", i, end, len(p), layout.ErrDamaged)
 	}
 	return element{flags: binary.LittleEndian.Uint32(p[at:]), key: p[key:value], value: p[value:end]}, nil
+}
+
+// leaves calls visit with the elements of a leaf, which may be an inline page.
+func (p page) leaves(visit func(element) error) error {
+	if len(p) < pageHeaderBytes || p.flags() != leafPage {
+		return fmt.Errorf("page is no leaf: %w", layout.ErrDamaged)
+	}
+	for i := range p.count() {
+		e, err := p.leaf(i)
+		if err != nil {
+			return err
+		}
+		if err := visit(e); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (p page) branch(i int) (uint64, error) {

@@ -78,6 +78,10 @@ type File struct {
 	used     int         // cells of all entries
 	cells    int         // of all slabs: no cell belongs to two series
 
+	mirrored map[string]*mirrored // by name of the family
+	fixed    []fixed              // the values of their series
+	left     int                  // entries of these that are Gone
+
 	runs   []run
 	groups []group
 	values []uint64 // as last loaded
@@ -308,6 +312,9 @@ func (r *File) snapshot() error {
 		if place.header.Kind == layout.CellSlab {
 			r.cells += s.body() / layout.WordBytes
 		}
+	}
+	if err := r.mirror(s.mirror); err != nil {
+		return err
 	}
 	r.accepted, r.header = s.metas, s.header
 	return nil

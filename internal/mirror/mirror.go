@@ -1,0 +1,161 @@
+// Package mirror is what families of collectors that are not ours are in our
+// format: a protobuf in the file of their process, and for who reads it families
+// and series like those of the log.
+package mirror
+
+import (
+	"fmt"
+	"math"
+	"strings"
+
+	dto "github.com/prometheus/client_model/go"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/mpmetrics/mpmetrics/internal/layout"
+)
+
+// Series is one series of a mirrored family.
+type Series struct {
+	Family  *layout.Family // with the label names of this series; shared by those that have the same
+	Values  []string       // of these
+	Created int64          // start timestamp, Unix nanoseconds; 0: it does not say
+	Words   []uint64       // the value, as layout.Family.ValueWords describes it
+}
+
+// Encode makes of a family what stands in the file, with the mode by which it is
+// merged, if any. Equal families become equal bytes. Whether a reader would take
+// it, Decode says.
+func Encode(family *dto.MetricFamily, mode layout.Mode) ([]byte, error) {
+	b, err := proto.MarshalOptions{Deterministic: true}.Marshal(family)
+	if err != nil {
+		return nil, err
+	}
+	return layout.AppendMirror(nil, mode, b), nil
+}
+
+// Decode reads what Encode made of a family with a name, and checks what a scrape
+// needs: a file may be written by anybody, and a collector may show anything.
+// Errors wrap layout.ErrDamaged.
+func Decode(name string, value []byte) ([]Series, error) {
+	mode, encoded, err := layout.DecodeMirror(value)
+	if err != nil {
+		return nil, err
+	}
+	var family dto.MetricFamily
+	if err := proto.Unmarshal(encoded, &family); err != nil {
+		return nil, fmt.Errorf("%w: %w", err, layout.ErrDamaged)
+	}
+	if family.GetName() != name {
+		return nil, fmt.Errorf("its name is %.100q: %w", family.GetName(), layout.ErrDamaged)
+	}
+	all := make([]Series, 0, len(family.Metric))
+	families := map[string]*layout.Family{}
+	seen := make(map[string]bool, len(family.Metric))
+	for _, metric := range family.Metric {
+		f, values, words, err := convert(&family, metric, mode)
+		if err != nil {
+			return nil, err
+		}
+		wording := string(layout.AppendFamily(nil, 0, f))
+		if known := families[wording]; known != nil {
+			f = known
+		} else if err := f.Validate(); err != nil {
+			return nil, err
+		}
+		families[wording] = f
+		s := layout.Series{Values: values}
+		if err := s.Validate(f); err != nil {
+			return nil, err
+		}
+		key := wording + "\xff" + strings.Join(values, "\xff")
+		if seen[key] {
+			return nil, fmt.Errorf("two series with values %q: %w", values, layout.ErrDamaged)
+		}
+		seen[key] = true
+		all = append(all, Series{Family: f, Values: values, Created: created(metric), Words: words})
+	}
+	return all, nil
+}
+
+// convert makes of one metric what the log would say of it: the family with the
+// metric's own label names, the label values, and its values as
+// layout.Family.ValueWords describes them.
+func convert(family *dto.MetricFamily, metric *dto.Metric, mode layout.Mode) (*layout.Family, []string, []uint64, error) {
+	f := &layout.Family{Name: family.GetName(), Help: family.GetHelp(), Unit: family.GetUnit(), Mode: mode}
+	values := make([]string, len(metric.Label))
+	for i, l := range metric.Label {
+		f.LabelNames = append(f.LabelNames, l.GetName())
+		values[i] = l.GetValue()
+	}
+	var words []uint64
+	var err error
+	switch t := family.GetType(); {
+	case t == dto.MetricType_COUNTER && metric.Counter != nil:
+		f.Type, words = layout.Counter, number(mode, metric.Counter.GetValue())
+	case t == dto.MetricType_GAUGE && metric.Gauge != nil:
+		f.Type, words = layout.Gauge, number(mode, metric.Gauge.GetValue())
+	case t == dto.MetricType_UNTYPED && metric.Untyped != nil:
+		f.Type, words = layout.Untyped, number(mode, metric.Untyped.GetValue())
+	case t == dto.MetricType_SUMMARY && metric.Summary != nil:
+		s := metric.Summary
+		f.Type, words = layout.Summary, []uint64{s.GetSampleCount(), math.Float64bits(s.GetSampleSum())}
+	case t == dto.MetricType_HISTOGRAM && metric.Histogram != nil:
+		f.Type = layout.Histogram
+		f.Bounds, words, err = buckets(metric.Histogram)
+	default:
+		err = fmt.Errorf("a metric of %v that is none: %w", t, layout.ErrDamaged)
+	}
+	if err == nil && len(words) != f.ValueWords() {
+		err = fmt.Errorf("%v with %v: %w", f.Type, mode, layout.ErrDamaged)
+	}
+	return f, values, words, err
+}
+
+// number is one number: by its mode, or a counter, whose parts it belongs to only
+// one of.
+func number(mode layout.Mode, v float64) []uint64 {
+	const maxWhole = 1 << 53 // beyond it float64 has no fractions
+	switch whole := uint64(v); {
+	case mode.Timed():
+		return nil // it would need a time
+	case mode.Valid():
+		return []uint64{layout.EncodeGauge(v)}
+	case v >= 0 && v <= maxWhole && float64(whole) == v:
+		return []uint64{whole, 0}
+	}
+	return []uint64{0, math.Float64bits(v)}
+}
+
+// buckets are the bounds of a histogram, and its values.
+func buckets(h *dto.Histogram) ([]float64, []uint64, error) {
+	words := []uint64{h.GetSampleCount(), math.Float64bits(h.GetSampleSum())}
+	var bounds []float64
+	var before uint64
+	for _, b := range h.Bucket {
+		if math.IsInf(b.GetUpperBound(), +1) {
+			continue // it is what is left
+		}
+		if len(bounds) >= layout.MaxBuckets {
+			return nil, nil, fmt.Errorf("more than %d buckets: %w", layout.MaxBuckets, layout.ErrDamaged)
+		}
+		n := b.GetCumulativeCount()
+		if n < before || n > h.GetSampleCount() {
+			return nil, nil, fmt.Errorf("bucket of %d observations behind %d, of %d: %w", n, before, h.GetSampleCount(), layout.ErrDamaged)
+		}
+		bounds, words, before = append(bounds, b.GetUpperBound()), append(words, n-before), n
+	}
+	return bounds, append(words, h.GetSampleCount()-before), nil
+}
+
+// created is the start timestamp of a metric, 0 for none.
+func created(m *dto.Metric) int64 {
+	switch {
+	case m.GetCounter().GetCreatedTimestamp() != nil:
+		return m.Counter.CreatedTimestamp.AsTime().UnixNano()
+	case m.GetHistogram().GetCreatedTimestamp() != nil:
+		return m.Histogram.CreatedTimestamp.AsTime().UnixNano()
+	case m.GetSummary().GetCreatedTimestamp() != nil:
+		return m.Summary.CreatedTimestamp.AsTime().UnixNano()
+	}
+	return 0
+}

@@ -1,0 +1,146 @@
+package store
+
+import (
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
+)
+
+// guard stands between a registry and a collector that is somebody else's. The
+// collector runs in a goroutine of its own: one that hangs or panics delays and
+// harms nobody else. What it said last is shown meanwhile.
+type guard struct {
+	collector prometheus.Collector
+	id        string // identity of the collector
+
+	mu      sync.Mutex
+	running chan struct{}       // closed when the collector has returned; nil: it does not run
+	last    []prometheus.Metric // of the last time that it returned
+	failed  error               // of the last time that it ended
+}
+
+// start lets the collector run, if it does not do so already, and returns a
+// channel that is closed when it has returned.
+func (g *guard) start() <-chan struct{} {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.running == nil {
+		g.running = make(chan struct{})
+		go g.run(g.running)
+	}
+	return g.running
+}
+
+func (g *guard) run(done chan struct{}) {
+	metrics, err := collectGuarded(g.collector)
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.failed = err; err == nil {
+		g.last = metrics
+	}
+	g.running = nil
+	close(done)
+}
+
+// collectGuarded returns what a collector shows, written down: a metric that is
+// written later could panic then.
+func collectGuarded(c prometheus.Collector) (metrics []prometheus.Metric, err error) {
+	ch := make(chan prometheus.Metric)
+	ended := make(chan error, 1)
+	go func() {
+		defer close(ch)
+		ended <- recovered(func() { c.Collect(ch) })
+	}()
+	for m := range ch {
+		w := &static{desc: m.Desc()}
+		var writeErr error
+		if panicked := recovered(func() { writeErr = m.Write(&w.metric) }); panicked != nil {
+			writeErr = panicked
+		}
+		if writeErr != nil {
+			err = writeErr
+			continue
+		}
+		metrics = append(metrics, w)
+	}
+	if panicked := <-ended; panicked != nil {
+		err = panicked
+	}
+	return metrics, err
+}
+
+// errPanicked says that somebody else's code panicked.
+type errPanicked struct{ value any }
+
+func (e errPanicked) Error() string { return fmt.Sprintf("collector panicked: %v", e.value) }
+
+func recovered(f func()) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = errPanicked{v}
+		}
+	}()
+	f()
+	return nil
+}
+
+// Describe implements prometheus.Collector.
+func (g *guard) Describe(ch chan<- *prometheus.Desc) { g.collector.Describe(ch) }
+
+// Collect implements prometheus.Collector: it sends what the collector said last.
+func (g *guard) Collect(ch chan<- prometheus.Metric) {
+	g.mu.Lock()
+	last := g.last
+	g.mu.Unlock()
+	for _, m := range last {
+		ch <- m
+	}
+}
+
+// wait waits for all collectors, but not for long. It returns those that are slow.
+func wait(guards []*guard, patience time.Duration) (slow int) {
+	var running []<-chan struct{}
+	for _, g := range guards {
+		running = append(running, g.start())
+	}
+	over := time.NewTimer(patience)
+	defer over.Stop()
+	late := false
+	for _, done := range running {
+		if late {
+			select {
+			case <-done:
+			default:
+				slow++
+			}
+			continue
+		}
+		select {
+		case <-done:
+		case <-over.C:
+			late = true
+			slow++
+		}
+	}
+	return slow
+}
+
+// static is a metric that was written down.
+type static struct {
+	desc   *prometheus.Desc
+	metric dto.Metric
+}
+
+// Desc implements prometheus.Metric.
+func (w *static) Desc() *prometheus.Desc { return w.desc }
+
+// Write implements prometheus.Metric.
+func (w *static) Write(out *dto.Metric) error {
+	m := &w.metric
+	out.Label, out.TimestampMs = m.Label, m.TimestampMs
+	out.Counter, out.Gauge, out.Untyped, out.Summary, out.Histogram = m.Counter, m.Gauge, m.Untyped, m.Summary, m.Histogram
+	return nil
+}

@@ -1,0 +1,329 @@
+package store
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
+	"go.etcd.io/bbolt"
+
+	"github.com/mpmetrics/mpmetrics/internal/layout"
+	"github.com/mpmetrics/mpmetrics/internal/mirror"
+	"github.com/mpmetrics/mpmetrics/internal/partition"
+)
+
+// collectorPatience is how long a flush waits for the collectors. What is slower
+// is shown as it was before.
+const collectorPatience = 500 * time.Millisecond
+
+// maxKeyBytes is what bbolt takes as a key.
+const maxKeyBytes = bbolt.MaxKeySize
+
+// mirrorer mirrors what the collectors of a Registerer show into the file.
+type mirrorer struct {
+	store    *Store
+	registry *prometheus.Registry // of the guards
+
+	mu     sync.Mutex // guards guards
+	guards []*guard
+
+	// flushing serializes flushes. No collector runs in a goroutine that holds it:
+	// one that asks for a flush itself waits for no longer than flushes wait for it.
+	flushing sync.Mutex
+	in       *partition.Partition // what follows is of this file
+	last     []*dto.MetricFamily  // as gathered and carried
+	written  map[string][]byte    // by name of the family
+	carried  carried
+	told     map[string]bool        // reasons and families that the log knows
+	total    *prometheus.CounterVec // nil until something was left out
+}
+
+func newMirrorer(s *Store) *mirrorer {
+	return &mirrorer{store: s, registry: prometheus.NewRegistry(), carried: carried{}, told: map[string]bool{}}
+}
+
+func (m *mirrorer) add(c prometheus.Collector) error {
+	g := &guard{collector: c, id: identity(c)}
+	if err := m.registry.Register(g); err != nil {
+		return err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.guards = append(m.guards, g)
+	return nil
+}
+
+// remove forgets a collector, which the store's registry knows by what it
+// describes.
+func (m *mirrorer) remove(c prometheus.Collector) {
+	m.registry.Unregister(c)
+	id := identity(c)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.guards = slices.DeleteFunc(m.guards, func(g *guard) bool { return g.id == id })
+}
+
+// identity is what two collectors have in common only when a registry takes them
+// for the same: a wrapped one is another object each time.
+func identity(c prometheus.Collector) string {
+	var all []string
+	for _, d := range describe(c) {
+		all = append(all, d.String())
+	}
+	slices.Sort(all)
+	return strings.Join(all, "\n")
+}
+
+// Flush mirrors what the collectors of Registerer show at this moment, and returns
+// when it is in the file. A collector of this process calls it for each scrape.
+func (s *Store) Flush() {
+	if s.dir == "" {
+		return
+	}
+	p := s.part.Load()
+	if p == nil {
+		return
+	}
+	err := s.mirror.flush(p)
+	s.mu.Lock()
+	before := s.unmirroredFor
+	s.unmirroredFor = err
+	s.mu.Unlock()
+	switch {
+	case err != nil && before == nil:
+		go s.opts.Logger.Error("mpmetrics: collectors are not mirrored", "dir", s.dir, "err", err)
+	case err == nil && before != nil:
+		go s.opts.Logger.Info("mpmetrics: collectors are mirrored again", "dir", s.dir)
+	}
+}
+
+// keepFlushing flushes until the store is closed.
+func (s *Store) keepFlushing() {
+	ticker := time.NewTicker(s.opts.FlushInterval)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-s.stop:
+			return
+		case <-ticker.C:
+			s.Flush()
+		}
+	}
+}
+
+// flush brings a file up to date.
+func (m *mirrorer) flush(p *partition.Partition) error {
+	m.mu.Lock()
+	guards := slices.Clone(m.guards)
+	m.mu.Unlock()
+	if len(guards) == 0 && len(m.written) == 0 {
+		return nil
+	}
+	m.flushing.Lock()
+	defer m.flushing.Unlock()
+	if slow := wait(guards, collectorPatience); slow > 0 {
+		m.leftOut("slow", "", fmt.Errorf("%d collectors took more than %v", slow, collectorPatience), slow)
+	}
+	for _, g := range guards {
+		g.mu.Lock()
+		err := g.failed
+		g.mu.Unlock()
+		var panicked errPanicked
+		switch {
+		case errors.As(err, &panicked):
+			m.leftOut("panic", "", err, 1)
+		case err != nil:
+			m.leftOut("error", "", err, 1)
+		}
+	}
+	families, err := m.registry.Gather()
+	if err != nil {
+		m.leftOut("error", "", err, 1)
+	}
+	m.last = m.carried.carry(families)
+	return m.write(p, m.last)
+}
+
+// moveTo writes what was mirrored last into another file, before it is published:
+// totals would dip without it.
+func (m *mirrorer) moveTo(p *partition.Partition) error {
+	m.flushing.Lock()
+	defer m.flushing.Unlock()
+	return m.write(p, m.last)
+}
+
+// forked begins anew in a process that was forked: a thread that the child does not
+// have may hold the locks.
+func (m *mirrorer) forked() {
+	m.mu, m.flushing = sync.Mutex{}, sync.Mutex{}
+	for _, g := range m.guards {
+		g.mu, g.running = sync.Mutex{}, nil
+	}
+	m.carried.forked()
+	m.in, m.last = nil, nil
+}
+
+// write writes the families that have changed.
+func (m *mirrorer) write(p *partition.Partition, families []*dto.MetricFamily) error {
+	if m.in != p {
+		m.in, m.written = p, map[string][]byte{}
+	}
+	changed := map[string][]byte{}
+	there := map[string]bool{}
+	for _, f := range families {
+		name := f.GetName()
+		value := m.encode(f)
+		if value == nil {
+			continue
+		}
+		if !bytes.Equal(m.written[name], value) {
+			if _, err := mirror.Decode(name, value); err != nil {
+				m.leftOut("invalid", name, err, 1)
+				continue
+			}
+			changed[name] = value
+		}
+		there[name] = true
+	}
+	for name := range m.written {
+		if !there[name] {
+			changed[name] = nil
+		}
+	}
+	if err := p.Mirror(changed); err != nil {
+		return err
+	}
+	for name, value := range changed {
+		if value == nil {
+			delete(m.written, name)
+		} else {
+			m.written[name] = value
+		}
+	}
+	return nil
+}
+
+// encode returns what is written of a family, nil for nothing.
+func (m *mirrorer) encode(f *dto.MetricFamily) []byte {
+	name := f.GetName()
+	mode, omit := m.store.opts.modeOf(name)
+	if omit {
+		return nil
+	}
+	switch f.GetType() {
+	case dto.MetricType_GAUGE, dto.MetricType_UNTYPED:
+		if mode == 0 {
+			mode = defaultMode(name)
+		}
+	case dto.MetricType_COUNTER:
+	default:
+		if mode != 0 {
+			m.leftOut("mode", name, fmt.Errorf("a %v cannot be merged by %v", f.GetType(), mode), 1)
+			mode = 0
+		}
+	}
+	if strings.HasPrefix(name, layout.ReservedPrefix) {
+		m.leftOut("name", name, errors.New("names that begin so belong to mpmetrics itself"), 1)
+		return nil
+	}
+	value, err := mirror.Encode(m.plain(f), mode)
+	if err != nil {
+		m.leftOut("invalid", name, err, 1)
+		return nil
+	}
+	if len(name) > maxKeyBytes {
+		m.leftOut("invalid", fmt.Sprintf("%.100s", name), fmt.Errorf("a name of %d bytes, at most %d", len(name), maxKeyBytes), 1)
+		return nil
+	}
+	return value
+}
+
+// plain is a family without what is not mirrored.
+func (m *mirrorer) plain(f *dto.MetricFamily) *dto.MetricFamily {
+	out := &dto.MetricFamily{Name: f.Name, Help: f.Help, Type: f.Type, Unit: f.Unit}
+	for _, metric := range f.Metric {
+		p := &dto.Metric{Label: metric.Label, Gauge: metric.Gauge, Untyped: metric.Untyped}
+		if c := metric.Counter; c != nil {
+			p.Counter = &dto.Counter{Value: c.Value, CreatedTimestamp: c.CreatedTimestamp}
+		}
+		if s := metric.Summary; s != nil {
+			if len(s.Quantile) > 0 {
+				m.leftOut("quantiles", f.GetName(), errors.New("quantiles of several processes do not merge; sum and count do"), 1)
+			}
+			p.Summary = &dto.Summary{SampleCount: s.SampleCount, SampleSum: s.SampleSum, CreatedTimestamp: s.CreatedTimestamp}
+		}
+		if h := metric.Histogram; h != nil {
+			if h.Schema != nil {
+				m.leftOut("native", f.GetName(), errors.New("native buckets are not mirrored yet"), 1)
+			}
+			p.Histogram = &dto.Histogram{SampleCount: h.SampleCount, SampleSum: h.SampleSum, CreatedTimestamp: h.CreatedTimestamp}
+			for _, b := range h.Bucket {
+				p.Histogram.Bucket = append(p.Histogram.Bucket, &dto.Bucket{UpperBound: b.UpperBound, CumulativeCount: b.CumulativeCount})
+			}
+		}
+		out.Metric = append(out.Metric, p)
+	}
+	return out
+}
+
+// leftOut counts what could not be mirrored, and says so once for each family.
+func (m *mirrorer) leftOut(reason, family string, err error, n int) {
+	key := reason + "\xff" + family
+	if m.told[key] && family != "" {
+		return // counted once, too
+	}
+	if !m.told[key] {
+		m.told[key] = true
+		go m.store.opts.Logger.Warn("mpmetrics: not all can be mirrored", "reason", reason, "family", family, "err", err)
+	}
+	if m.total == nil {
+		f := makeFamily(layout.Family{
+			Type: layout.Counter, Name: layout.ReservedPrefix + "unmirrored_total",
+			Help: "What collectors that are not ours show and is not mirrored, by reason.", LabelNames: []string{"reason"},
+		}, nil)
+		f.unlimited = true
+		m.total = &prometheus.CounterVec{MetricVec: defineVec(m.store, f, func(values ...string) instrument { return f.newCounter(values...) })}
+	}
+	m.total.WithLabelValues(reason).Add(float64(n))
+}
+
+// Omit in Opts.Modes leaves a family out of the mirror.
+const Omit GaugeMode = 255
+
+func checkModes(modes map[string]GaugeMode) error {
+	for pattern, given := range modes {
+		if _, err := path.Match(pattern, ""); err != nil {
+			return fmt.Errorf("mode for %q: %w", pattern, err)
+		}
+		if m := layout.Mode(given); given != Omit && (!m.Valid() || m.Timed()) {
+			return fmt.Errorf("mode for %q: %v is not possible for what is mirrored", pattern, m)
+		}
+	}
+	return nil
+}
+
+// modeOf returns the mode that is configured for a family, 0 for none.
+func (o Opts) modeOf(name string) (mode layout.Mode, omit bool) {
+	best := ""
+	for pattern := range o.Modes {
+		if ok, _ := path.Match(pattern, name); !ok {
+			continue
+		}
+		// The longest one is the most exact, and the name itself more so.
+		if best == "" || pattern == name || best != name && (len(pattern) > len(best) || len(pattern) == len(best) && pattern < best) {
+			best = pattern
+		}
+	}
+	if best == "" {
+		return 0, false
+	}
+	given := o.Modes[best]
+	return layout.Mode(given), given == Omit
+}
