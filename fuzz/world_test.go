@@ -8,23 +8,16 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/mpmetrics/mpmetrics/collector"
 	"github.com/mpmetrics/mpmetrics/compact"
+	"github.com/mpmetrics/mpmetrics/fuzz/damage"
 	"github.com/mpmetrics/mpmetrics/internal/layout"
 	"github.com/mpmetrics/mpmetrics/store"
-)
-
-// Bounds of what one bad file may cost.
-const (
-	maxTime   = time.Second
-	maxMemory = 64 << 20
 )
 
 // good is what the process counts that has done nothing wrong.
@@ -122,23 +115,6 @@ func (w *world) put(content []byte) {
 	}
 }
 
-// bounded runs what must be quick and small whatever is in the directory.
-func (w *world) bounded(what string, do func()) {
-	w.t.Helper()
-	var before, after runtime.MemStats
-	runtime.ReadMemStats(&before)
-	begin := time.Now()
-	do()
-	took := time.Since(begin)
-	runtime.ReadMemStats(&after)
-	if took > maxTime*slowdown {
-		w.t.Errorf("%s took %v", what, took)
-	}
-	if n := after.TotalAlloc - before.TotalAlloc; n > maxMemory {
-		w.t.Errorf("%s took %d MiB", what, n>>20)
-	}
-}
-
 // survive checks that a content of the file changes nothing for others: neither
 // a scrape nor an absorption. It returns what became of the file.
 func (w *world) survive(content []byte) string {
@@ -163,7 +139,7 @@ func (w *world) survive(content []byte) string {
 // It returns the total, which may hold what is left of the bad one.
 func (w *world) scrape() (total float64) {
 	w.t.Helper()
-	w.bounded("scrape", func() {
+	damage.Bounded(w.t, "scrape", func() {
 		c := collector.New(collector.Opts{Location: w.dir, NoAbsorption: true, Logger: silent})
 		defer c.Close()
 		r := prometheus.NewRegistry()
@@ -194,7 +170,7 @@ func (w *world) scrape() (total float64) {
 func (w *world) absorb() compact.Report {
 	w.t.Helper()
 	var report compact.Report
-	w.bounded("absorption", func() {
+	damage.Bounded(w.t, "absorption", func() {
 		var err error
 		if report, err = compact.Run(w.t.Context(), w.dir, compact.Opts{CoreShare: 1, Logger: silent}); err != nil {
 			w.t.Errorf("absorption: %v", err)

@@ -1,4 +1,6 @@
-package fuzz
+// Package damage is what disks, kernels, other programs and bad intentions do to
+// a file, and what the file may cost whoever meets it then. For tests only.
+package damage
 
 import (
 	"encoding/binary"
@@ -24,15 +26,15 @@ const (
 	metaSumAt    = 56
 )
 
-// class is a kind of damage.
-type class struct {
-	name   string
-	damage func(r *rand.Rand, file []byte) []byte
+// Class is a kind of damage.
+type Class struct {
+	Name string
+	// Do damages the file of a dead process, in place or not.
+	Do func(r *rand.Rand, file []byte) []byte
 }
 
-// classes are what disks, kernels, other programs and bad intentions do to a
-// file. Each gets a copy of a sound file of a dead process.
-var classes = []class{
+// Classes are all classes. Each gets a copy of a sound file.
+var Classes = []Class{
 	{"as it was", func(_ *rand.Rand, b []byte) []byte { return b }},
 	{"zero length", func(*rand.Rand, []byte) []byte { return nil }},
 	{"cut between pages", func(r *rand.Rand, b []byte) []byte { return b[:r.IntN(len(b)/page)*page] }},
@@ -133,13 +135,17 @@ func inPage(flag uint16, from, n int) func(*rand.Rand, []byte) []byte {
 	return func(r *rand.Rand, b []byte) []byte { return flip(r, b, ofPage(r, b, flag)+from, n) }
 }
 
-// slab returns where a slab of a kind begins, of any kind for 0.
+// slab returns where a slab of a kind begins, of any kind for 0. An archive has
+// no cells.
 func slab(r *rand.Rand, b []byte, kind layout.SlabKind) int {
 	var at []int
 	for p := layout.ValueOffset; p < len(b); p += page {
 		if h, err := layout.DecodeSlab(b[p:]); err == nil && (kind == 0 || h.Kind == kind) {
 			at = append(at, p)
 		}
+	}
+	if len(at) == 0 {
+		return 0
 	}
 	return at[r.IntN(len(at))]
 }

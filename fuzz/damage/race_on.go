@@ -1,6 +1,6 @@
 //go:build race
 
-package fuzz
+package damage
 
 // slowdown is what the race detector costs, on a machine that is busy.
 const slowdown = 10

@@ -1,6 +1,6 @@
 //go:build !race
 
-package fuzz
+package damage
 
 // slowdown is what a machine that is busy costs.
 const slowdown = 2
