@@ -23,7 +23,7 @@ import (
 )
 
 // owner makes an owner file and closes it at the end of the test.
-func owner(t *testing.T) *partition.Partition {
+func owner(t testing.TB) *partition.Partition {
 	t.Helper()
 	sub, err := directory.Ensure(t.TempDir(), directory.Access{})
 	if err != nil {
@@ -39,7 +39,7 @@ func owner(t *testing.T) *partition.Partition {
 	return p
 }
 
-func appendFamily(t *testing.T, p *partition.Partition, f *layout.Family) uint32 {
+func appendFamily(t testing.TB, p *partition.Partition, f *layout.Family) uint32 {
 	t.Helper()
 	number, ok := p.AppendFamily(f)
 	for !ok {
@@ -52,7 +52,7 @@ func appendFamily(t *testing.T, p *partition.Partition, f *layout.Family) uint32
 }
 
 // appendSeries appends a series whose cells hold the words given.
-func appendSeries(t *testing.T, p *partition.Partition, family uint32, values []string, words ...uint64) []atomic.Uint64 {
+func appendSeries(t testing.TB, p *partition.Partition, family uint32, values []string, words ...uint64) []atomic.Uint64 {
 	t.Helper()
 	var cells []atomic.Uint64
 	use := func(c []atomic.Uint64) {
