@@ -19,6 +19,8 @@ import (
 // memory is a file that is not there.
 type memory struct{ *bytes.Reader }
 
+func memoryOf(file []byte) memory { return memory{bytes.NewReader(file)} }
+
 func (m memory) Size() (int64, error) { return m.Reader.Size(), nil }
 
 // FuzzPages lets the fuzzer damage what bbolt holds: by a class of damage, and by
@@ -30,15 +32,7 @@ func FuzzPages(f *testing.F) {
 	if err := p.Close(); err != nil {
 		f.Fatal(err)
 	}
-	golden, err := os.ReadFile("testdata/v1.mpm")
-	if err != nil {
-		f.Fatal(err)
-	}
-	sound, err := os.ReadFile(p.Path())
-	if err != nil {
-		f.Fatal(err)
-	}
-	files := [][]byte{golden, sound}
+	files := [][]byte{readFile(f, "testdata/v1.mpm"), readFile(f, p.Path())}
 	for class := range damage.Classes {
 		f.Add(byte(class), byte(class), []byte{})
 	}
@@ -52,7 +46,7 @@ func FuzzPages(f *testing.F) {
 		file = damage.Perform(script, file)
 		var s *snapshot
 		var err error
-		damage.Bounded(t, "snapshot", func() { s, err = readSnapshot(memory{bytes.NewReader(file)}, metas{}) })
+		damage.Bounded(t, "snapshot", func() { s, err = readSnapshot(memoryOf(file), metas{}) })
 		if err != nil {
 			if s != nil || !known(err) {
 				t.Errorf("got %v, and an error of no known kind: %v", s, err)
@@ -68,14 +62,23 @@ func FuzzPages(f *testing.F) {
 				t.Errorf("slab at %d is %+v, %v, want %+v", place.offset, h, err, place.header)
 			}
 		}
-		if again, err := readSnapshot(memory{bytes.NewReader(file)}, s.metas); again != nil || err != nil {
+		if again, err := readSnapshot(memoryOf(file), s.metas); again != nil || err != nil {
 			t.Errorf("read on from the same: %v, %v, want nothing new", again, err)
 		}
-		again, err := readSnapshot(memory{bytes.NewReader(file)}, metas{})
+		again, err := readSnapshot(memoryOf(file), metas{})
 		if diff := cmp.Diff(again, s, cmp.AllowUnexported(snapshot{}, metas{}, place{})); diff != "" || err != nil {
 			t.Errorf("read again: %v (-got +want):\n%s", err, diff)
 		}
 	})
+}
+
+func readFile(t testing.TB, path string) []byte {
+	t.Helper()
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
 }
 
 // known reports whether an error says what is wrong with a file.

@@ -69,7 +69,7 @@ func appendSeries(t testing.TB, p *partition.Partition, family uint32, values []
 	return cells
 }
 
-func open(t *testing.T, path string) *File {
+func open(t testing.TB, path string) *File {
 	t.Helper()
 	f, err := Open(path)
 	if err != nil {

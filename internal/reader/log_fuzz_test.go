@@ -1,0 +1,325 @@
+//go:build unix
+
+package reader
+
+import (
+	"encoding/binary"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+	"go.etcd.io/bbolt"
+
+	"github.com/mpmetrics/mpmetrics/fuzz/damage"
+	"github.com/mpmetrics/mpmetrics/internal/directory"
+	"github.com/mpmetrics/mpmetrics/internal/layout"
+	"github.com/mpmetrics/mpmetrics/internal/slabs"
+)
+
+// The slabs of a logFile: the log begins in the first, and may go on in others.
+const (
+	firstLog = iota
+	cellSlab
+	secondLog
+	thirdLog
+	logFileSlabs
+)
+
+// logFile is the file of a dead process, whose log a test writes.
+type logFile struct {
+	path string
+	f    *os.File
+	body [logFileSlabs]int64 // where the body of each slab begins
+}
+
+func newLogFile(t testing.TB) *logFile {
+	t.Helper()
+	id := layout.NewID()
+	path := filepath.Join(t.TempDir(), layout.FileName(1, id))
+	db, _, inode, err := slabs.Create(path, directory.GroupReads)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = db.Update(func(tx *bbolt.Tx) error {
+		for n := range uint32(logFileSlabs) {
+			h := layout.SlabHeader{Kind: layout.LogSlab, Number: n, Bytes: uint64(layout.SlabBytes(1))}
+			if n == cellSlab {
+				h.Kind = layout.CellSlab
+			}
+			slab := layout.EncodeSlab(h)
+			if n == cellSlab {
+				for i := layout.SlabHeaderBytes; i < len(slab); i += layout.WordBytes {
+					binary.NativeEndian.PutUint64(slab[i:], uint64(i))
+				}
+			}
+			if err := slabs.Put(tx, n, slab); err != nil {
+				return err
+			}
+		}
+		return slabs.PutHeader(tx, &layout.Header{PID: 1, ID: id, Inode: inode})
+	})
+	if closeErr := db.Close(); err == nil {
+		err = closeErr
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := &logFile{path: path}
+	if l.f, err = os.OpenFile(path, os.O_RDWR, 0); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.f.Close() })
+	s, err := readSnapshot(memoryOf(readFile(t, path)), metas{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range s.slabs {
+		l.body[p.header.Number] = p.offset + layout.SlabHeaderBytes
+	}
+	return l
+}
+
+// clear makes the log empty.
+func (l *logFile) clear(t testing.TB) {
+	t.Helper()
+	for n, at := range l.body {
+		if n == cellSlab {
+			continue
+		}
+		if _, err := l.f.WriteAt(make([]byte, layout.SlabBytes(1)-layout.SlabHeaderBytes), at); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// step is what an owner writes at once: a payload, and then the word in front of
+// it.
+type step struct {
+	at      int64
+	word    uint64
+	payload []byte
+}
+
+func (l *logFile) write(t testing.TB, s step) {
+	t.Helper()
+	_, err := l.f.WriteAt(s.payload, s.at+layout.RecordWordBytes)
+	if err == nil {
+		_, err = l.f.WriteAt(binary.NativeEndian.AppendUint64(nil, s.word), s.at)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// The operations of a tape that writes a log.
+const (
+	opRecord   = iota // length of 1, payload
+	opContinue        // slab of 1
+	opWord            // 8 bytes, length of 1, payload: as it is
+	logOperations
+)
+
+// steps are what a tape writes, as long as there is room.
+func (l *logFile) steps(tape damage.Tape) []step {
+	var steps []step
+	slab, at := firstLog, 0
+	for len(tape) > 0 {
+		var s step
+		next := slab
+		switch tape.Below(logOperations) {
+		case opRecord:
+			s.payload = tape.Bytes(int(tape.Byte()))
+			s.word = layout.RecordWord(s.payload)
+		case opContinue:
+			n := tape.Byte()
+			s.word = layout.ContinueWord(uint32(n))
+			next = int(n)
+		case opWord:
+			s.word = binary.NativeEndian.Uint64(tape.Bytes(layout.WordBytes))
+			s.payload = tape.Bytes(int(tape.Byte()))
+		}
+		if at+layout.RecordBytes(len(s.payload)) > layout.SlabBytes(1)-layout.SlabHeaderBytes {
+			break
+		}
+		s.at = l.body[slab] + int64(at)
+		steps = append(steps, s)
+		at += layout.RecordBytes(len(s.payload))
+		if layout.RecordLength(s.word) == layout.Continued {
+			if next <= slab || next >= logFileSlabs || next == cellSlab {
+				break // nobody reads on; and what is behind it would be written over
+			}
+			slab, at = next, 0
+		}
+	}
+	return steps
+}
+
+// tape is the tape that writes records, in one slab or in two.
+func tape(continued bool, payloads ...[]byte) []byte {
+	var b []byte
+	for i, p := range payloads {
+		if continued && i == len(payloads)/2 {
+			b = append(b, opContinue, secondLog)
+		}
+		b = append(append(b, opRecord, byte(len(p))), p...)
+	}
+	return b
+}
+
+// FuzzLog lets the fuzzer write a log. A reader that reads on behind each record,
+// and one that comes when all is written, find the same, and no more than there
+// is.
+func FuzzLog(f *testing.F) {
+	l := newLogFile(f)
+	for _, test := range brokenLogs {
+		f.Add(tape(false, test.log...))
+		f.Add(tape(true, test.log...))
+	}
+	f.Add([]byte{opContinue, firstLog})
+	f.Add([]byte{opContinue, cellSlab})
+	f.Add([]byte{opContinue, thirdLog, opContinue, secondLog})
+	f.Add([]byte{opContinue, 99})
+	f.Add([]byte{opWord, 1, 2, 3, 4, 5, 6, 7, 8, 0})
+	f.Add([]byte{opWord, 0xff, 0xff, 0, 0, 0, 0, 0, 0, 0})
+	f.Fuzz(func(t *testing.T, tape []byte) {
+		l.clear(t)
+		steps := l.steps(tape)
+		follower := open(t, l.path)
+		defer follower.Close()
+		var followed error
+		for _, s := range steps {
+			l.write(t, s)
+			if followed == nil {
+				followed = follower.Refresh()
+			}
+		}
+		damage.Bounded(t, "log", func() {
+			r, err := openHeader(l.path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer r.Close()
+			err = r.Refresh()
+			if err != nil && !known(err) {
+				t.Errorf("error of no known kind: %v", err)
+			}
+			if err == nil != (followed == nil) || err != nil && err.Error() != followed.Error() {
+				t.Fatalf("read at once: %v; read on behind each record: %v", err, followed)
+			}
+			same := func(what string, got, want any) {
+				if diff := cmp.Diff(got, want, cmp.AllowUnexported(Entry{}), cmpopts.EquateNaNs()); diff != "" {
+					t.Errorf("%s (-read on +at once):\n%s", what, diff)
+				}
+			}
+			same("families", follower.Families(), r.Families())
+			same("entries", follower.Entries(), r.Entries())
+			same("gone", follower.Gone(), r.Gone())
+			count(t, r, steps)
+			values, err := r.Load()
+			again, errAgain := follower.Load()
+			if err == nil != (errAgain == nil) {
+				t.Errorf("values: %v, %v", err, errAgain)
+			}
+			same("values", again, values)
+			checkValues(t, r, values)
+		})
+	})
+}
+
+// count compares what a reader found with the records of a log.
+func count(t *testing.T, r *File, steps []step) {
+	t.Helper()
+	families, entries := 0, 0
+	for _, s := range steps {
+		rec, err := layout.DecodeRecord(s.payload)
+		switch {
+		case err != nil:
+		case rec.Family != nil:
+			families++
+		case rec.Series != nil, rec.Shard != nil:
+			entries++
+		}
+	}
+	if len(r.Families()) > families || len(r.Entries()) > entries {
+		t.Errorf("%d families and %d entries of %d and %d records", len(r.Families()), len(r.Entries()), families, entries)
+	}
+}
+
+// checkValues checks that the values of counters are the words of the slab, one
+// behind the other. The words of the slab say where they are.
+func checkValues(t *testing.T, r *File, values []uint64) {
+	t.Helper()
+	for _, e := range r.Entries() {
+		if f := r.Families()[e.Family]; values == nil || f.Type != layout.Counter {
+			continue
+		}
+		first, second := values[e.At], values[e.At+1]
+		if first%layout.WordBytes != 0 || first < layout.SlabHeaderBytes || second != first+layout.WordBytes || second >= uint64(layout.SlabBytes(1)) {
+			t.Errorf("counter holds %d and %d", first, second)
+		}
+	}
+}
+
+// Rules of the log, each broken once, and the sound logs around them.
+var (
+	counter   = layout.AppendFamily(nil, 0, &layout.Family{Type: layout.Counter, Name: "c_total", LabelNames: []string{"a"}})
+	histogram = layout.AppendFamily(nil, 1, &layout.Family{Type: layout.Histogram, Name: "h", Bounds: []float64{1, 2}})
+	series    = func(number, family, word uint32, values ...string) []byte {
+		return layout.AppendSeries(nil, &layout.Series{Number: number, Family: family, Place: layout.Place{Slab: cellSlab, Word: word}, Values: values})
+	}
+	shard = func(number uint32, at layout.Place) []byte {
+		return layout.AppendShard(nil, layout.Shard{Series: number, Place: at})
+	}
+	brokenLogs = []struct {
+		name string
+		log  [][]byte
+		want string // the error; empty: none
+	}{
+		{"empty", nil, ""},
+		{"series and shards", [][]byte{counter, series(0, 0, 0, "x"), histogram, series(1, 0, 2, "y"), shard(0, layout.Place{Slab: cellSlab, Word: 4})}, ""},
+		{"gone", [][]byte{counter, series(0, 0, 0, "x"), layout.AppendGone(nil, layout.Gone{Series: 0}), layout.AppendGone(nil, layout.Gone{Series: 0})}, ""},
+		{"record without a byte, which is no record", [][]byte{{}, counter}, ""},
+		{"unknown kind", [][]byte{{99}}, "unknown kind 99"},
+		{"family twice", [][]byte{counter, counter}, "family 0 twice"},
+		{"invalid family", [][]byte{layout.AppendFamily(nil, 0, &layout.Family{Type: 9, Name: "c_total"})}, "unknown type 9"},
+		{"unknown family", [][]byte{series(0, 0, 0, "x")}, "series 0 of unknown family 0"},
+		{"label values", [][]byte{counter, series(0, 0, 0, "x", "y")}, "2 label values, want 1"},
+		{"series out of order", [][]byte{counter, series(3, 0, 0, "x"), series(3, 0, 2, "y")}, "series 3 behind series 3"},
+		{"shard of no series", [][]byte{counter, shard(5, layout.Place{Slab: cellSlab})}, "unknown series 5"},
+		{"gone, and never there", [][]byte{layout.AppendGone(nil, layout.Gone{Series: 7})}, "unknown series 7"},
+		{"no slab", [][]byte{counter, series(0, 0, 0, "x"), shard(0, layout.Place{Slab: 9})}, "slab 9 named in the log is no slab of cells"},
+		{"cells in the log", [][]byte{counter, series(0, 0, 0, "x"), shard(0, layout.Place{Slab: firstLog})}, "slab 0 named in the log is no slab of cells"},
+		{"behind the end", [][]byte{counter, series(0, 0, 495, "x")}, "cells 495 to 497 of 496 in slab 1"},
+		{"cells again and again", slices.Concat([][]byte{histogram, series(0, 1, 0)}, slices.Repeat([][]byte{shard(0, layout.Place{Slab: cellSlab})}, 82)), "series with 498 cells, the slabs have 496"},
+		{"record of an archive", [][]byte{layout.AppendState(nil, &layout.State{})}, "record of an archive in the file of a process"},
+	}
+)
+
+func TestRulesOfTheLog(t *testing.T) {
+	l := newLogFile(t)
+	for _, test := range brokenLogs {
+		t.Run(test.name, func(t *testing.T) {
+			l.clear(t)
+			for _, s := range l.steps(tape(false, test.log...)) {
+				l.write(t, s)
+			}
+			f, err := Open(l.path)
+			wantError(t, err, test.want)
+			if err == nil {
+				f.Close()
+			}
+		})
+	}
+}
+
+// wantError compares an error with a part of its text; "": there is none.
+func wantError(t *testing.T, err error, text string) {
+	t.Helper()
+	if (err != nil) != (text != "") || err != nil && !strings.Contains(err.Error(), text) {
+		t.Errorf("error %v, want %q", err, text)
+	}
+}
