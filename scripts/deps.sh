@@ -71,5 +71,5 @@ disk() {
 compiler
 tracer
 disk
-need prometheus prometheus promtool # the end-to-end test of examples/prefork
+need prometheus prometheus promtool # the tests of examples/prefork and fuzz/prometheus
 exit "$missing"
