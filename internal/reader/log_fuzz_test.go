@@ -40,12 +40,36 @@ func newLogFile(t testing.TB) *logFile {
 	t.Helper()
 	id := layout.NewID()
 	path := filepath.Join(t.TempDir(), layout.FileName(1, id))
+	putLogFile(t, path, layout.Header{PID: 1, ID: id}, firstLog, cellSlab, secondLog, thirdLog)
+	l := &logFile{path: path}
+	var err error
+	if l.f, err = os.OpenFile(path, os.O_RDWR, 0); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.f.Close() })
+	s, err := readSnapshot(memoryOf(readFile(t, path)), metas{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range s.slabs {
+		l.body[p.header.Number] = p.offset + layout.SlabHeaderBytes
+	}
+	return l
+}
+
+// putLogFile makes a file with slabs in an order. A header without an inode gets
+// the right one.
+func putLogFile(t testing.TB, path string, h layout.Header, order ...uint32) {
+	t.Helper()
 	db, _, inode, err := slabs.Create(path, directory.GroupReads)
 	if err != nil {
 		t.Fatal(err)
 	}
+	if h.Inode == 0 {
+		h.Inode = inode
+	}
 	err = db.Update(func(tx *bbolt.Tx) error {
-		for n := range uint32(logFileSlabs) {
+		for _, n := range order {
 			h := layout.SlabHeader{Kind: layout.LogSlab, Number: n, Bytes: uint64(layout.SlabBytes(1))}
 			if n == cellSlab {
 				h.Kind = layout.CellSlab
@@ -60,7 +84,7 @@ func newLogFile(t testing.TB) *logFile {
 				return err
 			}
 		}
-		return slabs.PutHeader(tx, &layout.Header{PID: 1, ID: id, Inode: inode})
+		return slabs.PutHeader(tx, &h)
 	})
 	if closeErr := db.Close(); err == nil {
 		err = closeErr
@@ -68,19 +92,6 @@ func newLogFile(t testing.TB) *logFile {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := &logFile{path: path}
-	if l.f, err = os.OpenFile(path, os.O_RDWR, 0); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { l.f.Close() })
-	s, err := readSnapshot(memoryOf(readFile(t, path)), metas{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, p := range s.slabs {
-		l.body[p.header.Number] = p.offset + layout.SlabHeaderBytes
-	}
-	return l
 }
 
 // clear makes the log empty.
