@@ -1,0 +1,185 @@
+//go:build unix
+
+package archive
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"go.etcd.io/bbolt"
+
+	"github.com/mpmetrics/mpmetrics/internal/directory"
+	"github.com/mpmetrics/mpmetrics/internal/layout"
+	"github.com/mpmetrics/mpmetrics/internal/merge"
+	"github.com/mpmetrics/mpmetrics/internal/slabs"
+)
+
+// wantError compares an error with a part of its text, and with what it wraps.
+func wantError(t *testing.T, err error, text string, is error) {
+	t.Helper()
+	if err == nil || !strings.Contains(err.Error(), text) || !errors.Is(err, is) {
+		t.Errorf("error %v, want %q and %v", err, text, is)
+	}
+}
+
+// Each rule of a record, broken behind a log that is sound.
+func TestRefusedRecords(t *testing.T) {
+	whole := records(t, sample(1))
+	live := layout.AppendFamily(nil, 4, &layout.Family{Type: layout.Gauge, Mode: layout.LiveSum, Name: "live"})
+	for _, test := range []struct {
+		name string
+		log  [][]byte
+		want string
+	}{
+		{"family out of order", [][]byte{layout.AppendFamily(nil, 9, &layout.Family{Type: layout.Counter, Name: "x_total"})}, "family 9 behind 4 families"},
+		{"invalid family", [][]byte{layout.AppendFamily(nil, 4, &layout.Family{Type: layout.Counter})}, `metric name "" is not valid`},
+		{"rank of no family", [][]byte{layout.AppendRank(nil, &layout.Rank{Family: 9})}, "unknown family 9"},
+		{"total of no family", [][]byte{layout.AppendTotal(nil, &layout.Total{Family: 9})}, "unknown family 9"},
+		{"total without label values", [][]byte{layout.AppendTotal(nil, &layout.Total{})}, "0 label values, want 1"},
+		{"total of a live gauge", [][]byte{live, layout.AppendTotal(nil, &layout.Total{Family: 4})}, "a gauge of mode livesum"},
+		{"sample of no family", [][]byte{layout.AppendSample(nil, &layout.Sample{Family: 9})}, "unknown family 9"},
+		{"sample of a counter", [][]byte{layout.AppendSample(nil, &layout.Sample{Values: []string{"x"}})}, "sample of"},
+		{"sample of nobody", [][]byte{layout.AppendSample(nil, &layout.Sample{Dead: 9, Family: 3, Values: []string{"x"}})}, "sample of unknown process 9"},
+		{"dead out of order", [][]byte{layout.AppendDead(nil, &layout.Dead{Number: 9})}, "behind 3 others"},
+		{"shard of a series", [][]byte{layout.AppendShard(nil, layout.Shard{})}, "record of a process's file in an archive"},
+	} {
+		_, err := decode(slices.Concat(whole, test.log))
+		t.Run(test.name, func(t *testing.T) { wantError(t, err, test.want, layout.ErrDamaged) })
+	}
+}
+
+// Whoever reads records may stop at each.
+func TestRecordsStop(t *testing.T) {
+	a := sample(1)
+	want := records(t, a)
+	for n := range want {
+		var got [][]byte
+		for payload, err := range a.Records() {
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got = append(got, slices.Clone(payload)); len(got) > n {
+				break
+			}
+		}
+		if !slices.EqualFunc(got, want[:n+1], slices.Equal) {
+			t.Errorf("stopped at record %d, %d records are not those before it", n, len(got))
+		}
+	}
+}
+
+// What no reader would believe is not written, and leaves nothing behind.
+func TestRecordAboveTheLimit(t *testing.T) {
+	dir := t.TempDir()
+	a := New()
+	f := &layout.Family{Type: layout.Counter, Name: "c_total", LabelNames: []string{"l"}}
+	a.Ledger.Absorb(merge.Process{}, []*layout.Family{f}, []merge.Input{{Values: []string{strings.Repeat("x", layout.MaxArchiveRecordBytes)}}}, []uint64{1, 0}, 1)
+	_, err := a.Write(dir, header())
+	if err == nil || !strings.Contains(err.Error(), "above the limit of 16842752") {
+		t.Errorf("error %v", err)
+	}
+	if names, err := os.ReadDir(dir); err != nil || len(names) != 0 {
+		t.Errorf("directory %v, %v", names, err)
+	}
+}
+
+// A log that ends before it says what became of the archive is not one of no
+// processes.
+func TestArchiveWithoutState(t *testing.T) {
+	dir := t.TempDir()
+	db, _, _, err := slabs.Create(filepath.Join(dir, layout.ArchiveName), directory.GroupWrites)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := header()
+	h.Kind = layout.ArchiveFile
+	w := &writer{db: db, header: h}
+	err = errors.Join(w.seal(0), db.Update(func(tx *bbolt.Tx) error { return slabs.PutHeader(tx, &w.header) }), db.Close())
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = Read(dir)
+	wantError(t, err, "no state record", layout.ErrDamaged)
+}
+
+func TestPublishNothing(t *testing.T) {
+	err := Publish(t.TempDir(), layout.ArchiveTemporary(layout.NewID()))
+	wantError(t, err, "publish archive", os.ErrNotExist)
+}
+
+// Who is not configured has to believe what is written down, and nothing else.
+func TestRefusedLocations(t *testing.T) {
+	location := func(make func(path string) error) func(string) error {
+		return func(sub string) error { return make(filepath.Join(sub, layout.LocationName)) }
+	}
+	content := func(text string) func(string) error {
+		return location(func(path string) error { return os.WriteFile(path, []byte(text), 0o600) })
+	}
+	for _, test := range []struct {
+		name string
+		make func(sub string) error
+		want string
+		is   error
+	}{
+		{"symbolic link", location(func(path string) error { return os.Symlink("elsewhere", path) }), "it is a symbolic link", directory.ErrRefused},
+		{"directory", location(func(path string) error { return os.Mkdir(path, 0o700) }), "it is not a regular file", directory.ErrRefused},
+		{"longer than any path", content(strings.Repeat("/", maxLocationBytes+1)), "damaged", layout.ErrDamaged},
+		{"empty", content(""), `"" is not a line with a path`, layout.ErrDamaged},
+		{"nowhere", content("/nowhere/mpmetrics\n"), "mount it", ErrElsewhere},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			sub := t.TempDir()
+			if err := test.make(sub); err != nil {
+				t.Fatal(err)
+			}
+			_, err := Settle(sub, "", directory.Access{})
+			wantError(t, err, test.want, test.is)
+		})
+	}
+}
+
+// A power cut left the location empty. Who is configured writes it again.
+func TestEmptyLocationHeals(t *testing.T) {
+	sub, disk := t.TempDir(), t.TempDir()
+	if err := os.WriteFile(filepath.Join(sub, layout.LocationName), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	want := filepath.Join(disk, layout.Subdirectory)
+	if got, err := Settle(sub, disk, directory.Access{}); err != nil || got != want {
+		t.Errorf("configured: %q, %v, want %q", got, err, want)
+	}
+	if got, err := Settle(sub, "", directory.Access{}); err != nil || got != want {
+		t.Errorf("not configured: %q, %v, want %q", got, err, want)
+	}
+}
+
+// What cannot be written down is not settled, and leaves nothing behind.
+func TestLocationCannotBeWritten(t *testing.T) {
+	missing := filepath.Join(t.TempDir(), "missing")
+	err := write(missing, "/archive")
+	wantError(t, err, "missing", os.ErrNotExist)
+	sub := t.TempDir()
+	if err := os.MkdirAll(filepath.Join(sub, layout.LocationName, "full"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := write(sub, "/archive"); err == nil || !strings.Contains(err.Error(), layout.LocationName) {
+		t.Errorf("error %v, want one that names %s", err, layout.LocationName)
+	}
+	if names, err := os.ReadDir(sub); err != nil || len(names) != 1 {
+		t.Errorf("directory %v, %v", names, err)
+	}
+	if _, err := Settle(missing, t.TempDir(), directory.Access{}); err == nil || !strings.HasPrefix(err.Error(), "archive directory: ") {
+		t.Errorf("into a missing directory: error %v", err)
+	}
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Settle(t.TempDir(), file, directory.Access{}); err == nil || !strings.HasPrefix(err.Error(), "archive directory: make") {
+		t.Errorf("below a file: error %v", err)
+	}
+}
