@@ -158,7 +158,8 @@ func (l *logFile) steps(tape damage.Tape) []step {
 		}
 		s.at = l.body[slab] + int64(at)
 		steps = append(steps, s)
-		at += layout.RecordBytes(len(s.payload))
+		// Nothing is written where a word says that its payload is.
+		at += layout.RecordBytes(max(len(s.payload), int(layout.RecordLength(s.word))))
 		if layout.RecordLength(s.word) == layout.Continued {
 			if next <= slab || next >= logFileSlabs || next == cellSlab {
 				break // nobody reads on; and what is behind it would be written over
