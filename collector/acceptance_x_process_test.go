@@ -364,7 +364,7 @@ func TestX21EqualIdentities(t *testing.T) {
 // scrape sees that.
 func TestX22KilledWithLiveGauge(t *testing.T) {
 	dir := t.TempDir()
-	r := registryOf(t, dir)
+	r := registryWith(t, collector.Opts{Location: dir, NoAbsorption: true})
 	p := spawn(t, "gauge", store.EnvDir+"="+dir, store.EnvProcess+"=7")
 	p.hear()
 	equal(t, "alive", scrape(t, r), samples{"g": 4, "kept": 4, "c_total": 3})

@@ -38,14 +38,8 @@ func text(r *rand.Rand, n int) string {
 	return b.String()
 }
 
-// name makes a short text without NUL. That is UTF-8, so client_golang accepts it
-// in names, and so do we; but it ends the scrape for Prometheus's parsers.
-func name(r *rand.Rand) string { return strings.ReplaceAll(text(r, 4), "\x00", "") }
-
-// label makes a name without a colon: the encoder of client_golang takes one that
-// has nothing else to quote for the name of a metric, and Prometheus's parsers do
-// not.
-func label(r *rand.Rand) string { return strings.ReplaceAll(name(r), ":", "") }
+// name makes a short text.
+func name(r *rand.Rand) string { return text(r, 4) }
 
 // definition is a family that is tried.
 type definition struct {
@@ -56,7 +50,7 @@ type definition struct {
 
 func define(r *rand.Rand, number int) definition {
 	d := definition{
-		kind: layout.Type(1 + r.IntN(4)), help: text(r, 12), label: label(r),
+		kind: layout.Type(1 + r.IntN(4)), help: text(r, 12), label: name(r),
 		// The number keeps names apart that are different texts, of which one may
 		// be that of a bucket of the other.
 		name: fmt.Sprintf("%s<%d>%s", name(r), number, name(r)),
@@ -74,6 +68,7 @@ func define(r *rand.Rand, number int) definition {
 func (d definition) sane() bool {
 	reserved := map[layout.Type]string{layout.Histogram: "le", layout.Summary: "quantile"}[d.kind]
 	return utf8.ValidString(d.name) && utf8.ValidString(d.help) && utf8.ValidString(d.label) &&
+		!strings.Contains(d.name+d.label, "\x00") && !strings.Contains(d.label, ":") &&
 		d.label != "" && d.label != reserved && !strings.HasPrefix(d.label, model.ReservedLabelPrefix) &&
 		!strings.HasPrefix(d.name, layout.ReservedPrefix)
 }

@@ -152,8 +152,8 @@ func read(path string) (string, error) {
 		return "", err
 	}
 	dir, ok := strings.CutSuffix(string(b), "\n")
-	if !ok || !filepath.IsAbs(dir) {
-		return "", &fs.PathError{Op: "read", Path: path, Err: fmt.Errorf("%q is not a line with a path: %w", b, layout.ErrDamaged)}
+	if !ok || !filepath.IsAbs(dir) || filepath.Base(dir) != layout.Subdirectory {
+		return "", &fs.PathError{Op: "read", Path: path, Err: fmt.Errorf("%q is not a line with a path of a directory %s: %w", b, layout.Subdirectory, layout.ErrDamaged)}
 	}
 	return dir, nil
 }

@@ -52,7 +52,7 @@ func TestLocationWithAnArchive(t *testing.T) {
 
 func TestDamagedLocation(t *testing.T) {
 	sub := t.TempDir()
-	for _, content := range []string{"", "no newline", "relative\n"} {
+	for _, content := range []string{"", "no newline", "relative\n", "/elsewhere\n"} {
 		if err := os.WriteFile(filepath.Join(sub, layout.LocationName), []byte(content), 0o600); err != nil {
 			t.Fatal(err)
 		}

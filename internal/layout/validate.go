@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"math"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/prometheus/common/model"
@@ -17,13 +18,17 @@ const ProcessLabel = "process"
 const ReservedPrefix = "mpmetrics_"
 
 // Validate checks that the family can be exposed: each rule that client_golang
-// checks when a metric is made, since a file may be written by anybody.
+// checks when a metric is made, since a file may be written by anybody, and two that
+// it lacks. One metric that no parser reads would cost the whole scrape.
 func (f *Family) Validate() error {
 	if err := f.validateSizes(); err != nil {
 		return err
 	}
 	if !model.UTF8Validation.IsValidMetricName(f.Name) {
 		return fmt.Errorf("metric name %q is not valid: %w", f.Name, ErrDamaged)
+	}
+	if strings.Contains(f.Name, "\x00") {
+		return fmt.Errorf("metric name %q has a NUL, which ends a scrape for Prometheus: %w", f.Name, ErrDamaged)
 	}
 	if !utf8.ValidString(f.Help) || !utf8.ValidString(f.Unit) {
 		return fmt.Errorf("family %q: help or unit is not UTF-8: %w", f.Name, ErrDamaged)
@@ -77,6 +82,12 @@ func (f *Family) validateLabels() error {
 		switch {
 		case !model.UTF8Validation.IsValidLabelName(name) || len(name) >= 2 && name[:2] == model.ReservedLabelPrefix:
 			return fmt.Errorf("label name %q is not valid", name)
+		case strings.Contains(name, "\x00"):
+			return fmt.Errorf("label name %q has a NUL, which ends a scrape for Prometheus", name)
+		case strings.Contains(name, ":"):
+			// Encoders take it for the name of a metric, which needs no quotes, as it
+			// is or once it is escaped.
+			return fmt.Errorf("label name %q has a colon, with which it is written so that no parser reads it", name)
 		case f.Type == Histogram && name == model.BucketLabel, f.Type == Summary && name == model.QuantileLabel:
 			return fmt.Errorf("label %q belongs to the %v itself", name, f.Type)
 		case f.Mode.PerProcess() && name == ProcessLabel:

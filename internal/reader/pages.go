@@ -1,11 +1,13 @@
 package reader
 
 import (
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"hash/fnv"
 	"io"
+	"slices"
 
 	"github.com/mpmetrics/mpmetrics/internal/layout"
 )
@@ -31,12 +33,12 @@ const (
 
 // Bounds of a snapshot. Ours has one root page and a few slabs.
 const (
-	maxTries      = 64        // each takes microseconds; the owner commits a few times a second
-	maxDepth      = 8         // of the tree of buckets
-	maxSnapshot   = 4096      // pages of it
-	maxPageChain  = 1024      // overflow of one page of it: bbolt's largest key and a slab's name are far below
-	maxSlabsFile  = 4096      // with the usual growth a thousand slabs hold a million series
-	maxTreeBytes  = 256 << 20 // of all pages that one snapshot reads
+	maxTries      = 64       // each takes microseconds; the owner commits a few times a second
+	maxDepth      = 8        // of the tree of buckets
+	maxSnapshot   = 4096     // pages of it, each with its overflow
+	maxPageChain  = 1024     // overflow of one page of it: bbolt's largest key and a slab's name are far below
+	maxSlabsFile  = 4096     // with the usual growth a thousand slabs hold a million series
+	maxTreeBytes  = 32 << 20 // of all overflow: mirrored families
 	firstPageSize = 1024
 	lastPageSize  = 64 << 10
 )
@@ -196,7 +198,8 @@ type tree struct {
 	meta    meta
 	limit   uint64 // pages that the file is long enough for
 	visited map[uint64]bool
-	bytes   int // of the pages that were read
+	pages   int // that were read, without those that overflow from them
+	bytes   int // of the latter
 	found   snapshot
 }
 
@@ -214,6 +217,9 @@ func readTree(f io.ReaderAt, size int64, m metas) (*snapshot, error) {
 	if err := t.walk(newest.root, 0, t.bucket); err != nil {
 		return nil, err
 	}
+	if err := t.found.apart(); err != nil {
+		return nil, err
+	}
 	if t.found.header == nil {
 		return nil, fmt.Errorf("no header record: %w", layout.ErrForeign)
 	}
@@ -225,10 +231,11 @@ func (t *tree) page(id uint64) (page, error) {
 	if id < 2 || id >= t.limit {
 		return nil, fmt.Errorf("page %d of %d: %w", id, t.limit, layout.ErrDamaged)
 	}
-	if t.visited[id] || len(t.visited) >= maxSnapshot {
+	if t.visited[id] || t.pages >= maxSnapshot {
 		return nil, fmt.Errorf("page %d reached twice, or more than %d pages: %w", id, maxSnapshot, layout.ErrDamaged)
 	}
 	t.visited[id] = true
+	t.pages++
 	p := make(page, t.meta.pageSize)
 	if err := t.readAt(p, id); err != nil {
 		return nil, err
@@ -239,6 +246,14 @@ func (t *tree) page(id uint64) (page, error) {
 	if n := uint64(p.overflow()); n > 0 {
 		if n > maxPageChain || n >= t.limit-id {
 			return nil, fmt.Errorf("page %d overflows by %d pages: %w", id, n, layout.ErrDamaged)
+		}
+		// Each page is read once: chains that overlap would make a small file cost
+		// as much as thousands of it.
+		for next := id + 1; next <= id+n; next++ {
+			if t.visited[next] {
+				return nil, fmt.Errorf("page %d overflows into page %d, which was read already: %w", id, next, layout.ErrDamaged)
+			}
+			t.visited[next] = true
 		}
 		if t.bytes += int(n) * t.meta.pageSize; t.bytes > maxTreeBytes {
 			return nil, fmt.Errorf("pages of more than %d MiB: %w", maxTreeBytes>>20, layout.ErrLimit)
@@ -267,8 +282,12 @@ func (t *tree) walk(id uint64, depth int, visit func(element) error) error {
 	if err != nil {
 		return err
 	}
-	if p.flags() != branchPage {
+	switch p.flags() {
+	case branchPage:
+	case leafPage:
 		return p.leaves(visit)
+	default:
+		return fmt.Errorf("page %d has flags %#x: %w", id, p.flags(), layout.ErrDamaged)
 	}
 	for i := range p.count() {
 		child, err := p.branch(i)
@@ -320,6 +339,19 @@ func (t *tree) mirror(e element) error {
 	}
 	// Its page is this reading's own.
 	t.found.mirror = append(t.found.mirror, mirrorValue{name: string(e.key), value: e.value})
+	return nil
+}
+
+// apart checks that no slab reaches into another one: cells that are there once
+// would be counted, and kept, for each of them.
+func (s *snapshot) apart() error {
+	sorted := slices.Clone(s.slabs)
+	slices.SortFunc(sorted, func(a, b place) int { return cmp.Compare(a.offset, b.offset) })
+	for i := 1; i < len(sorted); i++ {
+		if before := sorted[i-1]; before.offset+int64(before.header.Bytes) > sorted[i].offset {
+			return fmt.Errorf("slab %d reaches into slab %d: %w", before.header.Number, sorted[i].header.Number, layout.ErrDamaged)
+		}
+	}
 	return nil
 }
 
