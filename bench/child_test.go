@@ -45,7 +45,12 @@ func child(shape string) error {
 	if err != nil {
 		return err
 	}
-	fill[shape](fileMaker{s})
+	if shape == goShape {
+		registerGo(s.Registerer())
+		s.Flush()
+	} else {
+		fill[shape](fileMaker{s})
+	}
 	fmt.Println("ready")
 	_, err = io.Copy(io.Discard, os.Stdin)
 	return err

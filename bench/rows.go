@@ -44,6 +44,8 @@ var rows = []row{
 	{"scrape, 4 × 1000 counters, none absorbed", "ScrapeAbsorbed/procs=4/absorbed=0", perOperation, target{}},
 	{"scrape, 4 × 1000 counters, 1000 absorbed", "ScrapeAbsorbed/procs=4/absorbed=1000", perOperation, target{}},
 	{"scrape, 4 × 1000 counters, 100,000 absorbed", "ScrapeAbsorbed/procs=4/absorbed=100000", perOperation, target{}},
+	{"scrape, Go and process collectors of 64 processes", "ScrapeMirrored/procs=64", perOperation, target{}},
+	{"mirror 1000 counters and 100 histograms, unchanged", "Flush/changed=0", perOperation, target{value: 10e6}},
 	{"first scrape of a collector, 64 × 1000 counters", "FirstScrape/procs=64", perOperation, target{}},
 	{"Open and Close", "OpenClose", perOperation, target{}},
 	{"absorb a dead process with 10 counters", "Absorb/series=10", perOperation, target{}},

@@ -19,7 +19,7 @@ type guard struct {
 	mu      sync.Mutex
 	running chan struct{}       // closed when the collector has returned; nil: it does not run
 	last    []prometheus.Metric // of the last time that it returned
-	failed  error               // of the last time that it ended
+	failed  error               // of the last time that it ended; some metrics may be there
 }
 
 // start lets the collector run, if it does not do so already, and returns a
@@ -35,10 +35,10 @@ func (g *guard) start() <-chan struct{} {
 }
 
 func (g *guard) run(done chan struct{}) {
-	metrics, err := collectGuarded(g.collector)
+	metrics, returned, err := collectGuarded(g.collector)
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.failed = err; err == nil {
+	if g.failed = err; returned {
 		g.last = metrics
 	}
 	g.running = nil
@@ -46,9 +46,9 @@ func (g *guard) run(done chan struct{}) {
 }
 
 // collectGuarded returns what a collector shows, written down: a metric that is
-// written later could panic then.
-func collectGuarded(c prometheus.Collector) (metrics []prometheus.Metric, err error) {
-	ch := make(chan prometheus.Metric)
+// written later could panic then. Those that cannot be written are left out.
+func collectGuarded(c prometheus.Collector) (metrics []prometheus.Metric, returned bool, err error) {
+	ch := make(chan prometheus.Metric, 1000) // or each would cost two switches of goroutines
 	ended := make(chan error, 1)
 	go func() {
 		defer close(ch)
@@ -67,9 +67,9 @@ func collectGuarded(c prometheus.Collector) (metrics []prometheus.Metric, err er
 		metrics = append(metrics, w)
 	}
 	if panicked := <-ended; panicked != nil {
-		err = panicked
+		return nil, false, panicked
 	}
-	return metrics, err
+	return metrics, true, err
 }
 
 // errPanicked says that somebody else's code panicked.

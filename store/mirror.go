@@ -2,8 +2,10 @@ package store
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"path"
 	"slices"
 	"strings"
@@ -18,6 +20,9 @@ import (
 	"github.com/mpmetrics/mpmetrics/internal/mirror"
 	"github.com/mpmetrics/mpmetrics/internal/partition"
 )
+
+// quantiles is the one reason for which what is left out is nobody's mistake.
+const quantiles = "quantiles"
 
 // collectorPatience is how long a flush waits for the collectors. What is slower
 // is shown as it was before.
@@ -255,7 +260,7 @@ func (m *mirrorer) plain(f *dto.MetricFamily) *dto.MetricFamily {
 		}
 		if s := metric.Summary; s != nil {
 			if len(s.Quantile) > 0 {
-				m.leftOut("quantiles", f.GetName(), errors.New("quantiles of several processes do not merge; sum and count do"), 1)
+				m.leftOut(quantiles, f.GetName(), errors.New("quantiles of several processes do not merge; sum and count do"), 1)
 			}
 			p.Summary = &dto.Summary{SampleCount: s.SampleCount, SampleSum: s.SampleSum, CreatedTimestamp: s.CreatedTimestamp}
 		}
@@ -281,7 +286,11 @@ func (m *mirrorer) leftOut(reason, family string, err error, n int) {
 	}
 	if !m.told[key] {
 		m.told[key] = true
-		go m.store.opts.Logger.Warn("mpmetrics: not all can be mirrored", "reason", reason, "family", family, "err", err)
+		level := slog.LevelWarn
+		if reason == quantiles {
+			level = slog.LevelDebug // the Go collector of every process has some
+		}
+		go m.store.opts.Logger.Log(context.Background(), level, "mpmetrics: not all can be mirrored", "reason", reason, "family", family, "err", err)
 	}
 	if m.total == nil {
 		f := makeFamily(layout.Family{

@@ -56,7 +56,9 @@ func (r *registerer) Register(c prometheus.Collector) error {
 }
 
 // MustRegister implements prometheus.Registerer.
-func (r *registerer) MustRegister(all ...prometheus.Collector) {
+func (r *registerer) MustRegister(all ...prometheus.Collector) { mustRegister(r, all) }
+
+func mustRegister(r prometheus.Registerer, all []prometheus.Collector) {
 	for _, c := range all {
 		if err := r.Register(c); err != nil {
 			panic(err)

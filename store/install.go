@@ -1,0 +1,104 @@
+package store
+
+import (
+	"strings"
+
+	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
+
+	"github.com/mpmetrics/mpmetrics/internal/marker"
+)
+
+// InstallAsDefault puts the default store between client_golang's default registry
+// and the libraries that register with it, for those that cannot be told
+// otherwise. What is in the default registry already, metrics of package level and
+// the Go and process collectors among it, and what is registered with
+// prometheus.DefaultRegisterer from now on, is mirrored as by Registerer. In the place of
+// prometheus.DefaultGatherer comes a registry for a collector of package collector,
+// and prometheus.MustRegister puts it there:
+//
+//	store.InstallAsDefault()
+//	prometheus.MustRegister(collector.New(collector.Opts{}))
+//	http.Handle("/metrics", promhttp.Handler())
+//
+// Call it at the beginning of main, before a handler is made: promhttp.Handler
+// takes the registry that is the default when it is called, and one that was made
+// before goes on to show this process alone. With no directory configured it does
+// nothing.
+func InstallAsDefault() { Default().installAsDefault() }
+
+func (s *Store) installAsDefault() {
+	if s.dir == "" {
+		return
+	}
+	old := &gathered{gatherer: prometheus.DefaultGatherer}
+	fresh := prometheus.NewRegistry()
+	s.Registerer().MustRegister(old)
+	prometheus.DefaultRegisterer = &installed{old: prometheus.DefaultRegisterer, ours: fresh, others: s.Registerer()}
+	prometheus.DefaultGatherer = fresh
+}
+
+// installed is a Registerer that takes collectors of ours apart from others.
+type installed struct {
+	old    prometheus.Registerer // knows what was there before
+	ours   prometheus.Registerer
+	others prometheus.Registerer
+}
+
+// Register implements prometheus.Registerer.
+func (r *installed) Register(c prometheus.Collector) error {
+	if marker.Ours(func() { describe(c) }) {
+		return r.ours.Register(c)
+	}
+	// A name that is in the old registry is taken, and who asks for it gets the
+	// collector that is there.
+	if err := r.old.Register(c); err != nil {
+		return err
+	}
+	r.old.Unregister(c)
+	return r.others.Register(c)
+}
+
+// MustRegister implements prometheus.Registerer.
+func (r *installed) MustRegister(all ...prometheus.Collector) { mustRegister(r, all) }
+
+// Unregister implements prometheus.Registerer.
+func (r *installed) Unregister(c prometheus.Collector) bool {
+	return r.others.Unregister(c) || r.ours.Unregister(c) || r.old.Unregister(c)
+}
+
+// gathered is a collector of all that a registry has. It describes nothing: what
+// is registered there may change.
+type gathered struct{ gatherer prometheus.Gatherer }
+
+// Describe implements prometheus.Collector.
+func (g *gathered) Describe(chan<- *prometheus.Desc) {}
+
+// Collect implements prometheus.Collector.
+func (g *gathered) Collect(ch chan<- prometheus.Metric) {
+	families, err := g.gatherer.Gather()
+	if err != nil {
+		ch <- prometheus.NewInvalidMetric(prometheus.NewInvalidDesc(err), err)
+	}
+	for _, f := range families {
+		descs := map[string]*prometheus.Desc{}
+		for _, m := range f.GetMetric() {
+			names := make([]string, len(m.GetLabel()))
+			for i, l := range m.GetLabel() {
+				names[i] = l.GetName()
+			}
+			key := strings.Join(names, "\xff")
+			if descs[key] == nil {
+				descs[key] = prometheus.V2.NewDesc(f.GetName(), f.GetHelp(), prometheus.UnconstrainedLabels(names), nil, prometheus.WithUnit(f.GetUnit()))
+			}
+			ch <- asMetric(descs[key], m)
+		}
+	}
+}
+
+func asMetric(d *prometheus.Desc, m *dto.Metric) prometheus.Metric {
+	s := &static{desc: d}
+	s.metric.Label, s.metric.TimestampMs = m.Label, m.TimestampMs
+	s.metric.Counter, s.metric.Gauge, s.metric.Untyped, s.metric.Summary, s.metric.Histogram = m.Counter, m.Gauge, m.Untyped, m.Summary, m.Histogram
+	return s
+}
