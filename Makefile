@@ -21,7 +21,7 @@ demo: ## four processes under load, two of them killed, then 300 jobs: is everyt
 
 test: ## all tests of all modules, with the race detector
 	@./scripts/deps.sh || true # the tests that miss something say so themselves
-	@./scripts/test.sh $(MODULES)
+	@./scripts/test.sh -timeout=30m $(MODULES)
 
 soak: ## the long tests too; takes hours
 	@./scripts/deps.sh || true

@@ -1,0 +1,99 @@
+//go:build unix
+
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+
+	"github.com/prometheus/common/expfmt"
+	"github.com/prometheus/common/model"
+
+	"github.com/mpmetrics/mpmetrics/store"
+)
+
+// batchEnv makes the test binary the program.
+const batchEnv = "BATCH_TEST_RUN"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(batchEnv) != "" {
+		main()
+		os.Exit(0)
+	}
+	os.Exit(m.Run())
+}
+
+// batch runs the program once.
+func batch(t *testing.T, dir string, wantError string, arguments ...string) string {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), os.Args[0], arguments...)
+	// The race detector lets programs sleep for a second at their end.
+	cmd.Env = append(os.Environ(), batchEnv+"=1", store.EnvDir+"="+dir, "GORACE=atexit_sleep_ms=0")
+	var out, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &stderr
+	err := cmd.Run()
+	if (err != nil) != (wantError != "") || !strings.Contains(stderr.String(), wantError) {
+		t.Fatalf("batch %v: %v\n%s", arguments, err, stderr.String())
+	}
+	return out.String()
+}
+
+// shown is the value of a sample in what -metrics prints.
+func shown(t *testing.T, text, name, label string) float64 {
+	t.Helper()
+	parser := expfmt.NewTextParser(model.UTF8Validation)
+	families, err := parser.TextToMetricFamilies(strings.NewReader(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range families[name].GetMetric() {
+		if label == "" || m.GetLabel()[0].GetValue() == label {
+			return m.GetCounter().GetValue() + m.GetGauge().GetValue()
+		}
+	}
+	return 0
+}
+
+// Fifty runs, one after the other: totals stay, and grow with each.
+func TestRunsCountAsOne(t *testing.T) {
+	const all = 50
+	dir, err := os.MkdirTemp("/dev/shm", "mpmetrics-test-")
+	if err != nil {
+		dir = t.TempDir()
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	texts, failures := 0.0, 0.0
+	for n := 1; n <= all; n++ {
+		if n%10 == 0 {
+			batch(t, dir, "no file")
+			failures++
+		} else {
+			batch(t, dir, "", "notes.txt", fmt.Sprintf("movie%d.mkv", n))
+			texts++
+		}
+		if n%7 != 0 && n != all {
+			continue // nobody looks after each run
+		}
+		text := batch(t, dir, "", "-metrics")
+		for _, c := range []struct {
+			name, label string
+			want        float64
+		}{
+			{"backup_files_total", ".txt", texts},
+			{"backup_files_total", ".mkv", texts},
+			{"backup_runs_total", "success", texts},
+			{"backup_runs_total", "failure", failures},
+		} {
+			if got := shown(t, text, c.name, c.label); got != c.want {
+				t.Errorf("after %d runs %s %s is %v, want %v", n, c.name, c.label, got, c.want)
+			}
+		}
+		if shown(t, text, "backup_last_success_timestamp_seconds", "") == 0 {
+			t.Errorf("after %d runs: no success", n)
+		}
+	}
+}
