@@ -1,6 +1,7 @@
 package collector
 
 import (
+	"math"
 	"strings"
 	"time"
 
@@ -245,6 +246,9 @@ func (b *block) value(out *metric, m *merge.Merger, f *merge.Family, s *merge.Se
 			v = m.Counter(s)
 		}
 		out.counter.Value, out.counter.CreatedTimestamp = b.float(v), start
+		if all := s.Exemplars(); all != nil {
+			out.counter.Exemplar = exemplar(all[0])
+		}
 	case layout.Gauge:
 		out.gauge = take(&b.gaugeBlock)
 		out.gauge.Value = b.float(s.Gauge())
@@ -256,12 +260,35 @@ func (b *block) value(out *metric, m *merge.Merger, f *merge.Family, s *merge.Se
 		out.histogram = take(&b.histoBlock)
 		out.histogram.SampleCount, out.histogram.SampleSum = b.integer(count), b.float(sum)
 		out.histogram.Bucket, out.histogram.CreatedTimestamp = b.cumulative(f, s), start
+		if all := s.Exemplars(); all != nil {
+			out.histogram.Bucket = withExemplars(out.histogram.Bucket, all, count)
+		}
 	case layout.Summary:
 		count, sum := s.Observations()
 		out.summary = take(&b.summaryBlock)
 		out.summary.SampleCount, out.summary.SampleSum = b.integer(count), b.float(sum)
 		out.summary.CreatedTimestamp = start
 	}
+}
+
+func exemplar(e *merge.Exemplar) *dto.Exemplar {
+	if e == nil {
+		return nil
+	}
+	return e.Ref.(*dto.Exemplar)
+}
+
+// withExemplars puts exemplars to their buckets. That of +Inf, which is implied,
+// is there when it has one.
+func withExemplars(buckets []*dto.Bucket, all []*merge.Exemplar, count uint64) []*dto.Bucket {
+	last := len(all) - 1
+	for i, e := range all[:last] {
+		buckets[i].Exemplar = exemplar(e)
+	}
+	if e := exemplar(all[last]); e != nil {
+		buckets = append(buckets, &dto.Bucket{UpperBound: new(math.Inf(+1)), CumulativeCount: &count, Exemplar: e})
+	}
+	return buckets
 }
 
 func (b *block) cumulative(f *merge.Family, s *merge.Series) []*dto.Bucket {

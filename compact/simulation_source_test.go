@@ -6,6 +6,7 @@ import (
 
 	"github.com/mpmetrics/mpmetrics/internal/archive"
 	"github.com/mpmetrics/mpmetrics/internal/layout"
+	"github.com/mpmetrics/mpmetrics/internal/mirror"
 	"github.com/mpmetrics/mpmetrics/internal/reader"
 	"github.com/mpmetrics/mpmetrics/internal/scan"
 )
@@ -149,5 +150,7 @@ func (h *handle) Gone() int { return 0 }
 
 // Size implements scan.File.
 func (h *handle) Memory() int64 { return 0 }
+
+func (h *handle) Exemplars() map[string][]mirror.Exemplar { return nil }
 
 func (h *handle) Size() int64 { return int64(len(h.file.cells)) }

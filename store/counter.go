@@ -32,7 +32,24 @@ type counter struct {
 	// behind are the cells that were used before, nil once no late increment can
 	// reach them. Written by use, before cells, and by settle.
 	behind atomic.Pointer[leftCells]
+
+	exemplars exemplars
 }
+
+var (
+	_ prometheus.ExemplarAdder = (*counter)(nil)
+	_ prometheus.ExemplarAdder = lateCounter{}
+)
+
+// AddWithExemplar implements prometheus.ExemplarAdder.
+func (c *counter) AddWithExemplar(v float64, labels prometheus.Labels) {
+	e := newExemplar(v, labels) // or the value would count, and the panic come later
+	c.Add(v)
+	c.exemplars.set(c, 0, 1, e)
+}
+
+func (c *counter) own() *exemplars   { return &c.exemplars }
+func (c *counter) bound(int) float64 { return math.NaN() }
 
 // leftCells are cells that a counter has left. They keep what is in them, since
 // a reader may still have them in its mapping.
@@ -86,7 +103,7 @@ func (c *counter) Write(out *dto.Metric) error {
 		v += left.value()
 	}
 	out.Label = c.labelPairs()
-	out.Counter = &dto.Counter{Value: &v, CreatedTimestamp: c.startTimestamp()}
+	out.Counter = &dto.Counter{Value: &v, CreatedTimestamp: c.startTimestamp(), Exemplar: c.exemplars.get(0)}
 	return nil
 }
 
@@ -181,7 +198,8 @@ func makeCounterVec(s *Store, o prometheus.CounterOpts, labelNames []string) *pr
 //
 // Inc is one atomic addition in the file of this process: it survives SIGKILL
 // from the moment it returns. Add panics for a negative value. A value that is
-// whole and at most 2^53 is added exactly; the others are summed as float64.
+// whole and at most 2^53 is added exactly; the others are summed as float64. It is
+// a prometheus.ExemplarAdder.
 func (s *Store) NewCounter(o prometheus.CounterOpts) prometheus.Counter { return makeCounter(s, o) }
 
 // NewCounterVec makes a vec of counters of this store; see NewCounter.

@@ -117,7 +117,11 @@ func randomCollector(r *rand.Rand, n int) prometheus.Collector {
 	case 0:
 		v := prometheus.NewCounterVec(prometheus.CounterOpts{Name: name + "_total", Help: help, Unit: unit, ConstLabels: constant}, labels)
 		for range series {
-			v.WithLabelValues(values()...).Add(math.Abs(number()))
+			c := v.WithLabelValues(values()...)
+			c.Add(math.Abs(number()))
+			if r.IntN(2) == 0 {
+				c.(prometheus.ExemplarAdder).AddWithExemplar(1, prometheus.Labels{"trace_id": pick("1", "a\"b", "")})
+			}
 		}
 		return v
 	case 1:
@@ -136,6 +140,9 @@ func randomCollector(r *rand.Rand, n int) prometheus.Collector {
 			h := v.WithLabelValues(values()...)
 			for range r.IntN(20) {
 				h.Observe(number())
+			}
+			if r.IntN(2) == 0 {
+				h.(prometheus.ExemplarObserver).ObserveWithExemplar(float64(r.IntN(30)), prometheus.Labels{"trace_id": "2"})
 			}
 		}
 		return v

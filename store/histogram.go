@@ -17,6 +17,26 @@ type histogram struct {
 	series
 	bounds []float64 // of the family, finite
 	group  group
+
+	exemplars exemplars
+}
+
+var _ prometheus.ExemplarObserver = (*histogram)(nil)
+
+// ObserveWithExemplar implements prometheus.ExemplarObserver.
+func (h *histogram) ObserveWithExemplar(v float64, labels prometheus.Labels) {
+	e := newExemplar(v, labels)
+	h.Observe(v)
+	h.exemplars.set(h, bucketOf(h.bounds, v), len(h.bounds)+1, e)
+}
+
+func (h *histogram) own() *exemplars { return &h.exemplars }
+
+func (h *histogram) bound(slot int) float64 {
+	if slot < len(h.bounds) {
+		return h.bounds[slot]
+	}
+	return math.Inf(+1)
 }
 
 // linearBounds is the number of bounds up to which looking at each is faster
@@ -58,7 +78,11 @@ func (h *histogram) Write(out *dto.Metric) error {
 		if h.group.words != nil {
 			cumulative += h.group.words[layout.BucketWord+i]
 		}
-		buckets[i] = &dto.Bucket{UpperBound: new(bound), CumulativeCount: new(cumulative)}
+		buckets[i] = &dto.Bucket{UpperBound: new(bound), CumulativeCount: new(cumulative), Exemplar: h.exemplars.get(i)}
+	}
+	if e := h.exemplars.get(len(h.bounds)); e != nil {
+		// The bucket of +Inf is implied, but for its exemplar.
+		buckets = append(buckets, &dto.Bucket{UpperBound: new(math.Inf(+1)), CumulativeCount: new(count), Exemplar: e})
 	}
 	out.Label = h.labelPairs()
 	out.Histogram = &dto.Histogram{
@@ -131,7 +155,8 @@ func makeHistogramVec(s *Store, o prometheus.HistogramOpts, labelNames []string)
 // for the options of native histograms.
 //
 // Count, sum and buckets of a scrape are of one instant, and an observation
-// survives SIGKILL from the moment Observe returns.
+// survives SIGKILL from the moment Observe returns. It is a
+// prometheus.ExemplarObserver.
 func (s *Store) NewHistogram(o prometheus.HistogramOpts) prometheus.Histogram {
 	return makeHistogram(s, o)
 }

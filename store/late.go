@@ -27,6 +27,11 @@ func (c lateCounter) Add(v float64) {
 	c.counter.Add(v)
 }
 
+func (c lateCounter) AddWithExemplar(v float64, labels prometheus.Labels) {
+	c.bind()
+	c.counter.AddWithExemplar(v, labels)
+}
+
 type lateGauge struct{ *gauge }
 
 var _ prometheus.Gauge = lateGauge{}

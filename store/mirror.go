@@ -36,18 +36,21 @@ type mirrorer struct {
 	store    *Store
 	registry *prometheus.Registry // of the guards
 
+	exemplars exemplarList // of our own instruments
+
 	mu     sync.Mutex // guards guards
 	guards []*guard
 
 	// flushing serializes flushes. No collector runs in a goroutine that holds it:
 	// one that asks for a flush itself waits for no longer than flushes wait for it.
-	flushing sync.Mutex
-	in       *partition.Partition // what follows is of this file
-	last     []*dto.MetricFamily  // as gathered and carried
-	written  map[string][]byte    // by name of the family
-	carried  carried
-	told     map[string]bool        // reasons and families that the log knows
-	total    *prometheus.CounterVec // nil until something was left out
+	flushing         sync.Mutex
+	in               *partition.Partition // what follows is of this file
+	last             []*dto.MetricFamily  // as gathered and carried
+	written          map[string][]byte    // by name of the family
+	writtenExemplars map[string][]byte    // likewise
+	carried          carried
+	told             map[string]bool        // reasons and families that the log knows
+	total            *prometheus.CounterVec // nil until something was left out
 }
 
 func newMirrorer(s *Store) *mirrorer {
@@ -128,9 +131,6 @@ func (m *mirrorer) flush(p *partition.Partition) error {
 	m.mu.Lock()
 	guards := slices.Clone(m.guards)
 	m.mu.Unlock()
-	if len(guards) == 0 && len(m.written) == 0 {
-		return nil
-	}
 	m.flushing.Lock()
 	defer m.flushing.Unlock()
 	if slow := wait(guards, collectorPatience); slow > 0 {
@@ -153,7 +153,7 @@ func (m *mirrorer) flush(p *partition.Partition) error {
 		m.leftOut("error", "", err, 1)
 	}
 	m.last = m.carried.carry(families)
-	return m.write(p, m.last)
+	return m.write(p)
 }
 
 // moveTo writes what was mirrored last into another file, before it is published:
@@ -161,7 +161,7 @@ func (m *mirrorer) flush(p *partition.Partition) error {
 func (m *mirrorer) moveTo(p *partition.Partition) error {
 	m.flushing.Lock()
 	defer m.flushing.Unlock()
-	return m.write(p, m.last)
+	return m.write(p)
 }
 
 // forked begins anew in a process that was forked: a thread that the child does not
@@ -175,14 +175,14 @@ func (m *mirrorer) forked() {
 	m.in, m.last = nil, nil
 }
 
-// write writes the families that have changed.
-func (m *mirrorer) write(p *partition.Partition, families []*dto.MetricFamily) error {
+// write writes the families, and the exemplars, that have changed.
+func (m *mirrorer) write(p *partition.Partition) error {
 	if m.in != p {
-		m.in, m.written = p, map[string][]byte{}
+		m.in, m.written, m.writtenExemplars = p, map[string][]byte{}, map[string][]byte{}
 	}
-	changed := map[string][]byte{}
-	there := map[string]bool{}
-	for _, f := range families {
+	families, exemplars := map[string][]byte{}, map[string][]mirror.Exemplar{}
+	m.exemplars.collect(exemplars)
+	for _, f := range m.last {
 		name := f.GetName()
 		value := m.encode(f)
 		if value == nil {
@@ -193,26 +193,44 @@ func (m *mirrorer) write(p *partition.Partition, families []*dto.MetricFamily) e
 				m.leftOut("invalid", name, err, 1)
 				continue
 			}
-			changed[name] = value
 		}
-		there[name] = true
+		families[name] = value
+		ofMirrored(f, exemplars)
 	}
-	for name := range m.written {
-		if !there[name] {
-			changed[name] = nil
+	encoded := make(map[string][]byte, len(exemplars))
+	for name, all := range exemplars {
+		value, err := mirror.EncodeExemplars(name, all)
+		if err == nil && !bytes.Equal(m.writtenExemplars[name], value) {
+			_, err = mirror.DecodeExemplars(value)
 		}
+		if err != nil {
+			m.leftOut("exemplars", name, err, 1)
+			continue
+		}
+		encoded[name] = value
 	}
+	changed := partition.Mirrored{Families: difference(m.written, families), Exemplars: difference(m.writtenExemplars, encoded)}
 	if err := p.Mirror(changed); err != nil {
 		return err
 	}
-	for name, value := range changed {
-		if value == nil {
-			delete(m.written, name)
-		} else {
-			m.written[name] = value
+	m.written, m.writtenExemplars = families, encoded
+	return nil
+}
+
+// difference is what has to be written so that one becomes the other.
+func difference(from, to map[string][]byte) map[string][]byte {
+	changed := map[string][]byte{}
+	for name, value := range to {
+		if !bytes.Equal(from[name], value) {
+			changed[name] = value
 		}
 	}
-	return nil
+	for name := range from {
+		if _, there := to[name]; !there {
+			changed[name] = nil
+		}
+	}
+	return changed
 }
 
 // encode returns what is written of a family, nil for nothing.

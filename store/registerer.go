@@ -18,7 +18,7 @@ import (
 // Counters, classic histograms and summaries are summed up. A gauge, and what is
 // untyped, is merged by the mode of its name, as those of NewGauge are;
 // Opts.Modes has the exceptions. Of summaries sum and count are mirrored, not the
-// quantiles; of native histograms count, sum and classic buckets; no exemplars.
+// quantiles; of native histograms count, sum and classic buckets.
 // What is left out counts in mpmetrics_unmirrored_total.
 //
 // A counter of a process never goes down in the output: one that is reset, or

@@ -8,6 +8,7 @@
 //
 //	root ── "header"        inline bucket, key "header": the header record
 //	     ├─ "mirror"        what collectors that are not ours show, see mirror.go
+//	     ├─ "exemplars"     of all series, likewise
 //	     ├─ "slab" + number one bucket per slab, one key of 32 bytes, never touched again
 //	     └─ …
 //

@@ -18,6 +18,11 @@ import (
 // A file without the bucket has none.
 const MirrorBucket = "mirror"
 
+// ExemplarBucket is the bucket of the exemplars of the file's series, mirrored ones
+// or not. Keys and values are those of MirrorBucket, with mode zero; of each metric
+// stand its labels and its exemplar, or the buckets that have one.
+const ExemplarBucket = "exemplars"
+
 // MaxMirrorBytes bounds a mirrored family: that of some ten thousand series, which
 // is written anew whenever one of them has changed.
 const MaxMirrorBytes = 1 << 20

@@ -46,6 +46,8 @@ type Merger struct {
 	dead    map[layout.ID]*deadMember
 	ledgers int // carried so far
 
+	exemplared []*Series // that have exemplars since Begin
+
 	counters []counterSum // by Series.slot
 	free     []int        // slots that no series has
 
@@ -196,6 +198,10 @@ func (m *Merger) Begin() {
 			}
 		}
 	}
+	for _, s := range m.exemplared {
+		s.exemplars = nil
+	}
+	m.exemplared = m.exemplared[:0]
 	m.addCarried()
 }
 

@@ -15,6 +15,8 @@ type Series struct {
 	used   bool // some member has it
 	slot   int  // of a counter, whose sum is in the Merger
 	total  Total
+
+	exemplars []*Exemplar // since Begin
 }
 
 // use notes a member's start timestamp.

@@ -10,13 +10,19 @@ import (
 	"github.com/mpmetrics/mpmetrics/internal/mapped"
 )
 
-// Mirror puts mirrored families into the file, as layout.AppendMirror makes them,
-// by their names; nil takes one out. It is one transaction: readers see all of it
-// or nothing. Errors are those of Grow.
-func (p *Partition) Mirror(families map[string][]byte) error {
+// Mirrored is what changes in the mirror: values as layout.AppendMirror makes them,
+// by names of families; nil takes one out.
+type Mirrored struct {
+	Families  map[string][]byte
+	Exemplars map[string][]byte
+}
+
+// Mirror puts mirrored families and exemplars into the file. It is one transaction:
+// readers see all of it or nothing. Errors are those of Grow.
+func (p *Partition) Mirror(m Mirrored) error {
 	p.growing.Lock()
 	defer p.growing.Unlock()
-	if p.closed || fork.Foreign(p.pid) || len(families) == 0 {
+	if p.closed || fork.Foreign(p.pid) || len(m.Families)+len(m.Exemplars) == 0 {
 		return nil
 	}
 	if p.broken {
@@ -24,17 +30,10 @@ func (p *Partition) Mirror(families map[string][]byte) error {
 	}
 	err := mapped.Guard(func() error {
 		err := p.db.Update(func(tx *bbolt.Tx) error {
-			b, err := tx.CreateBucketIfNotExists([]byte(layout.MirrorBucket))
-			for name, value := range families {
-				switch {
-				case err != nil:
-				case value == nil:
-					err = b.Delete([]byte(name))
-				default:
-					err = b.Put([]byte(name), value)
-				}
+			if err := putAll(tx, layout.MirrorBucket, m.Families); err != nil {
+				return err
 			}
-			return err
+			return putAll(tx, layout.ExemplarBucket, m.Exemplars)
 		})
 		if err != nil {
 			return err
@@ -45,6 +44,23 @@ func (p *Partition) Mirror(families map[string][]byte) error {
 		return fmt.Errorf("mirror into owner file %s: %w", p.path, err)
 	}
 	return nil
+}
+
+func putAll(tx *bbolt.Tx, bucket string, values map[string][]byte) error {
+	if len(values) == 0 {
+		return nil
+	}
+	b, err := tx.CreateBucketIfNotExists([]byte(bucket))
+	for name, value := range values {
+		switch {
+		case err != nil:
+		case value == nil:
+			err = b.Delete([]byte(name))
+		default:
+			err = b.Put([]byte(name), value)
+		}
+	}
+	return err
 }
 
 // checkMoved looks whether all slabs are where they were mapped.

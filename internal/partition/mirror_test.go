@@ -26,7 +26,7 @@ func TestT4SlabsStayUnderMirrored(t *testing.T) {
 				changed[name] = bytes.Repeat([]byte{byte(n)}, r.IntN(20_000))
 			}
 		}
-		if err := p.Mirror(changed); err != nil { // it looks where the slabs are
+		if err := p.Mirror(Mirrored{Families: changed, Exemplars: changed}); err != nil { // it looks where the slabs are
 			t.Fatal(err)
 		}
 		cells[0].Add(1)
@@ -44,7 +44,7 @@ func TestT4SlabsStayUnderMirrored(t *testing.T) {
 	if err := p.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if err := p.Mirror(map[string][]byte{"f": nil}); err != nil {
+	if err := p.Mirror(Mirrored{Families: map[string][]byte{"f": nil}}); err != nil {
 		t.Errorf("after Close: %v, want nothing", err)
 	}
 }

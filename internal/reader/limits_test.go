@@ -1,6 +1,7 @@
 package reader
 
 import (
+	"encoding/binary"
 	"errors"
 	"strings"
 	"testing"
@@ -21,8 +22,8 @@ func TestLimits(t *testing.T) {
 		"series":             {&File{entries: make([]Entry, layout.MaxSeries)}, func(r *File) error { return r.keepEntry(family, Entry{}) }, "1048576 series"},
 		"memory of series":   {&File{memory: maxFileMemory}, func(r *File) error { return r.keepEntry(family, Entry{}) }, "1024 MiB"},
 		"mirrored families": {nil, func(*File) error {
-			t := &tree{found: snapshot{mirror: make([]mirrorValue, maxFamilies)}}
-			return t.mirror(element{})
+			full := make([]mirrorValue, maxFamilies)
+			return (&tree{}).values(0, leafOf(0), &full)
 		}, "100000 mirrored families"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -31,7 +32,7 @@ func TestLimits(t *testing.T) {
 			}
 		})
 	}
-	if err := (&tree{}).mirror(element{flags: bucketElement}); !errors.Is(err, layout.ErrDamaged) {
+	if err := (&tree{}).values(0, leafOf(bucketElement), new([]mirrorValue)); !errors.Is(err, layout.ErrDamaged) {
 		t.Errorf("a bucket among mirrored families: %v, want %v", err, layout.ErrDamaged)
 	}
 	r := &File{memory: maxFileMemory, mirrored: map[string]*mirrored{}}
@@ -39,4 +40,14 @@ func TestLimits(t *testing.T) {
 	if err := r.mirror([]mirrorValue{{"", value}}); err != nil {
 		t.Errorf("a mirrored family without series: %v", err)
 	}
+}
+
+// leafOf is an inline page with one empty element.
+func leafOf(flags uint32) page {
+	p := make(page, pageHeaderBytes+elementBytes)
+	binary.LittleEndian.PutUint16(p[8:], leafPage)
+	binary.LittleEndian.PutUint16(p[10:], 1)
+	binary.LittleEndian.PutUint32(p[pageHeaderBytes:], flags)
+	binary.LittleEndian.PutUint32(p[pageHeaderBytes+4:], elementBytes)
+	return p
 }

@@ -43,7 +43,7 @@ func encoded(t *testing.T, f *dto.MetricFamily, mode layout.Mode) []byte {
 // puts mirrors families, by name, with values that are encoded already.
 func puts(t *testing.T, p *partition.Partition, families map[string][]byte) {
 	t.Helper()
-	if err := p.Mirror(families); err != nil {
+	if err := p.Mirror(partition.Mirrored{Families: families}); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -69,6 +69,8 @@ type snapshot struct {
 	header *layout.Header
 	slabs  []place
 	mirror []mirrorValue
+
+	exemplars []mirrorValue
 }
 
 // source is an open file.
@@ -318,10 +320,9 @@ func (t *tree) takeBucket(e element) error {
 	case layout.HeaderBucket:
 		return t.header(root, inline)
 	case layout.MirrorBucket:
-		if root == 0 {
-			return inline.leaves(t.mirror)
-		}
-		return t.walk(root, 0, t.mirror)
+		return t.values(root, inline, &t.found.mirror)
+	case layout.ExemplarBucket:
+		return t.values(root, inline, &t.found.exemplars)
 	}
 	if number, ok := layout.ParseSlabBucket(e.key); ok {
 		return t.slab(number, root)
@@ -329,17 +330,23 @@ func (t *tree) takeBucket(e element) error {
 	return nil // of a later minor version
 }
 
-// mirror takes a mirrored family.
-func (t *tree) mirror(e element) error {
-	if e.flags != 0 {
-		return fmt.Errorf("mirrored family %.100q is a bucket: %w", e.key, layout.ErrDamaged)
+// values takes the families of a bucket, with their values.
+func (t *tree) values(root uint64, inline page, all *[]mirrorValue) error {
+	take := func(e element) error {
+		if e.flags != 0 {
+			return fmt.Errorf("family %.100q is a bucket: %w", e.key, layout.ErrDamaged)
+		}
+		if len(*all) >= maxFamilies {
+			return fmt.Errorf("more than %d mirrored families: %w", maxFamilies, layout.ErrLimit)
+		}
+		// Its page is this reading's own.
+		*all = append(*all, mirrorValue{name: string(e.key), value: e.value})
+		return nil
 	}
-	if len(t.found.mirror) >= maxFamilies {
-		return fmt.Errorf("more than %d mirrored families: %w", maxFamilies, layout.ErrLimit)
+	if root == 0 {
+		return inline.leaves(take)
 	}
-	// Its page is this reading's own.
-	t.found.mirror = append(t.found.mirror, mirrorValue{name: string(e.key), value: e.value})
-	return nil
+	return t.walk(root, 0, take)
 }
 
 // apart checks that no slab reaches into another one: cells that are there once

@@ -25,6 +25,7 @@ import (
 
 	"github.com/mpmetrics/mpmetrics/internal/directory"
 	"github.com/mpmetrics/mpmetrics/internal/layout"
+	"github.com/mpmetrics/mpmetrics/internal/mirror"
 )
 
 var (
@@ -81,6 +82,9 @@ type File struct {
 	mirrored map[string]*mirrored // by name of the family
 	fixed    []fixed              // the values of their series
 	left     int                  // entries of these that are Gone
+
+	exemplars map[string][]mirror.Exemplar // by name of the family
+	encoded   map[string][]byte            // as they stand in the file
 
 	runs   []run
 	groups []group
@@ -314,6 +318,9 @@ func (r *File) snapshot() error {
 		}
 	}
 	if err := r.mirror(s.mirror); err != nil {
+		return err
+	}
+	if err := r.takeExemplars(s.exemplars); err != nil {
 		return err
 	}
 	r.accepted, r.header = s.metas, s.header

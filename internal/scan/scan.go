@@ -496,8 +496,16 @@ func Inputs(entries []reader.Entry) []merge.Input {
 // Add adds the values of all files up, after merger.Begin.
 func (s *Scanner) Add() {
 	for _, t := range s.files {
-		if t.member != nil {
-			s.merger.Add(t.member, t.values)
+		if t.member == nil {
+			continue
+		}
+		s.merger.Add(t.member, t.values)
+		for name, all := range t.file.Exemplars() {
+			for _, e := range all {
+				s.merger.AddExemplar(name, e.Labels, e.Bound, merge.Exemplar{
+					Value: e.GetValue(), Time: e.GetTimestamp().AsTime().UnixNano(), Ref: e.Exemplar,
+				})
+			}
 		}
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/mpmetrics/mpmetrics/internal/archive"
 	"github.com/mpmetrics/mpmetrics/internal/directory"
 	"github.com/mpmetrics/mpmetrics/internal/layout"
+	"github.com/mpmetrics/mpmetrics/internal/mirror"
 	"github.com/mpmetrics/mpmetrics/internal/reader"
 )
 
@@ -48,6 +49,7 @@ type File interface {
 	Gone() int
 	Size() int64
 	Memory() int64
+	Exemplars() map[string][]mirror.Exemplar
 }
 
 // Directory is the Source that is a directory.
