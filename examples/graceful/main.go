@@ -1,0 +1,129 @@
+//go:build unix
+
+// Graceful is a service that is replaced while it runs: on SIGHUP the old process starts the new one, gives it the
+// listening socket, and ends when it has answered what it had begun. For a while both serve, and each scrape meets
+// one of them. The metrics are those of the service, not of a process: no counter begins anew.
+//
+//	export MPMETRICS_DIR=/dev/shm/shop
+//	go build -o shop ./examples/graceful
+//	./shop -listen 127.0.0.1:8080 &
+//	curl http://127.0.0.1:8080/work; curl http://127.0.0.1:8080/metrics
+//	go build -o shop ./examples/graceful     # another version
+//	kill -HUP %1                             # the new one prints its pid
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"os/signal"
+	"strconv"
+	"syscall"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/mpmetrics/mpmetrics/collector"
+	"github.com/mpmetrics/mpmetrics/store"
+)
+
+// socketEnv says that the listening socket is open already, as the first descriptor behind the standard ones.
+const (
+	socketEnv = "GRACEFUL_SOCKET"
+	socketFD  = 3
+)
+
+var (
+	requests = store.NewCounter(prometheus.CounterOpts{
+		Name: "work_requests_total",
+		Help: "Requests answered, by all versions that ever ran.",
+	})
+
+	// Of processes that live: the old one is gone from it when it has ended.
+	serving = store.NewGauge(prometheus.GaugeOpts{
+		Name: "work_processes",
+		Help: "Processes that serve.",
+	})
+)
+
+func main() {
+	listen := flag.String("listen", "127.0.0.1:8080", "`address` of the service; port 0 takes a free one")
+	pause := flag.Duration("pause", 20*time.Millisecond, "how long a request takes")
+	flag.Parse()
+	if err := serve(*listen, *pause); err != nil {
+		fmt.Fprintln(os.Stderr, "graceful:", err)
+		os.Exit(1)
+	}
+}
+
+func serve(address string, pause time.Duration) error {
+	listener, err := socket(address)
+	if err != nil {
+		return err
+	}
+	prometheus.MustRegister(collector.New(collector.Opts{}))
+	mux := http.NewServeMux()
+	mux.Handle("/metrics", promhttp.Handler())
+	mux.HandleFunc("/work", func(w http.ResponseWriter, _ *http.Request) {
+		time.Sleep(pause)
+		requests.Inc()
+		fmt.Fprintln(w, os.Getpid())
+	})
+	server := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
+	serving.Set(1)
+	fmt.Println(os.Getpid(), listener.Addr())
+
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, syscall.SIGHUP, syscall.SIGTERM, os.Interrupt)
+	ended := make(chan error, 1)
+	go func() { ended <- end(<-signals, listener, server) }()
+	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return <-ended
+}
+
+// socket is the one that was handed over, or a new one.
+func socket(address string) (*net.TCPListener, error) {
+	var listener net.Listener
+	var err error
+	if os.Getenv(socketEnv) == "" {
+		listener, err = net.Listen("tcp", address)
+	} else {
+		listener, err = net.FileListener(os.NewFile(socketFD, "socket"))
+	}
+	if err != nil {
+		return nil, err
+	}
+	return listener.(*net.TCPListener), nil
+}
+
+// end starts the next version if it is asked to, and lets this one answer what it has begun.
+func end(s os.Signal, listener *net.TCPListener, server *http.Server) error {
+	if s == syscall.SIGHUP {
+		if err := replace(listener); err != nil {
+			return fmt.Errorf("start the next version: %w", err)
+		}
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	return server.Shutdown(ctx)
+}
+
+func replace(listener *net.TCPListener) error {
+	file, err := listener.File()
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	next := exec.Command(os.Args[0], os.Args[1:]...)
+	next.Env = append(os.Environ(), socketEnv+"="+strconv.Itoa(socketFD))
+	next.Stdout, next.Stderr, next.ExtraFiles = os.Stdout, os.Stderr, []*os.File{file}
+	return next.Start()
+}
