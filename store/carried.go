@@ -3,9 +3,11 @@ package store
 import (
 	"math"
 	"slices"
+	"strconv"
 	"strings"
 
 	dto "github.com/prometheus/client_model/go"
+	"google.golang.org/protobuf/types/known/timestamppb"
 )
 
 // carried keeps the cumulative values of a process from going down: a collector
@@ -23,13 +25,15 @@ type carriedFamily struct {
 // said.
 type carriedSeries struct {
 	metric     *dto.Metric
-	base, last []float64 // by component: the value; or count, sum, and cumulative buckets
+	created    *timestamppb.Timestamp // of the first that was shown
+	base, last []float64              // by component: the value; or count, sum, and cumulative buckets
 	seen       bool
 }
 
 // carry returns families with what is carried of them, sorted as they were. It
-// changes the metrics of what was gathered.
-func (c carried) carry(families []*dto.MetricFamily) []*dto.MetricFamily {
+// changes the metrics of what was gathered. inherited says that they are what the
+// parent counted of a process that was just forked: they count from there on.
+func (c carried) carry(families []*dto.MetricFamily, inherited bool) []*dto.MetricFamily {
 	for _, f := range c {
 		for _, s := range f.series {
 			s.seen = false
@@ -48,7 +52,7 @@ func (c carried) carry(families []*dto.MetricFamily) []*dto.MetricFamily {
 		}
 		known.family = &dto.MetricFamily{Name: f.Name, Help: f.Help, Type: f.Type, Unit: f.Unit}
 		for i, m := range f.Metric {
-			f.Metric[i] = known.see(m)
+			f.Metric[i] = known.see(m, inherited)
 		}
 	}
 	for name, known := range c {
@@ -81,33 +85,49 @@ func cumulative(f *dto.MetricFamily) bool {
 }
 
 // see notes what a collector says of a series, and returns what is shown.
-func (f *carriedFamily) see(m *dto.Metric) *dto.Metric {
-	key := labelsKey(m.Label)
+func (f *carriedFamily) see(m *dto.Metric, inherited bool) *dto.Metric {
+	// With other buckets it is another series: those of before stay as they were.
+	key := labelsKey(m.Label) + boundsKey(m.GetHistogram())
 	said := components(m)
 	s := f.series[key]
-	if s == nil || len(s.last) != len(said) {
-		s = &carriedSeries{base: make([]float64, len(said))}
+	if s == nil {
+		s = &carriedSeries{base: make([]float64, len(said)), created: created(m)}
 		f.series[key] = s
+		if inherited {
+			s.created = timestamppb.Now()
+			for i := range s.base {
+				s.base[i] = -said[i]
+			}
+		}
 	} else if less(said, s.last) {
 		for i := range s.base {
 			s.base[i] += s.last[i]
 		}
 	}
 	s.last, s.seen = said, true
-	s.metric = shown(m, s.base)
+	s.metric = shown(m, s)
 	return s.metric
 }
 
-// forked begins anew in a forked process: what was counted before is the
-// parent's.
-func (c carried) forked() {
-	for _, f := range c {
-		for _, s := range f.series {
-			for i := range s.base {
-				s.base[i] = -s.last[i]
-			}
+func created(m *dto.Metric) *timestamppb.Timestamp {
+	switch {
+	case m.Counter != nil:
+		return m.Counter.CreatedTimestamp
+	case m.Summary != nil:
+		return m.Summary.CreatedTimestamp
+	}
+	return m.GetHistogram().GetCreatedTimestamp()
+}
+
+func boundsKey(h *dto.Histogram) string {
+	var b strings.Builder
+	for _, bucket := range h.GetBucket() {
+		if !math.IsInf(bucket.GetUpperBound(), +1) { // which is there when it has an exemplar
+			b.WriteString(strconv.FormatFloat(bucket.GetUpperBound(), 'g', -1, 64))
+			b.WriteByte(0xff)
 		}
 	}
+	return b.String()
 }
 
 func labelsKey(labels []*dto.LabelPair) string {
@@ -132,7 +152,9 @@ func components(m *dto.Metric) []float64 {
 	case m.Histogram != nil:
 		c := []float64{float64(m.Histogram.GetSampleCount()), m.Histogram.GetSampleSum()}
 		for _, b := range m.Histogram.Bucket {
-			c = append(c, float64(b.GetCumulativeCount()))
+			if !math.IsInf(b.GetUpperBound(), +1) {
+				c = append(c, float64(b.GetCumulativeCount()))
+			}
 		}
 		return c
 	}
@@ -151,8 +173,10 @@ func less(now, before []float64) bool {
 	return false
 }
 
-// shown is a metric with a base.
-func shown(m *dto.Metric, base []float64) *dto.Metric {
+// shown is a metric with what is carried of its series: that began when the first
+// one did.
+func shown(m *dto.Metric, s *carriedSeries) *dto.Metric {
+	base := s.base
 	if !slices.ContainsFunc(base, func(v float64) bool { return v != 0 }) {
 		return m
 	}
@@ -161,18 +185,20 @@ func shown(m *dto.Metric, base []float64) *dto.Metric {
 	count := func(n uint64, i int) *uint64 { return new(uint64(math.Max(0, float64(n)+base[i]))) }
 	switch {
 	case m.Counter != nil:
-		out.Counter = &dto.Counter{Value: plus(m.Counter.GetValue(), 0), CreatedTimestamp: m.Counter.CreatedTimestamp}
+		out.Counter = &dto.Counter{Value: plus(m.Counter.GetValue(), 0), CreatedTimestamp: s.created}
 	case m.Summary != nil:
-		s := m.Summary
 		out.Summary = &dto.Summary{
-			SampleCount: count(s.GetSampleCount(), 0), SampleSum: plus(s.GetSampleSum(), 1), CreatedTimestamp: s.CreatedTimestamp,
+			SampleCount: count(m.Summary.GetSampleCount(), 0), SampleSum: plus(m.Summary.GetSampleSum(), 1), CreatedTimestamp: s.created,
 		}
 	case m.Histogram != nil:
 		h := m.Histogram
 		out.Histogram = &dto.Histogram{
-			SampleCount: count(h.GetSampleCount(), 0), SampleSum: plus(h.GetSampleSum(), 1), CreatedTimestamp: h.CreatedTimestamp,
+			SampleCount: count(h.GetSampleCount(), 0), SampleSum: plus(h.GetSampleSum(), 1), CreatedTimestamp: s.created,
 		}
 		for i, b := range h.Bucket {
+			if math.IsInf(b.GetUpperBound(), +1) {
+				continue
+			}
 			out.Histogram.Bucket = append(out.Histogram.Bucket, &dto.Bucket{
 				UpperBound: b.UpperBound, CumulativeCount: count(b.GetCumulativeCount(), 2+i),
 			})

@@ -238,7 +238,9 @@ func (s *Store) familyNumber(p *partition.Partition, f *family) (uint32, bool) {
 // bind makes the store the one that the family counts into. It panics for a
 // duplicate, as promauto does.
 func (s *Store) bind(f *family) {
-	s.registry.MustRegister(f.collector)
+	if err := s.registry.Register(f.collector); err != nil && !f.unlimited {
+		panic(err) // a name of ours may be somebody else's, but that must not end the service
+	}
 	s.mu.Lock()
 	s.families = append(s.families, f)
 	s.mu.Unlock()

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -20,6 +21,8 @@ type guard struct {
 	running chan struct{}       // closed when the collector has returned; nil: it does not run
 	last    []prometheus.Metric // of the last time that it returned
 	failed  error               // of the last time that it ended; some metrics may be there
+
+	late bool // the last flush waited for it in vain; guarded by mirrorer.flushing
 }
 
 // start lets the collector run, if it does not do so already, and returns a
@@ -52,12 +55,21 @@ func collectGuarded(c prometheus.Collector) (metrics []prometheus.Metric, return
 	ended := make(chan error, 1)
 	go func() {
 		defer close(ch)
-		ended <- recovered(func() { c.Collect(ch) })
+		err := errors.New("collector ended its goroutine")
+		defer func() { ended <- err }() // also then
+		err = recovered(func() { c.Collect(ch) })
 	}()
 	for m := range ch {
-		w := &static{desc: m.Desc()}
+		w := &static{}
 		var writeErr error
-		if panicked := recovered(func() { writeErr = m.Write(&w.metric) }); panicked != nil {
+		panicked := recovered(func() {
+			if w.desc = m.Desc(); w.desc == nil {
+				writeErr = errors.New("metric without a descriptor")
+				return
+			}
+			writeErr = m.Write(&w.metric)
+		})
+		if panicked != nil {
 			writeErr = panicked
 		}
 		if writeErr != nil {
@@ -102,26 +114,33 @@ func (g *guard) Collect(ch chan<- prometheus.Metric) {
 
 // wait waits for all collectors, but not for long. It returns those that are slow.
 func wait(guards []*guard, patience time.Duration) (slow int) {
-	var running []<-chan struct{}
-	for _, g := range guards {
-		running = append(running, g.start())
+	running := make([]<-chan struct{}, len(guards))
+	for i, g := range guards {
+		running[i] = g.start()
 	}
 	over := time.NewTimer(patience)
 	defer over.Stop()
-	late := false
-	for _, done := range running {
-		if late {
-			select {
-			case <-done:
-			default:
-				slow++
-			}
+	late := make(chan struct{})
+	close(late)
+	var passed <-chan struct{} // ready once patience is over
+	for i, done := range running {
+		give := passed
+		if guards[i].late {
+			give = late // it has had its chance
+		}
+		guards[i].late = false
+		select {
+		case <-done:
 			continue
+		default:
 		}
 		select {
 		case <-done:
+		case <-give:
+			guards[i].late = true
+			slow++
 		case <-over.C:
-			late = true
+			passed, guards[i].late = late, true
 			slow++
 		}
 	}

@@ -1,11 +1,14 @@
 package store
 
 import (
+	"errors"
+	"slices"
 	"strings"
 
 	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
 
+	"github.com/mpmetrics/mpmetrics/internal/layout"
 	"github.com/mpmetrics/mpmetrics/internal/marker"
 )
 
@@ -23,13 +26,18 @@ import (
 //
 // Call it at the beginning of main, before a handler is made: promhttp.Handler
 // takes the registry that is the default when it is called, and one that was made
-// before goes on to show this process alone. With no directory configured it does
-// nothing.
+// before goes on to show this process alone. It panics when a collector of mpmetrics
+// is in the default registry already. With no directory configured it does nothing.
 func InstallAsDefault() { Default().installAsDefault() }
 
 func (s *Store) installAsDefault() {
 	if s.dir == "" {
 		return
+	}
+	// An error is of somebody else's collector, and of the first flush too.
+	families, _ := prometheus.DefaultGatherer.Gather()
+	if slices.ContainsFunc(families, func(f *dto.MetricFamily) bool { return f.GetName() == layout.ReservedPrefix+"up" }) {
+		panic(errors.New("mpmetrics: InstallAsDefault comes too late: a collector of mpmetrics is in the default registry, and would show its own output again"))
 	}
 	old := &gathered{gatherer: prometheus.DefaultGatherer}
 	fresh := prometheus.NewRegistry()
@@ -52,10 +60,13 @@ func (r *installed) Register(c prometheus.Collector) error {
 	}
 	// A name that is in the old registry is taken, and who asks for it gets the
 	// collector that is there.
-	if err := r.old.Register(c); err != nil {
-		return err
+	// One that describes nothing could not be taken out again.
+	if len(describe(c)) > 0 {
+		if err := r.old.Register(c); err != nil {
+			return err
+		}
+		r.old.Unregister(c)
 	}
-	r.old.Unregister(c)
 	return r.others.Register(c)
 }
 

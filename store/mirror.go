@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -28,6 +29,10 @@ const quantiles = "quantiles"
 // is shown as it was before.
 const collectorPatience = 500 * time.Millisecond
 
+// maxMirrorBytes bounds what one process mirrors, families and exemplars apart: well
+// below what a reader takes, since beyond that it would take nothing of the file.
+const maxMirrorBytes = 4 << 20
+
 // maxKeyBytes is what bbolt takes as a key.
 const maxKeyBytes = bbolt.MaxKeySize
 
@@ -46,6 +51,8 @@ type mirrorer struct {
 	flushing         sync.Mutex
 	in               *partition.Partition // what follows is of this file
 	last             []*dto.MetricFamily  // as gathered and carried
+	good             map[string][]byte    // of each family the last that a reader takes
+	inherited        bool                 // the next gathering is of a process that was just forked
 	written          map[string][]byte    // by name of the family
 	writtenExemplars map[string][]byte    // likewise
 	carried          carried
@@ -54,7 +61,7 @@ type mirrorer struct {
 }
 
 func newMirrorer(s *Store) *mirrorer {
-	return &mirrorer{store: s, registry: prometheus.NewRegistry(), carried: carried{}, told: map[string]bool{}}
+	return &mirrorer{store: s, registry: prometheus.NewRegistry(), carried: carried{}, good: map[string][]byte{}, told: map[string]bool{}}
 }
 
 func (m *mirrorer) add(c prometheus.Collector) error {
@@ -66,6 +73,13 @@ func (m *mirrorer) add(c prometheus.Collector) error {
 	defer m.mu.Unlock()
 	m.guards = append(m.guards, g)
 	return nil
+}
+
+// used reports whether there is anything to mirror.
+func (m *mirrorer) used() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return len(m.guards) > 0
 }
 
 // remove forgets a collector, which the store's registry knows by what it
@@ -95,11 +109,7 @@ func (s *Store) Flush() {
 	if s.dir == "" {
 		return
 	}
-	p := s.part.Load()
-	if p == nil {
-		return
-	}
-	err := s.mirror.flush(p)
+	err := s.mirror.flush()
 	s.mu.Lock()
 	before := s.unmirroredFor
 	s.unmirroredFor = err
@@ -126,13 +136,19 @@ func (s *Store) keepFlushing() {
 	}
 }
 
-// flush brings a file up to date.
-func (m *mirrorer) flush(p *partition.Partition) error {
+// flush brings the file of the store up to date, if there is one.
+func (m *mirrorer) flush() error {
+	m.flushing.Lock()
+	defer m.flushing.Unlock()
+	// Under the lock: a flush that waited for another must not write to a file that
+	// everything has moved out of.
+	p := m.store.part.Load()
+	if p == nil {
+		return nil
+	}
 	m.mu.Lock()
 	guards := slices.Clone(m.guards)
 	m.mu.Unlock()
-	m.flushing.Lock()
-	defer m.flushing.Unlock()
 	if slow := wait(guards, collectorPatience); slow > 0 {
 		m.leftOut("slow", "", fmt.Errorf("%d collectors took more than %v", slow, collectorPatience), slow)
 	}
@@ -152,7 +168,8 @@ func (m *mirrorer) flush(p *partition.Partition) error {
 	if err != nil {
 		m.leftOut("error", "", err, 1)
 	}
-	m.last = m.carried.carry(families)
+	m.last = m.carried.carry(families, m.inherited)
+	m.inherited = false
 	return m.write(p)
 }
 
@@ -169,10 +186,11 @@ func (m *mirrorer) moveTo(p *partition.Partition) error {
 func (m *mirrorer) forked() {
 	m.mu, m.flushing = sync.Mutex{}, sync.Mutex{}
 	for _, g := range m.guards {
-		g.mu, g.running = sync.Mutex{}, nil
+		g.mu, g.running, g.last = sync.Mutex{}, nil, nil
 	}
-	m.carried.forked()
-	m.in, m.last = nil, nil
+	// What the collectors say first in this process is the parent's.
+	m.carried, m.inherited = carried{}, true
+	m.good, m.in, m.last = map[string][]byte{}, nil, nil
 }
 
 // write writes the families, and the exemplars, that have changed.
@@ -182,23 +200,28 @@ func (m *mirrorer) write(p *partition.Partition) error {
 	}
 	families, exemplars := map[string][]byte{}, map[string][]mirror.Exemplar{}
 	m.exemplars.collect(exemplars)
+	total := 0
 	for _, f := range m.last {
 		name := f.GetName()
-		value := m.encode(f)
+		value := m.valid(f)
+		if value == nil && cumulative(f) {
+			value = m.good[name] // or the total would dip
+		}
 		if value == nil {
 			continue
 		}
-		if !bytes.Equal(m.written[name], value) {
-			if _, err := mirror.Decode(name, value); err != nil {
-				m.leftOut("invalid", name, err, 1)
-				continue
-			}
+		if total += len(value); total > maxMirrorBytes {
+			m.leftOut("limit", name, fmt.Errorf("all families have more than %d bytes", maxMirrorBytes), 1)
+			total -= len(value)
+			continue
 		}
-		families[name] = value
+		families[name], m.good[name] = value, value
 		ofMirrored(f, exemplars)
 	}
 	encoded := make(map[string][]byte, len(exemplars))
-	for name, all := range exemplars {
+	total = 0
+	for _, name := range slices.Sorted(maps.Keys(exemplars)) {
+		all := exemplars[name]
 		value, err := mirror.EncodeExemplars(name, all)
 		if err == nil && !bytes.Equal(m.writtenExemplars[name], value) {
 			_, err = mirror.DecodeExemplars(value)
@@ -206,6 +229,9 @@ func (m *mirrorer) write(p *partition.Partition) error {
 		if err != nil {
 			m.leftOut("exemplars", name, err, 1)
 			continue
+		}
+		if total += len(value); total > maxMirrorBytes {
+			break // some are enough
 		}
 		encoded[name] = value
 	}
@@ -215,6 +241,21 @@ func (m *mirrorer) write(p *partition.Partition) error {
 	}
 	m.written, m.writtenExemplars = families, encoded
 	return nil
+}
+
+// valid returns what is written of a family, nil if no reader would take it or it
+// is not mirrored.
+func (m *mirrorer) valid(f *dto.MetricFamily) []byte {
+	name := f.GetName()
+	value := m.encode(f)
+	if value == nil || bytes.Equal(m.good[name], value) {
+		return value
+	}
+	if _, err := mirror.Decode(name, value); err != nil {
+		m.leftOut("invalid", name, err, 1)
+		return nil
+	}
+	return value
 }
 
 // difference is what has to be written so that one becomes the other.

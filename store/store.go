@@ -212,9 +212,13 @@ func (s *Store) Close() error {
 			}
 		})
 	}
+	mirrored := s.part.Load() != nil || !s.mirror.used()
 	s.part.Store(nil)
 	s.each(func(i instrument) { i.leave() })
 	err := s.closeFiles()
+	if !mirrored {
+		err = errors.Join(err, fmt.Errorf("close store: collectors of others are in no file: %w", why))
+	}
 	if waiting > 0 {
 		err = errors.Join(err, fmt.Errorf("close store: %d series are in no file: %w", waiting, why))
 	}

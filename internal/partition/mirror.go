@@ -1,6 +1,7 @@
 package partition
 
 import (
+	"errors"
 	"fmt"
 
 	"go.etcd.io/bbolt"
@@ -40,6 +41,9 @@ func (p *Partition) Mirror(m Mirrored) error {
 		}
 		return p.db.View(p.checkMoved)
 	})
+	if errors.Is(err, ErrMoved) {
+		p.moved = err // for Grow, whose caller knows what to do
+	}
 	if err = p.faulted(err); err != nil {
 		return fmt.Errorf("mirror into owner file %s: %w", p.path, err)
 	}

@@ -66,6 +66,7 @@ type Partition struct {
 	numbers uint32        // slab numbers given so far; guarded by growing
 	closed  bool          // guarded by growing
 	cut     bool          // somebody cut the file short; guarded by growing
+	moved   error         // a slab has moved; guarded by growing
 	broken  bool          // bbolt must not be touched any more; guarded by growing
 
 	unmapped []*slab // in the file, to be mapped by Grow; guarded by growing

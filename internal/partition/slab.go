@@ -54,6 +54,9 @@ func (p *Partition) Grow() error {
 	if p.closed || fork.Foreign(p.pid) {
 		return nil
 	}
+	if p.moved != nil {
+		return p.moved
+	}
 	if p.broken {
 		return fmt.Errorf("grow owner file %s: %w", p.path, ErrBroken)
 	}

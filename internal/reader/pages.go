@@ -35,7 +35,7 @@ const (
 const (
 	maxTries      = 64       // each takes microseconds; the owner commits a few times a second
 	maxDepth      = 8        // of the tree of buckets
-	maxSnapshot   = 4096     // pages of it, each with its overflow
+	maxSnapshot   = 8192     // pages of it, each with its overflow
 	maxPageChain  = 1024     // overflow of one page of it: bbolt's largest key and a slab's name are far below
 	maxSlabsFile  = 4096     // with the usual growth a thousand slabs hold a million series
 	maxTreeBytes  = 32 << 20 // of all overflow: mirrored families
