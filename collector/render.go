@@ -11,6 +11,7 @@ import (
 
 	"github.com/mpmetrics/mpmetrics/internal/layout"
 	"github.com/mpmetrics/mpmetrics/internal/merge"
+	"github.com/mpmetrics/mpmetrics/internal/mirror"
 )
 
 // renderer turns merged series into metrics. It keeps what does not change from
@@ -185,7 +186,7 @@ func (b *block) count(f *merge.Family) {
 		b.counters += n
 	case layout.Gauge:
 		b.gauges += n
-	case layout.Histogram:
+	case layout.Histogram, layout.NativeHistogram:
 		b.histograms += n
 		b.buckets += n * len(f.Bounds)
 	case layout.Summary:
@@ -255,13 +256,19 @@ func (b *block) value(out *metric, m *merge.Merger, f *merge.Family, s *merge.Se
 	case layout.Untyped:
 		out.untyped = take(&b.untypedBlock)
 		out.untyped.Value = b.float(s.Gauge())
-	case layout.Histogram:
+	case layout.Histogram, layout.NativeHistogram:
 		count, sum := s.Observations()
 		out.histogram = take(&b.histoBlock)
 		out.histogram.SampleCount, out.histogram.SampleSum = b.integer(count), b.float(sum)
 		out.histogram.Bucket, out.histogram.CreatedTimestamp = b.cumulative(f, s), start
 		if all := s.Exemplars(); all != nil {
 			out.histogram.Bucket = withExemplars(out.histogram.Bucket, all, count)
+		}
+		if n := s.Native(); n != nil {
+			mirror.EncodeNative(out.histogram, n)
+		}
+		for _, e := range s.NativeExemplars() {
+			out.histogram.Exemplars = append(out.histogram.Exemplars, exemplar(&e))
 		}
 	case layout.Summary:
 		count, sum := s.Observations()

@@ -395,7 +395,7 @@ func (c *compactor) absorb(p *plan) {
 	for _, t := range p.processes {
 		h := t.header
 		process := merge.Process{ID: h.ID, Start: h.Start, Label: h.Process}
-		unabsorbed := c.archive.Ledger.Absorb(process, t.families, t.inputs, t.values, now)
+		unabsorbed := c.archive.Ledger.Absorb(process, t.families, t.inputs, t.values, t.natives, now)
 		c.archive.Unabsorbed += uint64(unabsorbed)
 		c.report.Unabsorbed += unabsorbed
 		record(h.ID, h.Start)

@@ -99,7 +99,7 @@ func (w *files) read(name string) (*process, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &process{header: f.Header(), families: f.Families(), inputs: scan.Inputs(f.Entries()), values: values}, nil
+	return &process{header: f.Header(), families: f.Families(), inputs: scan.Inputs(f.Entries()), values: values, natives: f.Natives()}, nil
 }
 
 func (w *files) write(a *archive.Archive) (string, error) {

@@ -151,6 +151,7 @@ func (h *handle) Gone() int { return 0 }
 // Size implements scan.File.
 func (h *handle) Memory() int64 { return 0 }
 
+func (h *handle) Natives() map[int]*layout.Native         { return nil }
 func (h *handle) Exemplars() map[string][]mirror.Exemplar { return nil }
 
 func (h *handle) Size() int64 { return int64(len(h.file.cells)) }

@@ -53,4 +53,5 @@ type process struct {
 	families []*layout.Family
 	inputs   []merge.Input
 	values   []uint64
+	natives  map[int]*layout.Native // by input
 }

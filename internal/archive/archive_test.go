@@ -39,7 +39,7 @@ func sample(n int) *Archive {
 	}
 	for i := range 3 {
 		id := layout.NewID()
-		a.Ledger.Absorb(merge.Process{ID: id, Start: int64(i), Label: fmt.Sprint(i)}, families, inputs, values, 100)
+		a.Ledger.Absorb(merge.Process{ID: id, Start: int64(i), Label: fmt.Sprint(i)}, families, inputs, values, nil, 100)
 		a.Record(layout.Absorbed{ID: id, Start: int64(i), Time: 100})
 	}
 	a.SetOpen([]layout.ID{layout.NewID(), layout.NewID()})
@@ -128,7 +128,7 @@ func TestManySlabs(t *testing.T) {
 		inputs[i] = merge.Input{Values: []string{fmt.Sprintf("value %d", i)}, At: 2 * i}
 		values[2*i] = uint64(i)
 	}
-	a.Ledger.Absorb(merge.Process{}, []*layout.Family{f}, inputs, values, 1)
+	a.Ledger.Absorb(merge.Process{}, []*layout.Family{f}, inputs, values, nil, 1)
 	publish(t, dir, a)
 	b, err := Read(dir)
 	if err != nil {
@@ -283,7 +283,7 @@ func TestLongestRecord(t *testing.T) {
 		values[i] = 1 << 62
 	}
 	a := New()
-	a.Ledger.Absorb(merge.Process{}, []*layout.Family{f}, []merge.Input{{Values: []string{longest, longest, longest, longest[100:]}}}, values, 1)
+	a.Ledger.Absorb(merge.Process{}, []*layout.Family{f}, []merge.Input{{Values: []string{longest, longest, longest, longest[100:]}}}, values, nil, 1)
 	publish(t, dir, a)
 	if b, err := Read(dir); err != nil || b.Ledger.Series() != 1 {
 		t.Errorf("%v", err)

@@ -13,6 +13,7 @@ type Decoder struct {
 	begun    bool // the state record was read
 	families []*layout.Family
 	accounts map[uint32]*merge.Account
+	last     *merge.Entry // total that was read last; nil: none, or it is damaged
 	dead     []*merge.Dead
 	familyOf []map[uint32]int // of each dead: family number to index in its families
 }
@@ -66,6 +67,8 @@ func (d *Decoder) Take(r layout.Record) error {
 		a.Ledger.Account(f).Met(r.Rank.Start, r.Rank.ID)
 	case r.Total != nil:
 		return d.total(r.Total)
+	case r.Native != nil:
+		return d.native(r.Native)
 	case r.Dead != nil:
 		if len(d.dead) >= maxDead {
 			return fmt.Errorf("more than %d processes with samples: %w", maxDead, layout.ErrLimit)
@@ -118,9 +121,20 @@ func (d *Decoder) total(t *layout.Total) error {
 		account = d.archive.Ledger.Account(f)
 		d.accounts[t.Family] = account
 	}
-	if !d.archive.Ledger.Put(account, t) {
+	if d.last = d.archive.Ledger.Put(account, t); d.last == nil {
 		return fmt.Errorf("two totals of %q with values %q: %w", f.Name, t.Values, layout.ErrDamaged)
 	}
+	return nil
+}
+
+func (d *Decoder) native(n *layout.Native) error {
+	if d.last == nil || d.last.Native() == nil {
+		return fmt.Errorf("native buckets behind no total of a native histogram: %w", layout.ErrDamaged)
+	}
+	if err := n.Validate(); err != nil {
+		return err
+	}
+	d.last.Native().Add(n)
 	return nil
 }
 

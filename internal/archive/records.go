@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/mpmetrics/mpmetrics/internal/layout"
+	"github.com/mpmetrics/mpmetrics/internal/merge"
 )
 
 // Records are the payloads of an archive's log, in the order that layout
@@ -49,6 +50,21 @@ func (e *encoder) totals(a *Archive, more func([]byte) bool) bool {
 			})) {
 				return false
 			}
+			if !e.native(total, more) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+func (e *encoder) native(total *merge.Entry, more func([]byte) bool) bool {
+	if total.Native() == nil {
+		return true
+	}
+	for _, n := range total.Native().Parts() {
+		if !more(layout.AppendNative(e.record[:0], &n)) {
+			return false
 		}
 	}
 	return true

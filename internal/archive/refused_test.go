@@ -45,6 +45,12 @@ func TestRefusedRecords(t *testing.T) {
 		{"sample of a counter", [][]byte{layout.AppendSample(nil, &layout.Sample{Values: []string{"x"}})}, "sample of"},
 		{"sample of nobody", [][]byte{layout.AppendSample(nil, &layout.Sample{Dead: 9, Family: 3, Values: []string{"x"}})}, "sample of unknown process 9"},
 		{"dead out of order", [][]byte{layout.AppendDead(nil, &layout.Dead{Number: 9})}, "behind 3 others"},
+		{"native buckets of a counter", [][]byte{layout.AppendNative(nil, &layout.Native{})}, "behind no total of a native histogram"},
+		{"native buckets of no schema", [][]byte{
+			layout.AppendFamily(nil, 4, &layout.Family{Type: layout.NativeHistogram, Name: "n"}),
+			layout.AppendTotal(nil, &layout.Total{Family: 4, Sums: layout.Sums{Buckets: []uint64{1}}}),
+			layout.AppendNative(nil, &layout.Native{Schema: 9}),
+		}, "schema 9"},
 		{"shard of a series", [][]byte{layout.AppendShard(nil, layout.Shard{})}, "record of a process's file in an archive"},
 	} {
 		_, err := decode(slices.Concat(whole, test.log))
@@ -77,7 +83,7 @@ func TestRecordAboveTheLimit(t *testing.T) {
 	dir := t.TempDir()
 	a := New()
 	f := &layout.Family{Type: layout.Counter, Name: "c_total", LabelNames: []string{"l"}}
-	a.Ledger.Absorb(merge.Process{}, []*layout.Family{f}, []merge.Input{{Values: []string{strings.Repeat("x", layout.MaxArchiveRecordBytes)}}}, []uint64{1, 0}, 1)
+	a.Ledger.Absorb(merge.Process{}, []*layout.Family{f}, []merge.Input{{Values: []string{strings.Repeat("x", layout.MaxArchiveRecordBytes)}}}, []uint64{1, 0}, nil, 1)
 	_, err := a.Write(dir, header())
 	if err == nil || !strings.Contains(err.Error(), "above the limit of 16842752") {
 		t.Errorf("error %v", err)

@@ -14,13 +14,15 @@ import (
 //	family    as in the file of a process
 //	rank      family, start, id
 //	total     family, created, touched, label values, integer part, parts of the float sum, buckets, gauge
+//	native    schema, zero threshold, zero count, positive and negative buckets
 //	dead      number, id, start, time, label
 //	sample    number of the dead, family, created, label values, cell
 //	absorbed  ids with start and time, ascending over all such records
 //	open      ids, ascending over all such records
 //
 // The numbers of the kinds are part of the format. state is the first record
-// and stands once; a family stands before what names it, and so does a dead.
+// and stands once; a family stands before what names it, and so does a dead. Native
+// records are of the total in front of them.
 const (
 	StateRecord    RecordKind = 16
 	RankRecord     RecordKind = 17
@@ -29,6 +31,7 @@ const (
 	SampleRecord   RecordKind = 20
 	AbsorbedRecord RecordKind = 21
 	OpenRecord     RecordKind = 22
+	NativeRecord   RecordKind = 23
 )
 
 // IDsPerRecord is how many ids a writer puts into one record.
@@ -220,6 +223,8 @@ func (d *decoder) archived(kind RecordKind, r *Record) {
 		for len(d.rest) > 0 {
 			r.Absorbed = append(r.Absorbed, Absorbed{ID: d.id(), Start: d.time(), Time: d.time()})
 		}
+	case NativeRecord:
+		r.Native = d.native()
 	case OpenRecord:
 		r.Open = make([]ID, 0, len(d.rest)/len(ID{}))
 		for len(d.rest) > 0 {
@@ -257,7 +262,7 @@ func (t *Total) Validate(f *Family) error {
 		return err
 	}
 	want := 0
-	if f.Type == Histogram {
+	if f.Type.Bucketed() {
 		want = len(f.Bounds) + 1
 	}
 	if len(t.Buckets) != want {

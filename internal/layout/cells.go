@@ -60,7 +60,7 @@ func (f *Family) CellWords() int {
 		return TimedWords
 	case f.ByMode():
 		return GaugeWords
-	case f.Type == Histogram:
+	case f.Type.Bucketed():
 		return HistogramWords(len(f.Bounds))
 	case f.Type == Summary:
 		return SummaryWords
@@ -78,7 +78,8 @@ func (f *Family) ByMode() bool { return f.Mode.Valid() }
 //	counter          integer part, float part
 //	gauge            the cell as it is
 //	gauge, Timed     commits, value, time
-//	histogram        count, sum, buckets with that of +Inf last, not cumulative
+//	histogram        count, sum, buckets with that of +Inf last, not cumulative; a
+//	                 native histogram has its other buckets in a Native
 //	summary          count, sum
 func (f *Family) ValueWords() int {
 	switch {
@@ -86,7 +87,7 @@ func (f *Family) ValueWords() int {
 		return 3
 	case f.ByMode():
 		return 1
-	case f.Type == Histogram:
+	case f.Type.Bucketed():
 		return 2 + len(f.Bounds) + 1
 	}
 	return 2

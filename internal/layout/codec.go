@@ -65,6 +65,20 @@ func (d *decoder) uvarint(limit uint64) uint64 {
 	return v
 }
 
+// varint takes a number with a sign, in its shortest form.
+func (d *decoder) varint() int64 {
+	v := d.uvarint(math.MaxUint64)
+	return int64(v>>1) ^ -int64(v&1) // zigzag, as binary.AppendVarint writes it
+}
+
+func (d *decoder) int32() int32 {
+	v := d.varint()
+	if v != int64(int32(v)) {
+		d.fail("number %d does not fit into 32 bits", v)
+	}
+	return int32(v)
+}
+
 func (d *decoder) uint64() uint64 {
 	if len(d.rest) < 8 {
 		d.fail("ends inside a field of 8 bytes")

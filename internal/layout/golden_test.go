@@ -47,6 +47,13 @@ func goldenTotal() *Total {
 	}
 }
 
+func goldenNative() *Native {
+	return &Native{
+		Schema: -1, Threshold: 0x1p-128, Zero: 3,
+		Positive: []NativeBucket{{Index: -5, Count: 1}, {Index: 300, Count: 1 << 40}}, Negative: []NativeBucket{{Index: 0, Count: 2}},
+	}
+}
+
 func goldenGaugeTotal() *Total {
 	return &Total{Sums: Sums{Set: 3, NaNs: 1, Min: -1, Max: 2, Recent: 0.5, Time: 1_795_000_000_000_000_003}}
 }
@@ -80,6 +87,7 @@ var goldens = []struct {
 	{"rank", func() []byte { return AppendRank(nil, &Rank{Family: 2, Start: -1, ID: ID{0: 1, 15: 0xff}}) }},
 	{"total", func() []byte { return AppendTotal(nil, goldenTotal()) }},
 	{"total-gauge", func() []byte { return AppendTotal(nil, goldenGaugeTotal()) }},
+	{"native", func() []byte { return AppendNative(nil, goldenNative()) }},
 	{"dead", func() []byte {
 		return AppendDead(nil, &Dead{Number: 1, ID: ID{0: 1, 15: 0xff}, Start: 2, Time: 3, Label: "worker-1"})
 	}},

@@ -12,6 +12,10 @@ const (
 	Histogram Type = 3
 	Summary   Type = 4
 	Untyped   Type = 5 // mirrored only
+
+	// NativeHistogram is a histogram with native buckets, with or without classic
+	// ones beside them. It is mirrored only.
+	NativeHistogram Type = 6
 )
 
 func (t Type) String() string {
@@ -26,6 +30,8 @@ func (t Type) String() string {
 		return "summary"
 	case Untyped:
 		return "untyped"
+	case NativeHistogram:
+		return "native histogram"
 	}
 	return fmt.Sprintf("type %d", uint8(t))
 }
@@ -33,6 +39,10 @@ func (t Type) String() string {
 // Cumulative reports whether the values of the type only grow, so that a dip
 // would be booked as a reset.
 func (t Type) Cumulative() bool { return t != Gauge && t != Untyped }
+
+// Bucketed reports whether a value of the type has classic buckets, if only that
+// of +Inf.
+func (t Type) Bucketed() bool { return t == Histogram || t == NativeHistogram }
 
 // Mode says how the gauges of several processes become one. The numbers are
 // part of the format; zero is for families whose values are summed up by their

@@ -166,6 +166,7 @@ type Record struct {
 	State    *State
 	Rank     *Rank
 	Total    *Total
+	Native   *Native
 	Dead     *Dead
 	Sample   *Sample
 	Absorbed []Absorbed

@@ -24,6 +24,8 @@ func TestRecordRoundTrip(t *testing.T) {
 		{"shard", AppendShard(nil, Shard{Series: 1, Place: Place{2, 3}}), Record{Shard: &Shard{Series: 1, Place: Place{2, 3}}}},
 		{"total", AppendTotal(nil, goldenTotal()), Record{Total: goldenTotal()}},
 		{"total of a gauge", AppendTotal(nil, goldenGaugeTotal()), Record{Total: goldenGaugeTotal()}},
+		{"native", AppendNative(nil, goldenNative()), Record{Native: goldenNative()}},
+		{"empty native", AppendNative(nil, &Native{Schema: MinSchema}), Record{Native: &Native{Schema: MinSchema}}},
 		{"sample", AppendSample(nil, goldenSample()), Record{Sample: goldenSample()}},
 		{"state", AppendState(nil, &State{Begun: -1, Absorbed: math.MaxUint64}), Record{State: &State{Begun: -1, Absorbed: math.MaxUint64}}},
 		{"rank", AppendRank(nil, &Rank{Family: 1, ID: ID{2}}), Record{Rank: &Rank{Family: 1, ID: ID{2}}}},
@@ -178,6 +180,45 @@ func TestArchiveRecordsValidate(t *testing.T) {
 	}
 }
 
+func TestNativeValidate(t *testing.T) {
+	tests := []struct {
+		name   string
+		change func(*Native)
+		saying string // empty: valid
+	}{
+		{"as it is", func(*Native) {}, ""},
+		{"lower schema", func(n *Native) { n.Schema = MinSchema - 1 }, "schema -5"},
+		{"higher schema", func(n *Native) { n.Schema = MaxSchema + 1 }, "schema 9"},
+		{"custom buckets", func(n *Native) { n.Schema = -53 }, "schema -53"},
+		{"threshold NaN", func(n *Native) { n.Threshold = math.NaN() }, "threshold NaN"},
+		{"threshold below zero", func(n *Native) { n.Threshold = -1 }, "threshold -1"},
+		{"threshold +Inf", func(n *Native) { n.Threshold = math.Inf(+1) }, "threshold +Inf"},
+		{"buckets that descend", func(n *Native) { n.Positive[1].Index = -6 }, "bucket -6 behind -5"},
+		{"bucket twice", func(n *Native) { n.Negative = append(n.Negative, n.Negative[0]) }, "bucket 0 behind 0"},
+		{"bucket of infinity", func(n *Native) { n.Positive[1].Index = 1024/2 + 1 }, ""},
+		{"bucket behind infinity", func(n *Native) { n.Positive[1].Index = 1024/2 + 2 }, "beyond the numbers"},
+		{"bucket of infinity in a fine schema", func(n *Native) { n.Schema, n.Positive[1].Index = 3, 1024<<3+1 }, ""},
+		{"bucket behind infinity in a fine schema", func(n *Native) { n.Schema, n.Positive[1].Index = 3, 1024<<3+2 }, "beyond the numbers"},
+		{"bucket below the smallest number", func(n *Native) { n.Schema, n.Negative[0].Index = 0, -1075 }, "beyond the numbers"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			n := goldenNative()
+			test.change(n)
+			err := n.Validate()
+			switch {
+			case test.saying == "" && err != nil:
+				t.Errorf("got %v, want no error", err)
+			case test.saying != "" && (!errors.Is(err, ErrDamaged) || !strings.Contains(err.Error(), test.saying)):
+				t.Errorf("got %v, want one that says %q", err, test.saying)
+			}
+		})
+	}
+	if got, want := goldenNative().Observations(), uint64(3+1+1<<40+2); got != want {
+		t.Errorf("%d observations, want %d", got, want)
+	}
+}
+
 func TestGaugeEncoding(t *testing.T) {
 	values := []float64{0, math.Copysign(0, -1), 1, -1, math.MaxFloat64, math.SmallestNonzeroFloat64, math.Inf(1), math.Inf(-1)}
 	for _, v := range values {
@@ -290,6 +331,8 @@ func FuzzDecodeRecord(f *testing.F) {
 			again = AppendRank(nil, r.Rank)
 		case r.Total != nil:
 			again = AppendTotal(nil, r.Total)
+		case r.Native != nil:
+			again = AppendNative(nil, r.Native)
 		case r.Dead != nil:
 			again = AppendDead(nil, r.Dead)
 		case r.Sample != nil:

@@ -33,7 +33,7 @@ func (f *Family) Validate() error {
 	if !utf8.ValidString(f.Help) || !utf8.ValidString(f.Unit) {
 		return fmt.Errorf("family %q: help or unit is not UTF-8: %w", f.Name, ErrDamaged)
 	}
-	if f.Type < Counter || f.Type > Untyped {
+	if f.Type < Counter || f.Type > NativeHistogram {
 		return fmt.Errorf("family %q: unknown %v: %w", f.Name, f.Type, ErrDamaged)
 	}
 	needs, may := f.Type == Gauge || f.Type == Untyped, f.Type == Counter
@@ -43,7 +43,7 @@ func (f *Family) Validate() error {
 	if err := f.validateLabels(); err != nil {
 		return fmt.Errorf("family %q: %w: %w", f.Name, err, ErrDamaged)
 	}
-	if f.Type != Histogram && len(f.Bounds) > 0 {
+	if !f.Type.Bucketed() && len(f.Bounds) > 0 {
 		return fmt.Errorf("family %q: %v with %d buckets: %w", f.Name, f.Type, len(f.Bounds), ErrDamaged)
 	}
 	for i, v := range f.Bounds {
@@ -88,7 +88,7 @@ func (f *Family) validateLabels() error {
 			// Encoders take it for the name of a metric, which needs no quotes, as it
 			// is or once it is escaped.
 			return fmt.Errorf("label name %q has a colon, with which it is written so that no parser reads it", name)
-		case f.Type == Histogram && name == model.BucketLabel, f.Type == Summary && name == model.QuantileLabel:
+		case f.Type.Bucketed() && name == model.BucketLabel, f.Type == Summary && name == model.QuantileLabel:
 			return fmt.Errorf("label %q belongs to the %v itself", name, f.Type)
 		case f.Mode.PerProcess() && name == ProcessLabel:
 			return fmt.Errorf("label %q belongs to gauges of mode %v itself", name, f.Mode)

@@ -42,7 +42,8 @@ const (
 	// LabelsConflict: two sets of label names. Both are exposed.
 	LabelsConflict Reason = "labels"
 	// BucketsConflict: two bucket layouts. The bounds that all share are kept,
-	// whose counts are exact.
+	// whose counts are exact. When the newest process has no native buckets, those
+	// of others are left out.
 	BucketsConflict Reason = "buckets"
 	// SuffixConflict: the name is one that a histogram or summary exposes. The
 	// loser is left out.
@@ -216,7 +217,7 @@ func (m *Merger) decideName(n *name) (winner *definition, changed bool) {
 	w := winner.family
 	next := &Family{Name: w.Name, Help: w.Help, Unit: w.Unit, Type: w.Type, Mode: w.Mode, Bounds: w.Bounds}
 	for _, d := range voted {
-		if d.family.Type == layout.Histogram && w.Type == layout.Histogram {
+		if joins(d.family, w) && w.Type.Bucketed() {
 			next.Bounds = common(next.Bounds, d.family.Bounds)
 		}
 	}
@@ -245,9 +246,14 @@ func (m *Merger) fit(d, winner *definition, merged *Family) (*Family, []int) {
 	conflict := func(r Reason, detail string) {
 		m.conflicts = append(m.conflicts, Conflict{Family: f.Name, Reason: r, Detail: detail})
 	}
-	if f.Type != w.Type {
+	if !joins(f, w) {
 		conflict(TypeConflict, f.Type.String())
 		return nil, nil
+	}
+	if f.Type != w.Type {
+		conflict(BucketsConflict, f.Type.String())
+	} else if !slices.Equal(f.Bounds, w.Bounds) {
+		conflict(BucketsConflict, "")
 	}
 	if f.Help != w.Help || f.Unit != w.Unit {
 		conflict(HelpConflict, f.Help)
@@ -261,13 +267,18 @@ func (m *Merger) fit(d, winner *definition, merged *Family) (*Family, []int) {
 			return nil, nil
 		}
 	}
-	if f.Type != layout.Histogram || slices.Equal(f.Bounds, merged.Bounds) {
+	if !f.Type.Bucketed() || slices.Equal(f.Bounds, merged.Bounds) {
 		return merged, nil
 	}
-	if !slices.Equal(f.Bounds, w.Bounds) {
-		conflict(BucketsConflict, "")
-	}
 	return merged, project(f.Bounds, merged.Bounds)
+}
+
+// joins reports whether values of one family can be merged into another by their
+// types. A native histogram that has classic buckets too is a histogram with these
+// alone. The other way round there would be observations that the native buckets
+// lack, and Prometheus takes no such histogram.
+func joins(f, w *layout.Family) bool {
+	return f.Type == w.Type || f.Type == layout.NativeHistogram && w.Type == layout.Histogram && len(f.Bounds) > 0
 }
 
 // hasLabel reports whether a family has a label of that name already: it would
@@ -341,7 +352,7 @@ func (m *Merger) decideSuffixes(inForce []*definition) {
 // itself is among them: a scrape cannot hold a gauge of that name too.
 func SampleNames(name string, t layout.Type) []string {
 	switch t {
-	case layout.Histogram:
+	case layout.Histogram, layout.NativeHistogram:
 		return []string{name, name + "_bucket", name + "_count", name + "_sum"}
 	case layout.Summary:
 		return []string{name, name + "_count", name + "_sum"}

@@ -96,22 +96,29 @@ func (a *Account) Entries() []*Entry {
 	return entries
 }
 
-// Put takes a total from an archive. It reports false when there is one for
-// these label values already.
-func (l *Ledger) Put(a *Account, t *layout.Total) bool {
+// Put takes a total from an archive. It returns nil when there is one for these
+// label values already.
+func (l *Ledger) Put(a *Account, t *layout.Total) *Entry {
 	key := valuesKey(t.Values)
 	if a.entries[key] != nil {
-		return false
+		return nil
 	}
-	a.entries[key] = &Entry{Values: t.Values, Created: t.Created, Touched: t.Touched, Total: totalOf(t.Sums)}
+	e := &Entry{Values: t.Values, Created: t.Created, Touched: t.Touched, Total: totalOf(t.Sums)}
+	if a.Family.Type == layout.NativeHistogram {
+		e.native = &Native{}
+	}
+	a.entries[key] = e
 	l.series++
-	return true
+	return e
 }
 
+// Native returns the native buckets of the total, nil if its family has none.
+func (e *Entry) Native() *Native { return e.native }
+
 // Absorb adds what a dead process had: families, inputs and values as a Merger
-// takes them. Live modes leave; All samples are kept as they are. It returns how
+// takes them, and native buckets by input. Live modes leave; All samples are kept as they are. It returns how
 // many sums were left out because they are not finite.
-func (l *Ledger) Absorb(p Process, families []*layout.Family, inputs []Input, values []uint64, now int64) (unabsorbed int) {
+func (l *Ledger) Absorb(p Process, families []*layout.Family, inputs []Input, values []uint64, natives map[int]*layout.Native, now int64) (unabsorbed int) {
 	p.Live = false
 	dead := &Dead{Process: p, Time: now}
 	familyOf := map[int]int{} // index in families to index in dead.Families
@@ -139,6 +146,10 @@ func (l *Ledger) Absorb(p Process, families []*layout.Family, inputs []Input, va
 		e.Touched = max(e.Touched, now)
 		if f.ByMode() && last[gaugeOf(f, in)] != i {
 			continue
+		}
+		if n := natives[i]; n != nil && e.native != nil {
+			e.native.Add(n)
+			e.native.bound()
 		}
 		if !e.absorb(f, own) && (!f.ByMode() || f.Mode == layout.Sum) {
 			unabsorbed++ // of other gauges nobody looks at the sum

@@ -199,7 +199,7 @@ func (m *Merger) Begin() {
 		}
 	}
 	for _, s := range m.exemplared {
-		s.exemplars = nil
+		s.exemplars, s.nativeExemplars = nil, nil
 	}
 	m.exemplared = m.exemplared[:0]
 	m.addCarried()
@@ -460,6 +460,14 @@ func (m *Merger) Add(mb *Member, values []uint64) {
 	for i := range mb.terms {
 		t := &mb.terms[i]
 		t.series.total.add(t.family, values[t.at:], t.buckets)
+	}
+}
+
+// AddNative adds the native buckets that a member has for one of its inputs. It
+// comes after Begin, as Add does.
+func (m *Merger) AddNative(mb *Member, input int, n *layout.Native) {
+	if s := mb.placed[input]; s != nil && s.total.native != nil {
+		s.total.native.Add(n)
 	}
 }
 

@@ -163,7 +163,7 @@ func TestCarriedSeriesBeginsAnew(t *testing.T) {
 	f := counterOf("c_total")
 	ledger := func(created int64, n uint64) *Ledger {
 		l := NewLedger()
-		l.Absorb(start(1, "1"), []*layout.Family{f}, []Input{{Created: created}}, counterCells(n), 1)
+		l.Absorb(start(1, "1"), []*layout.Family{f}, []Input{{Created: created}}, counterCells(n), nil, 1)
 		return l
 	}
 	w := newWorld(t)

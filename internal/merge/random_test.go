@@ -123,7 +123,7 @@ func randomRun(t *testing.T, r *rand.Rand) bool {
 				for i := range a.inputs {
 					fill(r, a.families[a.inputs[i].Family], a.cells[a.inputs[i].At:], true)
 				}
-				if n := ledger.Absorb(a.Process, a.families, a.inputs, a.cells, clock); n != 0 {
+				if n := ledger.Absorb(a.Process, a.families, a.inputs, a.cells, nil, clock); n != 0 {
 					t.Errorf("step %d: %d sums were not absorbed", step, n)
 				}
 				m.Leave(a.member)
@@ -207,7 +207,7 @@ func reread(t *testing.T, l *Ledger) *Ledger {
 			if err := r.Total.Validate(a.Family); err != nil {
 				t.Fatal(err)
 			}
-			if !again.Put(b, r.Total) || again.Put(b, r.Total) {
+			if again.Put(b, r.Total) == nil || again.Put(b, r.Total) != nil {
 				t.Error("a total was not taken, or twice")
 			}
 		}

@@ -16,7 +16,8 @@ type Series struct {
 	slot   int  // of a counter, whose sum is in the Merger
 	total  Total
 
-	exemplars []*Exemplar // since Begin
+	exemplars       []*Exemplar      // since Begin
+	nativeExemplars *nativeExemplars // likewise
 }
 
 // use notes a member's start timestamp.
@@ -36,3 +37,12 @@ func (s *Series) Observations() (uint64, float64) { return s.total.whole.lo, s.t
 // Buckets returns the buckets of a histogram, that of +Inf last, not
 // cumulative. They belong to the Series.
 func (s *Series) Buckets() []uint64 { return s.total.buckets }
+
+// Native returns the native buckets of a native histogram, nil if no process has
+// any. They belong to the caller.
+func (s *Series) Native() *layout.Native {
+	if s.total.native == nil {
+		return nil
+	}
+	return s.total.native.Sum()
+}

@@ -20,13 +20,19 @@ type Total struct {
 	min, max  float64
 	recent    float64
 	time      int64
+
+	native *Native // of a native histogram, nil of all others
 }
 
 func newTotal(t layout.Type, bounds int) Total {
-	if t == layout.Histogram {
-		return Total{buckets: make([]uint64, bounds+1)}
+	var total Total
+	if t.Bucketed() {
+		total.buckets = make([]uint64, bounds+1)
 	}
-	return Total{}
+	if t == layout.NativeHistogram {
+		total.native = &Native{}
+	}
+	return total
 }
 
 func (t *Total) reset() {
@@ -34,6 +40,9 @@ func (t *Total) reset() {
 	t.sum.reset()
 	clear(t.buckets)
 	t.set, t.nans = 0, 0
+	if t.native != nil {
+		t.native.reset()
+	}
 }
 
 // add adds what one process has for a series of a family. Buckets go where to
@@ -51,7 +60,7 @@ func (t *Total) add(f *layout.Family, values []uint64, to []int) {
 	default:
 		t.whole.add(values[0])
 		t.sum.add(math.Float64frombits(values[1]))
-		if f.Type == layout.Histogram {
+		if f.Type.Bucketed() {
 			t.addBuckets(values[2:], to)
 		}
 	}
@@ -94,12 +103,16 @@ func (t *Total) extremes(set uint64, smallest, largest, recent float64, time int
 	t.set += set
 }
 
-// addTotal adds a total of the same type.
+// addTotal adds a total of the same type, or of native histograms to one of
+// histograms: their native buckets are left out then.
 func (t *Total) addTotal(o *Total, to []int) {
 	t.whole.addCount(o.whole)
 	t.sum.addExact(&o.sum)
 	if t.buckets != nil {
 		t.addBuckets(o.buckets, to)
+	}
+	if t.native != nil && o.native != nil {
+		t.native.addSum(o.native)
 	}
 	t.nans += o.nans
 	if o.set > 0 {

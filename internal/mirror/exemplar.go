@@ -18,7 +18,8 @@ import (
 // Exemplar is an exemplar of one series.
 type Exemplar struct {
 	Labels []layout.Label // of the series, by name
-	Bound  float64        // upper bound of the bucket of a histogram, NaN of a counter
+	Bound  float64        // upper bound of the bucket of a histogram; NaN of a counter, and of native buckets
+	Native bool           // of native buckets
 	*dto.Exemplar
 }
 
@@ -30,9 +31,12 @@ func EncodeExemplars(name string, all []Exemplar) ([]byte, error) {
 		for _, l := range e.Labels {
 			m.Label = append(m.Label, &dto.LabelPair{Name: new(l.Name), Value: new(l.Value)})
 		}
-		if math.IsNaN(e.Bound) {
+		switch {
+		case e.Native:
+			m.Histogram = &dto.Histogram{Exemplars: []*dto.Exemplar{e.Exemplar}}
+		case math.IsNaN(e.Bound):
 			m.Counter = &dto.Counter{Exemplar: e.Exemplar}
-		} else {
+		default:
 			m.Histogram = &dto.Histogram{Bucket: []*dto.Bucket{{UpperBound: new(e.Bound), Exemplar: e.Exemplar}}}
 		}
 		family.Metric = append(family.Metric, m)
@@ -59,12 +63,15 @@ func DecodeExemplars(value []byte) ([]Exemplar, error) {
 		}
 		slices.SortFunc(labels, func(a, b layout.Label) int { return cmp.Compare(a.Name, b.Name) })
 		if e := m.GetCounter().GetExemplar(); e != nil {
-			all = append(all, Exemplar{labels, math.NaN(), e})
+			all = append(all, Exemplar{Labels: labels, Bound: math.NaN(), Exemplar: e})
 		}
 		for _, b := range m.GetHistogram().GetBucket() {
 			if e := b.GetExemplar(); e != nil && !math.IsNaN(b.GetUpperBound()) {
-				all = append(all, Exemplar{labels, b.GetUpperBound(), e})
+				all = append(all, Exemplar{Labels: labels, Bound: b.GetUpperBound(), Exemplar: e})
 			}
+		}
+		for _, e := range m.GetHistogram().GetExemplars() {
+			all = append(all, Exemplar{Labels: labels, Bound: math.NaN(), Native: true, Exemplar: e})
 		}
 	}
 	for _, e := range all {

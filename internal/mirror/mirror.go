@@ -20,6 +20,7 @@ type Series struct {
 	Values  []string       // of these
 	Created int64          // start timestamp, Unix nanoseconds; 0: it does not say
 	Words   []uint64       // the value, as layout.Family.ValueWords describes it
+	Native  *layout.Native // the native buckets of a native histogram, nil of all others
 }
 
 // Encode makes of a family what stands in the file, with the mode by which it is
@@ -56,6 +57,12 @@ func Decode(name string, value []byte) ([]Series, error) {
 		if err != nil {
 			return nil, err
 		}
+		var native *layout.Native
+		if f.Type == layout.NativeHistogram {
+			if native, err = DecodeNative(metric.Histogram); err != nil {
+				return nil, err
+			}
+		}
 		wording := string(layout.AppendFamily(nil, 0, f))
 		if known := families[wording]; known != nil {
 			f = known
@@ -72,7 +79,7 @@ func Decode(name string, value []byte) ([]Series, error) {
 			return nil, fmt.Errorf("two series with values %q: %w", values, layout.ErrDamaged)
 		}
 		seen[key] = true
-		all = append(all, Series{Family: f, Values: values, Created: created(metric), Words: words})
+		all = append(all, Series{Family: f, Values: values, Created: created(metric), Words: words, Native: native})
 	}
 	return all, nil
 }
@@ -100,7 +107,9 @@ func convert(family *dto.MetricFamily, metric *dto.Metric, mode layout.Mode) (*l
 		s := metric.Summary
 		f.Type, words = layout.Summary, []uint64{s.GetSampleCount(), math.Float64bits(s.GetSampleSum())}
 	case t == dto.MetricType_HISTOGRAM && metric.Histogram != nil:
-		f.Type = layout.Histogram
+		if f.Type = layout.Histogram; IsNative(metric.Histogram) {
+			f.Type = layout.NativeHistogram
+		}
 		f.Bounds, words, err = buckets(metric.Histogram)
 	default:
 		err = fmt.Errorf("a metric of %v that is none: %w", t, layout.ErrDamaged)

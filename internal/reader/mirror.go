@@ -3,6 +3,7 @@ package reader
 import (
 	"bytes"
 	"fmt"
+	"maps"
 	"math"
 	"strings"
 
@@ -43,6 +44,7 @@ const maxLeft = 10_000
 
 // mirror takes the mirrored families of a snapshot: those that have changed.
 func (r *File) mirror(found []mirrorValue) error {
+	r.natives = maps.Clone(r.natives)
 	there := make(map[string]bool, len(found))
 	for _, v := range found {
 		there[v.name] = true
@@ -85,12 +87,20 @@ func (r *File) takeMirrored(m *mirrored, v mirrorValue) error {
 		wording := string(layout.AppendFamily(nil, 0, s.Family))
 		key := wording + "\xff" + strings.Join(s.Values, "\xff")
 		i, known := m.entries[key]
+		if known && r.entries[r.fixed[i].entry].Created != s.Created {
+			// Deleted, and made again: what it was leaves with its start timestamp.
+			r.leave(i)
+			known = false
+		}
 		if !known {
 			if i, err = r.addMirrored(m, s.Family, wording, Entry{Values: s.Values, Created: s.Created}); err != nil {
 				return err
 			}
 		}
 		r.fixed[i].words, there[key] = s.Words, i
+		if err := r.keepNative(r.fixed[i].entry, s.Native); err != nil {
+			return err
+		}
 	}
 	for key, i := range m.entries {
 		if _, ok := there[key]; !ok {
@@ -119,9 +129,35 @@ func (r *File) addMirrored(m *mirrored, f *layout.Family, wording string, e Entr
 	return len(r.fixed) - 1, nil
 }
 
+// nativeBytes is what a native bucket takes.
+const nativeBytes = 16
+
+// keepNative takes the native buckets of an entry, nil for none, within the bounds.
+func (r *File) keepNative(entry int, n *layout.Native) error {
+	bytes := func(n *layout.Native) int64 {
+		if n == nil {
+			return 0
+		}
+		return entryBytes + nativeBytes*int64(len(n.Positive)+len(n.Negative))
+	}
+	if r.memory += bytes(n) - bytes(r.natives[entry]); r.memory > maxFileMemory {
+		return fmt.Errorf("native histograms that take more than %d MiB: %w", maxFileMemory>>20, layout.ErrLimit)
+	}
+	if n == nil {
+		delete(r.natives, entry)
+		return nil
+	}
+	if r.natives == nil {
+		r.natives = map[int]*layout.Native{}
+	}
+	r.natives[entry] = n
+	return nil
+}
+
 // leave marks a mirrored series as gone.
 func (r *File) leave(i int) {
 	r.entries[r.fixed[i].entry].Gone = true
+	_ = r.keepNative(r.fixed[i].entry, nil)
 	r.gone++
 	r.left++
 }

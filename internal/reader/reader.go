@@ -79,9 +79,10 @@ type File struct {
 	used     int         // cells of all entries
 	cells    int         // of all slabs: no cell belongs to two series
 
-	mirrored map[string]*mirrored // by name of the family
-	fixed    []fixed              // the values of their series
-	left     int                  // entries of these that are Gone
+	mirrored map[string]*mirrored   // by name of the family
+	fixed    []fixed                // the values of their series
+	left     int                    // entries of these that are Gone
+	natives  map[int]*layout.Native // of these, by index in entries
 
 	exemplars map[string][]mirror.Exemplar // by name of the family
 	encoded   map[string][]byte            // as they stand in the file
@@ -273,6 +274,10 @@ func (r *File) Families() []*layout.Family { return r.families }
 // Entries are the runs of cells of the log, in the order of their records. The
 // slice only grows; Gone may become true.
 func (r *File) Entries() []Entry { return r.entries }
+
+// Natives are the native buckets of entries that are native histograms, by index in
+// Entries. The map does not change: another reading makes another one.
+func (r *File) Natives() map[int]*layout.Native { return r.natives }
 
 // Gone returns how many entries are Gone.
 func (r *File) Gone() int { return r.gone }

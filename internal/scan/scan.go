@@ -99,19 +99,20 @@ type Scanner struct {
 
 // tracked is one file.
 type tracked struct {
-	name   string
-	id     layout.ID
-	file   File          // nil while it cannot be read at all
-	member *merge.Member // nil until it was read once
-	values []uint64      // last good ones, the file's own
-	seen   int           // round of the scan that listed it
-	live   bool
-	died   time.Time   // when it was first met dead
-	where  uint64      // the directory it was read in
-	memory int64       // counted in Scanner.memory
-	gone   time.Time   // since when it is missing, and not absorbed
-	bad    error       // why it is not read: proven, not transient
-	badAs  os.FileInfo // the file as it was then: not read again while it is so
+	name    string
+	id      layout.ID
+	file    File                   // nil while it cannot be read at all
+	member  *merge.Member          // nil until it was read once
+	values  []uint64               // last good ones, the file's own
+	natives map[int]*layout.Native // native buckets of these, by entry
+	seen    int                    // round of the scan that listed it
+	live    bool
+	died    time.Time   // when it was first met dead
+	where   uint64      // the directory it was read in
+	memory  int64       // counted in Scanner.memory
+	gone    time.Time   // since when it is missing, and not absorbed
+	bad     error       // why it is not read: proven, not transient
+	badAs   os.FileInfo // the file as it was then: not read again while it is so
 
 	families int // passed on to the merger
 	removed  int // likewise: entries that are gone
@@ -419,7 +420,7 @@ func (s *Scanner) update(t *tracked) error {
 	if err := s.keep(t); err != nil {
 		return err
 	}
-	t.values, t.live, t.where = values, live, s.where
+	t.values, t.natives, t.live, t.where = values, t.file.Natives(), live, s.where
 	s.join(t)
 	if !live {
 		t.died = time.Now()
@@ -500,11 +501,17 @@ func (s *Scanner) Add() {
 			continue
 		}
 		s.merger.Add(t.member, t.values)
+		for i, n := range t.natives {
+			s.merger.AddNative(t.member, i, n)
+		}
 		for name, all := range t.file.Exemplars() {
 			for _, e := range all {
-				s.merger.AddExemplar(name, e.Labels, e.Bound, merge.Exemplar{
-					Value: e.GetValue(), Time: e.GetTimestamp().AsTime().UnixNano(), Ref: e.Exemplar,
-				})
+				exemplar := merge.Exemplar{Value: e.GetValue(), Time: e.GetTimestamp().AsTime().UnixNano(), Ref: e.Exemplar}
+				if e.Native {
+					s.merger.AddNativeExemplar(t.member, name, e.Labels, exemplar)
+					continue
+				}
+				s.merger.AddExemplar(name, e.Labels, e.Bound, exemplar)
 			}
 		}
 	}

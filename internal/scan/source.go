@@ -46,6 +46,7 @@ type File interface {
 	Header() *layout.Header
 	Families() []*layout.Family
 	Entries() []reader.Entry
+	Natives() map[int]*layout.Native
 	Gone() int
 	Size() int64
 	Memory() int64
