@@ -7,7 +7,12 @@ import (
 	"strings"
 
 	dto "github.com/prometheus/client_model/go"
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/mpmetrics/mpmetrics/internal/layout"
+	"github.com/mpmetrics/mpmetrics/internal/merge"
+	"github.com/mpmetrics/mpmetrics/internal/mirror"
 )
 
 // carried keeps the cumulative values of a process from going down: a collector
@@ -27,13 +32,24 @@ type carriedSeries struct {
 	metric     *dto.Metric
 	created    *timestamppb.Timestamp // of the first that was shown
 	base, last []float64              // by component: the value; or count, sum, and cumulative buckets
+	native     carriedNative
+	began      *timestamppb.Timestamp // as its collector said last
+	steady     bool                   // and the time before
 	seen       bool
+}
+
+// carriedNative are the native buckets of a series, likewise.
+type carriedNative struct {
+	base         *layout.Native // of before it began anew; nil: it did not
+	minus        *layout.Native // not counted by this process; nil: nothing
+	last, lately *layout.Native // as its collector said last, and as was shown; nil: it has none
 }
 
 // carry returns families with what is carried of them, sorted as they were. It
 // changes the metrics of what was gathered. inherited says that they are what the
-// parent counted of a process that was just forked: they count from there on.
-func (c carried) carry(families []*dto.MetricFamily, inherited bool) []*dto.MetricFamily {
+// parent counted of a process that was just forked: they count from there on. Of our
+// own families a series that is gone was deleted, and leaves.
+func (c carried) carry(families []*dto.MetricFamily, inherited bool, own map[string]bool) []*dto.MetricFamily {
 	for _, f := range c {
 		for _, s := range f.series {
 			s.seen = false
@@ -56,8 +72,12 @@ func (c carried) carry(families []*dto.MetricFamily, inherited bool) []*dto.Metr
 		}
 	}
 	for name, known := range c {
-		for _, s := range known.series {
+		for key, s := range known.series {
 			if s.seen {
+				continue
+			}
+			if own[name] {
+				delete(known.series, key)
 				continue
 			}
 			f := there[name]
@@ -76,6 +96,22 @@ func (c carried) carry(families []*dto.MetricFamily, inherited bool) []*dto.Metr
 	return families
 }
 
+// forget drops what is carried of series that began anew because they were deleted,
+// and made again.
+func (c carried) forget(all []newOne) {
+	for _, one := range all {
+		f := c[one.family]
+		if f == nil {
+			continue
+		}
+		for key := range f.series {
+			if strings.HasPrefix(key, one.key) {
+				delete(f.series, key)
+			}
+		}
+	}
+}
+
 func cumulative(f *dto.MetricFamily) bool {
 	switch f.GetType() {
 	case dto.MetricType_COUNTER, dto.MetricType_SUMMARY, dto.MetricType_HISTOGRAM:
@@ -88,25 +124,71 @@ func cumulative(f *dto.MetricFamily) bool {
 func (f *carriedFamily) see(m *dto.Metric, inherited bool) *dto.Metric {
 	// With other buckets it is another series: those of before stay as they were.
 	key := labelsKey(m.Label) + boundsKey(m.GetHistogram())
-	said := components(m)
+	said, native, began := components(m), nativeOf(m), created(m)
 	s := f.series[key]
-	if s == nil {
-		s = &carriedSeries{base: make([]float64, len(said)), created: created(m)}
+	switch {
+	case s == nil:
+		s = &carriedSeries{base: make([]float64, len(said)), created: began}
 		f.series[key] = s
 		if inherited {
 			s.created = timestamppb.Now()
 			for i := range s.base {
 				s.base[i] = -said[i]
 			}
+			s.native.minus = native
 		}
-	} else if less(said, s.last) {
+	case less(said, s.last) || s.later(began) || s.native.anew(native):
 		for i := range s.base {
 			s.base[i] += s.last[i]
 		}
+		s.native.base, s.native.minus = s.native.lately, nil
 	}
-	s.last, s.seen = said, true
+	s.steady = s.seenBefore() && proto.Equal(began, s.began)
+	s.last, s.native.last, s.began, s.seen = said, native, began, true
+	s.native.lately = s.native.sum()
 	s.metric = shown(m, s)
 	return s.metric
+}
+
+func (s *carriedSeries) seenBefore() bool { return s.last != nil }
+
+// later reports whether the start timestamp of a series moved: it began anew, also
+// if it has counted more than before since. A collector that says each time that it
+// began just now is not believed.
+func (s *carriedSeries) later(began *timestamppb.Timestamp) bool {
+	return s.steady && s.began != nil && began != nil && began.AsTime().After(s.began.AsTime())
+}
+
+// nativeOf returns the native buckets of a metric, nil if it has none that are
+// mirrored.
+func nativeOf(m *dto.Metric) *layout.Native {
+	if m.Histogram == nil || !mirror.IsNative(m.Histogram) {
+		return nil
+	}
+	n, err := mirror.DecodeNative(m.Histogram)
+	if err != nil {
+		return nil // valid will say so
+	}
+	return n
+}
+
+func (c *carriedNative) anew(said *layout.Native) bool {
+	return said != nil && c.last != nil && merge.NativeAnew(c.last, said)
+}
+
+// sum is what is shown.
+func (c *carriedNative) sum() *layout.Native {
+	own := c.last
+	if own != nil && c.minus != nil {
+		own = merge.NativeSince(own, c.minus)
+	}
+	if c.base == nil || own == nil {
+		return own
+	}
+	var sum merge.Native
+	sum.Add(c.base)
+	sum.Add(own)
+	return sum.Sum()
 }
 
 func created(m *dto.Metric) *timestamppb.Timestamp {
@@ -177,7 +259,7 @@ func less(now, before []float64) bool {
 // one did.
 func shown(m *dto.Metric, s *carriedSeries) *dto.Metric {
 	base := s.base
-	if !slices.ContainsFunc(base, func(v float64) bool { return v != 0 }) {
+	if s.native.base == nil && s.native.minus == nil && proto.Equal(created(m), s.created) && !slices.ContainsFunc(base, func(v float64) bool { return v != 0 }) {
 		return m
 	}
 	out := &dto.Metric{Label: m.Label, TimestampMs: m.TimestampMs}
@@ -185,7 +267,7 @@ func shown(m *dto.Metric, s *carriedSeries) *dto.Metric {
 	count := func(n uint64, i int) *uint64 { return new(uint64(math.Max(0, float64(n)+base[i]))) }
 	switch {
 	case m.Counter != nil:
-		out.Counter = &dto.Counter{Value: plus(m.Counter.GetValue(), 0), CreatedTimestamp: s.created}
+		out.Counter = &dto.Counter{Value: plus(m.Counter.GetValue(), 0), CreatedTimestamp: s.created, Exemplar: m.Counter.Exemplar}
 	case m.Summary != nil:
 		out.Summary = &dto.Summary{
 			SampleCount: count(m.Summary.GetSampleCount(), 0), SampleSum: plus(m.Summary.GetSampleSum(), 1), CreatedTimestamp: s.created,
@@ -193,15 +275,17 @@ func shown(m *dto.Metric, s *carriedSeries) *dto.Metric {
 	case m.Histogram != nil:
 		h := m.Histogram
 		out.Histogram = &dto.Histogram{
-			SampleCount: count(h.GetSampleCount(), 0), SampleSum: plus(h.GetSampleSum(), 1), CreatedTimestamp: s.created,
+			SampleCount: count(h.GetSampleCount(), 0), SampleSum: plus(h.GetSampleSum(), 1), CreatedTimestamp: s.created, Exemplars: h.Exemplars,
 		}
 		for i, b := range h.Bucket {
-			if math.IsInf(b.GetUpperBound(), +1) {
-				continue
+			n := out.Histogram.SampleCount
+			if !math.IsInf(b.GetUpperBound(), +1) {
+				n = count(b.GetCumulativeCount(), 2+i)
 			}
-			out.Histogram.Bucket = append(out.Histogram.Bucket, &dto.Bucket{
-				UpperBound: b.UpperBound, CumulativeCount: count(b.GetCumulativeCount(), 2+i),
-			})
+			out.Histogram.Bucket = append(out.Histogram.Bucket, &dto.Bucket{UpperBound: b.UpperBound, CumulativeCount: n, Exemplar: b.Exemplar})
+		}
+		if s.native.lately != nil {
+			mirror.EncodeNative(out.Histogram, s.native.lately)
 		}
 	}
 	return out

@@ -173,10 +173,10 @@ func (f *family) newCounter(values ...string) *counter {
 	return c
 }
 
-func counterFamily(o prometheus.CounterOpts, labelNames []string) *family {
+func counterFamily(o prometheus.CounterOpts, labels prometheus.ConstrainableLabels) *family {
 	return newFamily(layout.Family{
-		Type: layout.Counter, Name: o.Name, Help: o.Help, Unit: o.Unit, LabelNames: labelNames,
-	}, o.Namespace, o.Subsystem, o.ConstLabels)
+		Type: layout.Counter, Name: o.Name, Help: o.Help, Unit: o.Unit,
+	}, labels, o.Namespace, o.Subsystem, o.ConstLabels)
 }
 
 func makeCounter(s *Store, o prometheus.CounterOpts) prometheus.Counter {
@@ -188,8 +188,8 @@ func makeCounter(s *Store, o prometheus.CounterOpts) prometheus.Counter {
 	return c
 }
 
-func makeCounterVec(s *Store, o prometheus.CounterOpts, labelNames []string) *prometheus.CounterVec {
-	f := counterFamily(o, labelNames)
+func makeCounterVec(s *Store, o prometheus.CounterOpts, labels prometheus.ConstrainableLabels) *prometheus.CounterVec {
+	f := counterFamily(o, labels)
 	return &prometheus.CounterVec{MetricVec: defineVec(s, f, func(values ...string) instrument { return f.newCounter(values...) })}
 }
 
@@ -204,7 +204,7 @@ func (s *Store) NewCounter(o prometheus.CounterOpts) prometheus.Counter { return
 
 // NewCounterVec makes a vec of counters of this store; see NewCounter.
 func (s *Store) NewCounterVec(o prometheus.CounterOpts, labelNames []string) *prometheus.CounterVec {
-	return makeCounterVec(s, o, labelNames)
+	return makeCounterVec(s, o, prometheus.UnconstrainedLabels(labelNames))
 }
 
 // NewCounter makes a counter of the default store; see Store.NewCounter.
@@ -212,5 +212,5 @@ func NewCounter(o prometheus.CounterOpts) prometheus.Counter { return makeCounte
 
 // NewCounterVec makes a vec of counters of the default store; see Store.NewCounter.
 func NewCounterVec(o prometheus.CounterOpts, labelNames []string) *prometheus.CounterVec {
-	return makeCounterVec(nil, o, labelNames)
+	return makeCounterVec(nil, o, prometheus.UnconstrainedLabels(labelNames))
 }

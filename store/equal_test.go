@@ -43,7 +43,7 @@ func TestMirroredEqualsDirect(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, format := range []expfmt.Format{
-			expfmt.NewFormat(expfmt.TypeTextPlain), expfmt.NewFormat(expfmt.TypeOpenMetrics), expfmt.NewFormat(expfmt.TypeProtoDelim),
+			expfmt.NewFormat(expfmt.TypeTextPlain), expfmt.NewFormat(expfmt.TypeOpenMetrics), expfmt.NewFormat(expfmt.TypeProtoText), expfmt.NewFormat(expfmt.TypeProtoDelim),
 			expfmt.NewFormat(expfmt.TypeTextPlain).WithEscapingScheme(model.NoEscaping),
 		} {
 			if diff := cmp.Diff(exposition(t, want, format), exposition(t, got, format)); diff != "" {
@@ -133,6 +133,13 @@ func randomCollector(r *rand.Rand, n int) prometheus.Collector {
 	case 2:
 		o := prometheus.HistogramOpts{Name: name, Help: help, Unit: unit, ConstLabels: constant}
 		if r.IntN(2) == 0 {
+			o.NativeHistogramBucketFactor = math.Pow(2, math.Ldexp(1, r.IntN(13)-8))
+			o.NativeHistogramMaxBucketNumber = uint32(r.IntN(3) * 5)
+			o.NativeHistogramMaxZeroThreshold = float64(r.IntN(2))
+			o.NativeHistogramZeroThreshold = []float64{0, 1e-3, prometheus.NativeHistogramZeroThresholdZero}[r.IntN(3)]
+			o.NativeHistogramMaxExemplars = []int{0, -1, 3, 20}[r.IntN(4)]
+		}
+		if r.IntN(2) == 0 {
 			o.Buckets = prometheus.LinearBuckets(finite(number()), 1, 1+r.IntN(20))
 		}
 		v := prometheus.NewHistogramVec(o, labels)
@@ -141,7 +148,7 @@ func randomCollector(r *rand.Rand, n int) prometheus.Collector {
 			for range r.IntN(20) {
 				h.Observe(number())
 			}
-			if r.IntN(2) == 0 {
+			for range r.IntN(2) * r.IntN(25) {
 				h.(prometheus.ExemplarObserver).ObserveWithExemplar(float64(r.IntN(30)), prometheus.Labels{"trace_id": "2"})
 			}
 		}

@@ -133,6 +133,9 @@ func ofMirrored(f *dto.MetricFamily, byName map[string][]mirror.Exemplar) {
 		for _, b := range m.GetHistogram().GetBucket() {
 			add(b.GetUpperBound(), b.GetExemplar())
 		}
+		for _, e := range m.GetHistogram().GetExemplars() {
+			byName[f.GetName()] = append(byName[f.GetName()], mirror.Exemplar{Labels: labelsOf(m.Label), Bound: math.NaN(), Native: true, Exemplar: e})
+		}
 	}
 }
 

@@ -26,6 +26,9 @@ type family struct {
 	// itself.
 	unlimited bool
 
+	// mirrored families are collectors of client_golang's: they have no cells.
+	mirrored bool
+
 	// single is the instrument of a family without labels, nil for a vec.
 	single instrument
 
@@ -102,17 +105,21 @@ func (s *series) startTimestamp() *timestamppb.Timestamp {
 
 // newFamily makes the definition of a user's metric. It panics when it breaks a
 // rule: those of client_golang, and our own.
-func newFamily(def layout.Family, namespace, subsystem string, constLabels prometheus.Labels) *family {
+func newFamily(def layout.Family, labels prometheus.ConstrainableLabels, namespace, subsystem string, constLabels prometheus.Labels) *family {
 	def.Name = prometheus.BuildFQName(namespace, subsystem, def.Name)
 	if strings.HasPrefix(def.Name, layout.ReservedPrefix) {
 		panic(fmt.Errorf("mpmetrics: metric name %q: names that begin with %q belong to mpmetrics itself", def.Name, layout.ReservedPrefix))
 	}
-	return makeFamily(def, constLabels)
+	return makeFamily(def, labels, constLabels)
 }
 
-func makeFamily(def layout.Family, constLabels prometheus.Labels) *family {
+func makeFamily(def layout.Family, labels prometheus.ConstrainableLabels, constLabels prometheus.Labels) *family {
+	if labels == nil {
+		labels = prometheus.UnconstrainedLabels(nil)
+	}
+	def.LabelNames = namesOf(labels)
 	f := &family{
-		desc: prometheus.V2.NewDesc(def.Name, def.Help, prometheus.UnconstrainedLabels(def.LabelNames), constLabels, prometheus.WithUnit(def.Unit)),
+		desc: prometheus.V2.NewDesc(def.Name, def.Help, labels, constLabels, prometheus.WithUnit(def.Unit)),
 	}
 	if err := f.desc.Err(); err != nil {
 		panic(fmt.Errorf("mpmetrics: %w", err))
@@ -138,14 +145,36 @@ func makeFamily(def layout.Family, constLabels prometheus.Labels) *family {
 	return f
 }
 
+// namesOf are the names of variable labels, nil for none: client_golang does not
+// tell them, and has these two types.
+func namesOf(labels prometheus.ConstrainableLabels) []string {
+	switch labels := labels.(type) {
+	case prometheus.UnconstrainedLabels:
+		return labels
+	case prometheus.ConstrainedLabels:
+		names := make([]string, len(labels))
+		for i, l := range labels {
+			names[i] = l.Name
+		}
+		return names
+	}
+	return nil
+}
+
+// bound returns the store of the family, and binds it to the default store if it
+// has none yet.
+func (f *family) bound() *Store {
+	if s := f.store.Load(); s != nil {
+		return s
+	}
+	return defaultOnUse()
+}
+
 // start makes a new instrument of the family count. It runs under the vec's
 // write lock, where every With of that vec waits: no system call, no
 // transaction, no lock that is held over one.
 func (f *family) start(i instrument) {
-	s := f.store.Load()
-	if s == nil {
-		s = defaultOnUse() // binds this family too
-	}
+	s := f.bound()
 	if !s.reserve(i.base()) {
 		i.keep()
 		return
@@ -244,6 +273,9 @@ func (s *Store) bind(f *family) {
 	s.mu.Lock()
 	s.families = append(s.families, f)
 	s.mu.Unlock()
+	if f.mirrored && s.dir != "" {
+		s.mirror.addOwn(f)
+	}
 	f.store.Store(s)
 	if f.single != nil {
 		f.start(f.single)

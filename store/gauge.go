@@ -169,11 +169,11 @@ func (f *family) newGauge(values ...string) gaugeInstrument {
 	return g
 }
 
-func gaugeFamily(o prometheus.GaugeOpts, labelNames []string, mode []GaugeMode) *family {
+func gaugeFamily(o prometheus.GaugeOpts, labels prometheus.ConstrainableLabels, mode []GaugeMode) *family {
 	return newFamily(layout.Family{
 		Type: layout.Gauge, Mode: modeOf(prometheus.BuildFQName(o.Namespace, o.Subsystem, o.Name), mode),
-		Name: o.Name, Help: o.Help, Unit: o.Unit, LabelNames: labelNames,
-	}, o.Namespace, o.Subsystem, o.ConstLabels)
+		Name: o.Name, Help: o.Help, Unit: o.Unit,
+	}, labels, o.Namespace, o.Subsystem, o.ConstLabels)
 }
 
 func makeGauge(s *Store, o prometheus.GaugeOpts, mode []GaugeMode) prometheus.Gauge {
@@ -185,8 +185,8 @@ func makeGauge(s *Store, o prometheus.GaugeOpts, mode []GaugeMode) prometheus.Ga
 	return i
 }
 
-func makeGaugeVec(s *Store, o prometheus.GaugeOpts, labelNames []string, mode []GaugeMode) *prometheus.GaugeVec {
-	f := gaugeFamily(o, labelNames, mode)
+func makeGaugeVec(s *Store, o prometheus.GaugeOpts, labels prometheus.ConstrainableLabels, mode []GaugeMode) *prometheus.GaugeVec {
+	f := gaugeFamily(o, labels, mode)
 	return &prometheus.GaugeVec{MetricVec: defineVec(s, f, func(values ...string) instrument { return f.newGauge(values...) })}
 }
 
@@ -199,7 +199,7 @@ func (s *Store) NewGauge(o prometheus.GaugeOpts, mode ...GaugeMode) prometheus.G
 
 // NewGaugeVec makes a vec of gauges of this store; see NewGauge.
 func (s *Store) NewGaugeVec(o prometheus.GaugeOpts, labelNames []string, mode ...GaugeMode) *prometheus.GaugeVec {
-	return makeGaugeVec(s, o, labelNames, mode)
+	return makeGaugeVec(s, o, prometheus.UnconstrainedLabels(labelNames), mode)
 }
 
 // NewGauge makes a gauge of the default store; see Store.NewGauge.
@@ -209,5 +209,5 @@ func NewGauge(o prometheus.GaugeOpts, mode ...GaugeMode) prometheus.Gauge {
 
 // NewGaugeVec makes a vec of gauges of the default store; see Store.NewGauge.
 func NewGaugeVec(o prometheus.GaugeOpts, labelNames []string, mode ...GaugeMode) *prometheus.GaugeVec {
-	return makeGaugeVec(nil, o, labelNames, mode)
+	return makeGaugeVec(nil, o, prometheus.UnconstrainedLabels(labelNames), mode)
 }

@@ -119,11 +119,8 @@ func (f *family) newHistogram(values ...string) *histogram {
 	return h
 }
 
-func histogramFamily(o prometheus.HistogramOpts, labelNames []string) *family {
+func histogramFamily(o prometheus.HistogramOpts, labels prometheus.ConstrainableLabels) *family {
 	name := prometheus.BuildFQName(o.Namespace, o.Subsystem, o.Name)
-	if o.NativeHistogramBucketFactor > 1 {
-		panic(fmt.Errorf("mpmetrics: histogram %q: native histograms are not supported yet; leave NativeHistogramBucketFactor out and set Buckets", name))
-	}
 	bounds := o.Buckets
 	if len(bounds) == 0 {
 		bounds = prometheus.DefBuckets
@@ -135,35 +132,46 @@ func histogramFamily(o prometheus.HistogramOpts, labelNames []string) *family {
 		panic(fmt.Errorf("mpmetrics: histogram %q: %d buckets, at most %d are supported", name, len(bounds), layout.MaxBuckets))
 	}
 	return newFamily(layout.Family{
-		Type: layout.Histogram, Name: o.Name, Help: o.Help, Unit: o.Unit, LabelNames: labelNames,
+		Type: layout.Histogram, Name: o.Name, Help: o.Help, Unit: o.Unit,
 		Bounds: append([]float64(nil), bounds...),
-	}, o.Namespace, o.Subsystem, o.ConstLabels)
+	}, labels, o.Namespace, o.Subsystem, o.ConstLabels)
 }
 
 func makeHistogram(s *Store, o prometheus.HistogramOpts) prometheus.Histogram {
+	if isNative(o) {
+		return makeNativeHistogram(s, o)
+	}
 	f := histogramFamily(o, nil)
 	return define(s, f, f.newHistogram())
 }
 
-func makeHistogramVec(s *Store, o prometheus.HistogramOpts, labelNames []string) *prometheus.HistogramVec {
-	f := histogramFamily(o, labelNames)
+func makeHistogramVec(s *Store, o prometheus.HistogramOpts, labels prometheus.ConstrainableLabels) *prometheus.HistogramVec {
+	if isNative(o) {
+		return makeNativeHistogramVec(s, o, labels)
+	}
+	f := histogramFamily(o, labels)
 	return &prometheus.HistogramVec{MetricVec: defineVec(s, f, func(values ...string) instrument { return f.newHistogram(values...) })}
 }
 
-// NewHistogram makes a histogram with classic buckets of this store. It needs
-// no registration. It panics when the definition is invalid or a duplicate, and
-// for the options of native histograms.
+// NewHistogram makes a histogram of this store. It needs no registration. It
+// panics when the definition is invalid or a duplicate.
 //
 // Count, sum and buckets of a scrape are of one instant, and an observation
 // survives SIGKILL from the moment Observe returns. It is a
 // prometheus.ExemplarObserver.
+//
+// With NativeHistogramBucketFactor above 1 it is a native histogram, with the
+// options of client_golang, and with classic buckets too if there are some. These
+// are kept on the heap and written into the file every Opts.FlushInterval: what was
+// observed in the last one is lost at SIGKILL. Those of several processes are merged
+// to the lowest resolution and the widest zero bucket among them.
 func (s *Store) NewHistogram(o prometheus.HistogramOpts) prometheus.Histogram {
 	return makeHistogram(s, o)
 }
 
 // NewHistogramVec makes a vec of histograms of this store; see NewHistogram.
 func (s *Store) NewHistogramVec(o prometheus.HistogramOpts, labelNames []string) *prometheus.HistogramVec {
-	return makeHistogramVec(s, o, labelNames)
+	return makeHistogramVec(s, o, prometheus.UnconstrainedLabels(labelNames))
 }
 
 // NewHistogram makes a histogram of the default store; see Store.NewHistogram.
@@ -171,5 +179,5 @@ func NewHistogram(o prometheus.HistogramOpts) prometheus.Histogram { return make
 
 // NewHistogramVec makes a vec of histograms of the default store; see Store.NewHistogram.
 func NewHistogramVec(o prometheus.HistogramOpts, labelNames []string) *prometheus.HistogramVec {
-	return makeHistogramVec(nil, o, labelNames)
+	return makeHistogramVec(nil, o, prometheus.UnconstrainedLabels(labelNames))
 }

@@ -214,7 +214,7 @@ func (s *Store) countDropped() {
 		f := makeFamily(layout.Family{
 			Type: layout.Counter, Name: layout.ReservedPrefix + "dropped_series_total",
 			Help: "Series beyond the limit of a process, which are counted in its memory only.",
-		}, nil)
+		}, nil, nil)
 		f.unlimited = true // it is made when there is no series left
 		s.droppedTotal = define(s, f, f.newCounter())
 	}

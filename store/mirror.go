@@ -43,8 +43,9 @@ type mirrorer struct {
 
 	exemplars exemplarList // of our own instruments
 
-	mu     sync.Mutex // guards guards
+	mu     sync.Mutex // guards what follows
 	guards []*guard
+	own    map[string]bool // families of our own native histograms; replaced, never changed
 
 	// flushing serializes flushes. No collector runs in a goroutine that holds it:
 	// one that asks for a flush itself waits for no longer than flushes wait for it.
@@ -56,6 +57,7 @@ type mirrorer struct {
 	written          map[string][]byte    // by name of the family
 	writtenExemplars map[string][]byte    // likewise
 	carried          carried
+	fresh            newSeries
 	told             map[string]bool        // reasons and families that the log knows
 	total            *prometheus.CounterVec // nil until something was left out
 }
@@ -73,6 +75,21 @@ func (m *mirrorer) add(c prometheus.Collector) error {
 	defer m.mu.Unlock()
 	m.guards = append(m.guards, g)
 	return nil
+}
+
+// addOwn adds a native histogram of ours, or a vec of them, whose name the store's
+// registry has accepted.
+func (m *mirrorer) addOwn(f *family) {
+	if err := m.add(f.collector); err != nil {
+		panic(fmt.Errorf("mpmetrics: bug: %w", err)) // the store's registry knows all that this one does
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.own = maps.Clone(m.own)
+	if m.own == nil {
+		m.own = map[string]bool{}
+	}
+	m.own[f.def.Name] = true
 }
 
 // used reports whether there is anything to mirror.
@@ -147,7 +164,7 @@ func (m *mirrorer) flush() error {
 		return nil
 	}
 	m.mu.Lock()
-	guards := slices.Clone(m.guards)
+	guards, own := slices.Clone(m.guards), m.own
 	m.mu.Unlock()
 	if slow := wait(guards, collectorPatience); slow > 0 {
 		m.leftOut("slow", "", fmt.Errorf("%d collectors took more than %v", slow, collectorPatience), slow)
@@ -168,7 +185,8 @@ func (m *mirrorer) flush() error {
 	if err != nil {
 		m.leftOut("error", "", err, 1)
 	}
-	m.last = m.carried.carry(families, m.inherited)
+	m.carried.forget(m.fresh.take(families))
+	m.last = m.carried.carry(families, m.inherited, own)
 	m.inherited = false
 	return m.write(p)
 }
@@ -324,10 +342,15 @@ func (m *mirrorer) plain(f *dto.MetricFamily) *dto.MetricFamily {
 			p.Summary = &dto.Summary{SampleCount: s.SampleCount, SampleSum: s.SampleSum, CreatedTimestamp: s.CreatedTimestamp}
 		}
 		if h := metric.Histogram; h != nil {
-			if h.Schema != nil {
-				m.leftOut("native", f.GetName(), errors.New("native buckets are not mirrored yet"), 1)
+			if mirror.IsFloat(h) {
+				m.leftOut("float", f.GetName(), errors.New("a histogram whose counts are not whole comes from computing, not from observing"), 1)
+				continue
 			}
-			p.Histogram = &dto.Histogram{SampleCount: h.SampleCount, SampleSum: h.SampleSum, CreatedTimestamp: h.CreatedTimestamp}
+			p.Histogram = &dto.Histogram{
+				SampleCount: h.SampleCount, SampleSum: h.SampleSum, CreatedTimestamp: h.CreatedTimestamp,
+				Schema: h.Schema, ZeroThreshold: h.ZeroThreshold, ZeroCount: h.ZeroCount,
+				PositiveSpan: h.PositiveSpan, PositiveDelta: h.PositiveDelta, NegativeSpan: h.NegativeSpan, NegativeDelta: h.NegativeDelta,
+			}
 			for _, b := range h.Bucket {
 				p.Histogram.Bucket = append(p.Histogram.Bucket, &dto.Bucket{UpperBound: b.UpperBound, CumulativeCount: b.CumulativeCount})
 			}
@@ -354,8 +377,8 @@ func (m *mirrorer) leftOut(reason, family string, err error, n int) {
 	if m.total == nil {
 		f := makeFamily(layout.Family{
 			Type: layout.Counter, Name: layout.ReservedPrefix + "unmirrored_total",
-			Help: "What collectors that are not ours show and is not mirrored, by reason.", LabelNames: []string{"reason"},
-		}, nil)
+			Help: "What collectors that are not ours show and is not mirrored, by reason.",
+		}, prometheus.UnconstrainedLabels{"reason"}, nil)
 		f.unlimited = true
 		m.total = &prometheus.CounterVec{MetricVec: defineVec(m.store, f, func(values ...string) instrument { return f.newCounter(values...) })}
 	}

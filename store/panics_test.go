@@ -25,12 +25,6 @@ func TestRefused(t *testing.T) {
 		do   func(s *store.Store)
 		text string
 	}{
-		{"native histogram", func(s *store.Store) {
-			s.NewHistogram(prometheus.HistogramOpts{Name: "h", Help: "h", NativeHistogramBucketFactor: 1.1})
-		}, "set Buckets"},
-		{"native histogram vec", func(s *store.Store) {
-			s.NewHistogramVec(prometheus.HistogramOpts{Name: "h", Help: "h", NativeHistogramBucketFactor: 1.1}, []string{"a"})
-		}, "set Buckets"},
 		{"objectives", func(s *store.Store) {
 			s.NewSummary(prometheus.SummaryOpts{Name: "s", Help: "h", Objectives: map[float64]float64{0.5: 0.1}})
 		}, "histogram_quantile"},

@@ -15,10 +15,11 @@ import (
 // show it merged with theirs. At SIGKILL at most the last interval is lost, where
 // the instruments of this package lose nothing.
 //
-// Counters, classic histograms and summaries are summed up. A gauge, and what is
+// Counters, histograms and summaries are summed up, native histograms in the lowest
+// resolution and with the widest zero bucket of all. A gauge, and what is
 // untyped, is merged by the mode of its name, as those of NewGauge are;
 // Opts.Modes has the exceptions. Of summaries sum and count are mirrored, not the
-// quantiles; of native histograms count, sum and classic buckets.
+// quantiles.
 // What is left out counts in mpmetrics_unmirrored_total.
 //
 // A counter of a process never goes down in the output: one that is reset, or

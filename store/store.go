@@ -248,10 +248,13 @@ func (s *Store) definitions() []*family {
 	return s.families[:len(s.families):len(s.families)]
 }
 
-// each calls do for every instrument there is, series of vecs included. No lock
+// each calls do for every instrument of ours there is, series of vecs included. No lock
 // of a vec is held meanwhile: new series would wait for it.
 func (s *Store) each(do func(instrument)) {
 	for _, f := range s.definitions() {
+		if f.mirrored {
+			continue
+		}
 		metrics := make(chan prometheus.Metric)
 		go func() {
 			defer close(metrics)

@@ -48,14 +48,14 @@ func (f *family) newSummary(values ...string) *summary {
 	return s
 }
 
-func summaryFamily(o prometheus.SummaryOpts, labelNames []string) *family {
+func summaryFamily(o prometheus.SummaryOpts, labels prometheus.ConstrainableLabels) *family {
 	if len(o.Objectives) > 0 {
 		name := prometheus.BuildFQName(o.Namespace, o.Subsystem, o.Name)
 		panic(fmt.Errorf("mpmetrics: summary %q: quantiles of several processes cannot be merged; leave Objectives out, or use a histogram and histogram_quantile", name))
 	}
 	return newFamily(layout.Family{
-		Type: layout.Summary, Name: o.Name, Help: o.Help, Unit: o.Unit, LabelNames: labelNames,
-	}, o.Namespace, o.Subsystem, o.ConstLabels)
+		Type: layout.Summary, Name: o.Name, Help: o.Help, Unit: o.Unit,
+	}, labels, o.Namespace, o.Subsystem, o.ConstLabels)
 }
 
 func makeSummary(s *Store, o prometheus.SummaryOpts) prometheus.Summary {
@@ -63,8 +63,8 @@ func makeSummary(s *Store, o prometheus.SummaryOpts) prometheus.Summary {
 	return define(s, f, f.newSummary())
 }
 
-func makeSummaryVec(s *Store, o prometheus.SummaryOpts, labelNames []string) *prometheus.SummaryVec {
-	f := summaryFamily(o, labelNames)
+func makeSummaryVec(s *Store, o prometheus.SummaryOpts, labels prometheus.ConstrainableLabels) *prometheus.SummaryVec {
+	f := summaryFamily(o, labels)
 	return &prometheus.SummaryVec{MetricVec: defineVec(s, f, func(values ...string) instrument { return f.newSummary(values...) })}
 }
 
@@ -75,7 +75,7 @@ func (s *Store) NewSummary(o prometheus.SummaryOpts) prometheus.Summary { return
 
 // NewSummaryVec makes a vec of summaries of this store; see NewSummary.
 func (s *Store) NewSummaryVec(o prometheus.SummaryOpts, labelNames []string) *prometheus.SummaryVec {
-	return makeSummaryVec(s, o, labelNames)
+	return makeSummaryVec(s, o, prometheus.UnconstrainedLabels(labelNames))
 }
 
 // NewSummary makes a summary of the default store; see Store.NewSummary.
@@ -83,5 +83,5 @@ func NewSummary(o prometheus.SummaryOpts) prometheus.Summary { return makeSummar
 
 // NewSummaryVec makes a vec of summaries of the default store; see Store.NewSummary.
 func NewSummaryVec(o prometheus.SummaryOpts, labelNames []string) *prometheus.SummaryVec {
-	return makeSummaryVec(nil, o, labelNames)
+	return makeSummaryVec(nil, o, prometheus.UnconstrainedLabels(labelNames))
 }
