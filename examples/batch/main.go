@@ -9,7 +9,7 @@
 //	go run ./examples/batch -metrics
 //
 // With -metrics it prints what all runs have counted until now, for instance into a file that node_exporter's textfile
-// collector reads. A service that runs all the time would serve it instead: see examples/sidecar.
+// collector reads. A service that runs all the time would serve it instead: see examples/worker-sidecar.
 package main
 
 import (

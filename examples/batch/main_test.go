@@ -5,34 +5,21 @@ package main
 import (
 	"bytes"
 	"fmt"
-	"os"
-	"os/exec"
 	"strings"
 	"testing"
 
 	"github.com/prometheus/common/expfmt"
 	"github.com/prometheus/common/model"
 
-	"github.com/mpmetrics/mpmetrics/store"
+	"github.com/mpmetrics/mpmetrics/examples/internal/child"
 )
 
-// batchEnv makes the test binary the program.
-const batchEnv = "BATCH_TEST_RUN"
-
-func TestMain(m *testing.M) {
-	if os.Getenv(batchEnv) != "" {
-		main()
-		os.Exit(0)
-	}
-	os.Exit(m.Run())
-}
+func TestMain(m *testing.M) { child.Main(m, main) }
 
 // batch runs the program once.
 func batch(t *testing.T, dir string, wantError string, arguments ...string) string {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), os.Args[0], arguments...)
-	// The race detector lets programs sleep for a second at their end.
-	cmd.Env = append(os.Environ(), batchEnv+"=1", store.EnvDir+"="+dir, "GORACE=atexit_sleep_ms=0")
+	cmd := child.Command(t, dir, arguments...)
 	var out, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &stderr
 	err := cmd.Run()
@@ -61,11 +48,7 @@ func shown(t *testing.T, text, name, label string) float64 {
 // Fifty runs, one after the other: totals stay, and grow with each.
 func TestRunsCountAsOne(t *testing.T) {
 	const all = 50
-	dir, err := os.MkdirTemp("/dev/shm", "mpmetrics-test-")
-	if err != nil {
-		dir = t.TempDir()
-	}
-	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	dir := child.Dir(t)
 	texts, failures := 0.0, 0.0
 	for n := 1; n <= all; n++ {
 		if n%10 == 0 {

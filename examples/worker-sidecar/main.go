@@ -4,9 +4,9 @@
 // workers that count there, also after they were killed:
 //
 //	export MPMETRICS_DIR=/dev/shm/mail
-//	go run ./examples/sidecar -worker &
-//	go run ./examples/sidecar -worker &
-//	go run ./examples/sidecar -listen 127.0.0.1:9898 &
+//	go run ./examples/worker-sidecar -worker &
+//	go run ./examples/worker-sidecar -worker &
+//	go run ./examples/worker-sidecar -listen 127.0.0.1:9898 &
 //	curl http://127.0.0.1:9898/metrics
 //
 // Either may be started first, and either may be restarted.

@@ -5,10 +5,10 @@
 // one of them. The metrics are those of the service, not of a process: no counter begins anew.
 //
 //	export MPMETRICS_DIR=/dev/shm/shop
-//	go build -o shop ./examples/graceful
+//	go build -o shop ./examples/graceful-restart
 //	./shop -listen 127.0.0.1:8080 &
 //	curl http://127.0.0.1:8080/work; curl http://127.0.0.1:8080/metrics
-//	go build -o shop ./examples/graceful     # another version
+//	go build -o shop ./examples/graceful-restart     # another version
 //	kill -HUP %1                             # the new one prints its pid
 package main
 
