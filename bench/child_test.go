@@ -45,10 +45,15 @@ func child(shape string) error {
 	if err != nil {
 		return err
 	}
-	if shape == goShape {
+	switch shape {
+	case goShape:
 		registerGo(s.Registerer())
 		s.Flush()
-	} else {
+	case cellsShape:
+		if err := fillLikeGo(s); err != nil {
+			return err
+		}
+	default:
 		fill[shape](fileMaker{s})
 	}
 	fmt.Println("ready")

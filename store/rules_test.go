@@ -295,6 +295,13 @@ func story(f factory) {
 	f.histogram(prometheus.HistogramOpts{Name: "default_buckets_seconds", Help: "h"}).Observe(0.3)
 	f.histogram(prometheus.HistogramOpts{Name: "inf", Help: "h", Buckets: []float64{1, math.Inf(+1)}}).Observe(5)
 	f.histogram(prometheus.HistogramOpts{Name: "only_inf", Help: "h", Buckets: []float64{math.Inf(+1)}}).Observe(5)
+	native := f.histogramVec(prometheus.HistogramOpts{
+		Name: "native", Help: "h", NativeHistogramBucketFactor: 1.1, NativeHistogramMaxBucketNumber: 20, Buckets: []float64{1, 2}, ConstLabels: labels,
+	}, []string{"a"})
+	for i := range 50 {
+		native.WithLabelValues("x").Observe(float64(i*i) - 20)
+	}
+	f.histogram(prometheus.HistogramOpts{Name: "native_unset", Help: "h", NativeHistogramBucketFactor: 1.1})
 	hv := f.histogramVec(prometheus.HistogramOpts{Name: "hv", Help: "h", Buckets: prometheus.LinearBuckets(-5, 0.5, 60), ConstLabels: labels}, []string{"a"})
 	for i, v := range []float64{-10, -5, 0, 0.25, 24.5, 24.6, math.Nextafter(1, 2), 1, math.Copysign(0, -1)} {
 		hv.WithLabelValues(string("xy"[i%2])).Observe(v)
