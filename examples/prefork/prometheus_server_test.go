@@ -29,8 +29,8 @@ func findTool(t *testing.T, name string) string {
 // promServer is a Prometheus server with one target.
 type promServer struct{ url string }
 
-// startPrometheus starts the server on a free port; it ends with the test.
-func startPrometheus(t *testing.T, binary, target string) promServer {
+// startPrometheus starts the server on a free port, with flags; it ends with the test.
+func startPrometheus(t *testing.T, binary, target string, flags ...string) promServer {
 	t.Helper()
 	dir := t.TempDir()
 	config := filepath.Join(dir, "prometheus.yml")
@@ -51,8 +51,8 @@ scrape_configs:
 	ln.Close()
 
 	var log bytes.Buffer
-	server := exec.Command(binary, "--config.file="+config, "--storage.tsdb.path="+filepath.Join(dir, "data"),
-		"--web.listen-address="+addr)
+	server := exec.Command(binary, append(flags, "--config.file="+config, "--storage.tsdb.path="+filepath.Join(dir, "data"),
+		"--web.listen-address="+addr)...)
 	server.Stdout, server.Stderr = &log, &log
 	if err := server.Start(); err != nil {
 		t.Fatal(err)
@@ -139,6 +139,21 @@ func (p promServer) waitForSample(t *testing.T, selector string, acceptable func
 	}
 	t.Fatalf("no such sample of %s within %v: %v, %v", selector, patience, found, err)
 	return sample{}
+}
+
+// waitForValue waits until a query has one result, of a value.
+func (p promServer) waitForValue(t *testing.T, query string, want float64) {
+	t.Helper()
+	const patience = 60 * time.Second
+	var found []series
+	var err error
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(100 * time.Millisecond) {
+		found, err = p.ask(query)
+		if err == nil && len(found) == 1 && found[0].Value.value == want {
+			return
+		}
+	}
+	t.Fatalf("%s is not %v within %v: %v, %v", query, want, patience, found, err)
 }
 
 // samples are the stored samples of one series from one to another, both included.
