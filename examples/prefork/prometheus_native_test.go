@@ -11,6 +11,7 @@ import (
 
 	"github.com/mpmetrics/mpmetrics/collector"
 	"github.com/mpmetrics/mpmetrics/compact"
+	"github.com/mpmetrics/mpmetrics/internal/promserver"
 	"github.com/mpmetrics/mpmetrics/store"
 )
 
@@ -21,7 +22,7 @@ func TestPrometheusReadsNativeHistograms(t *testing.T) {
 	if testing.Short() {
 		t.Skip("waits for a server")
 	}
-	server := findTool(t, "prometheus")
+	server := promserver.FindTool(t, "prometheus")
 	dir := metricsDir(t)
 	c := collector.New(collector.Opts{Location: dir, NoAbsorption: true})
 	t.Cleanup(func() { _ = c.Close() })
@@ -29,7 +30,7 @@ func TestPrometheusReadsNativeHistograms(t *testing.T) {
 	registry.MustRegister(c)
 	web := httptest.NewServer(promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
 	t.Cleanup(web.Close)
-	prom := startPrometheus(t, server, strings.TrimPrefix(web.URL, "http://"), "--enable-feature=native-histograms")
+	prom := promserver.Start(t, server, strings.TrimPrefix(web.URL, "http://"), "--enable-feature=native-histograms")
 
 	var stores []*store.Store
 	for _, factor := range []float64{1.1, 2} {
@@ -46,8 +47,8 @@ func TestPrometheusReadsNativeHistograms(t *testing.T) {
 		h.Observe(0)
 		s.Flush()
 	}
-	prom.waitForValue(t, "histogram_count(work_seconds)", 202)
-	prom.waitForValue(t, "histogram_fraction(0.5, 1, work_seconds) * 202", 200)
+	prom.WaitForValue(t, "histogram_count(work_seconds)", 202)
+	prom.WaitForValue(t, "histogram_fraction(0.5, 1, work_seconds) * 202", 200)
 	if err := stores[0].Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -56,7 +57,7 @@ func TestPrometheusReadsNativeHistograms(t *testing.T) {
 	}
 	h := stores[1].NewHistogram(prometheus.HistogramOpts{Name: "more_seconds", Help: "h", NativeHistogramBucketFactor: 2})
 	h.Observe(1)
-	prom.waitForValue(t, "histogram_count(more_seconds)", 1) // of a scrape that began behind the absorption
-	prom.waitForValue(t, "histogram_count(work_seconds)", 202)
-	prom.waitForValue(t, "resets(work_seconds[10m])", 0)
+	prom.WaitForValue(t, "histogram_count(more_seconds)", 1) // of a scrape that began behind the absorption
+	prom.WaitForValue(t, "histogram_count(work_seconds)", 202)
+	prom.WaitForValue(t, "resets(work_seconds[10m])", 0)
 }

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/mpmetrics/mpmetrics/examples/prefork/internal/loadtest"
+	"github.com/mpmetrics/mpmetrics/internal/promserver"
 )
 
 // TestPrometheusSeesEveryRequest lets a real Prometheus server scrape the service while workers are killed. What
@@ -26,7 +27,7 @@ func TestPrometheusSeesEveryRequest(t *testing.T) {
 	const requests = `http_requests_total{code="200",method="post"}`
 	ctx := t.Context()
 	binary := build(t)
-	server := findTool(t, "prometheus")
+	server := promserver.FindTool(t, "prometheus")
 
 	service, err := loadtest.Start(ctx, binary, metricsDir(t), workers, stderrOf(t))
 	if err != nil {
@@ -42,34 +43,34 @@ func TestPrometheusSeesEveryRequest(t *testing.T) {
 	load := new(loadtest.Load)
 	load.Send(ctx, service.URL()+"/work", 100)
 	before := load.Answered.Load()
-	prom := startPrometheus(t, server, strings.TrimPrefix(service.URL(), "http://"))
-	prom.waitForSample(t, `up`, func(s sample) bool { return s.value == 1 })
-	first := prom.waitForSample(t, requests, func(sample) bool { return true })
-	if first.value != float64(before) {
-		t.Fatalf("first sample: got %v, want %d", first.value, before)
+	prom := promserver.Start(t, server, strings.TrimPrefix(service.URL(), "http://"))
+	prom.WaitForSample(t, `up`, func(s promserver.Sample) bool { return s.Value == 1 })
+	first := prom.WaitForSample(t, requests, func(promserver.Sample) bool { return true })
+	if first.Value != float64(before) {
+		t.Fatalf("first sample: got %v, want %d", first.Value, before)
 	}
 
 	killed := loadWithKills(ctx, t, service, load, clients, kills)
 	answered, broken := load.Answered.Load()-before, load.Broken.Load()
 	// Only a scrape that begins now has all of them.
 	now := float64(time.Now().UnixMilli()) / 1000
-	last := prom.waitForSample(t, requests, func(s sample) bool { return s.time > now })
+	last := prom.WaitForSample(t, requests, func(s promserver.Sample) bool { return s.Time > now })
 
-	rise := last.value - first.value
+	rise := last.Value - first.Value
 	if rise < float64(answered) || rise > float64(answered+broken) {
 		t.Errorf("Prometheus saw %v requests, want %d answered and at most %d broken ones more", rise, answered, broken)
 	}
-	samples := prom.samples(t, requests, first, last)
-	if !slices.IsSortedFunc(samples, func(a, b sample) int { return cmp.Compare(a.value, b.value) }) {
+	samples := prom.Samples(t, requests, first, last)
+	if !slices.IsSortedFunc(samples, func(a, b promserver.Sample) int { return cmp.Compare(a.Value, b.Value) }) {
 		t.Errorf("the counter went down: %v", samples)
 	}
 	for _, query := range []string{`resets(http_requests_total[10m]) > 0`, `resets(http_request_duration_seconds_count[10m]) > 0`} {
-		if found := prom.query(t, query); len(found) > 0 {
+		if found := prom.Query(t, query); len(found) > 0 {
 			t.Errorf("%s: got %v, want nothing", query, found)
 		}
 	}
-	downs := prom.query(t, `count_over_time(up[10m]) - sum_over_time(up[10m])`)
-	if len(downs) != 1 || downs[0].last().value > kills {
+	downs := prom.Query(t, `count_over_time(up[10m]) - sum_over_time(up[10m])`)
+	if len(downs) != 1 || downs[0].Last().Value > kills {
 		t.Errorf("failed scrapes: got %v, want one series of at most %d, those that a killed worker was to answer", downs, kills)
 	}
 
@@ -78,7 +79,7 @@ func TestPrometheusSeesEveryRequest(t *testing.T) {
 		alive = append(alive, strconv.Itoa(pid))
 	}
 	var shown []string
-	for _, found := range prom.query(t, `worker_start_time_seconds`) {
+	for _, found := range prom.Query(t, `worker_start_time_seconds`) {
 		shown = append(shown, found.Metric["process"])
 	}
 	slices.Sort(alive)
@@ -121,7 +122,7 @@ func loadWithKills(ctx context.Context, t *testing.T, service *loadtest.Service,
 // TestPromtoolIsContent feeds what a worker exposes to Prometheus' own linter, which has to have nothing to say.
 func TestPromtoolIsContent(t *testing.T) {
 	binary := build(t)
-	promtool := findTool(t, "promtool")
+	promtool := promserver.FindTool(t, "promtool")
 	service, err := loadtest.Start(t.Context(), binary, metricsDir(t), 2, stderrOf(t))
 	if err != nil {
 		t.Fatal(err)

@@ -1,4 +1,6 @@
-package main
+// Package promserver runs the programs of the Prometheus project for tests: a real server that scrapes what a test serves,
+// and answers queries.
+package promserver
 
 import (
 	"bytes"
@@ -16,8 +18,8 @@ import (
 	"time"
 )
 
-// findTool finds a program of the Prometheus project, or says how to get it.
-func findTool(t *testing.T, name string) string {
+// FindTool finds a program of the Prometheus project, or says how to get it.
+func FindTool(t *testing.T, name string) string {
 	t.Helper()
 	path, err := exec.LookPath(name)
 	if err != nil {
@@ -26,11 +28,11 @@ func findTool(t *testing.T, name string) string {
 	return path
 }
 
-// promServer is a Prometheus server with one target.
-type promServer struct{ url string }
+// Server is a Prometheus server with one target.
+type Server struct{ url string }
 
-// startPrometheus starts the server on a free port, with flags; it ends with the test.
-func startPrometheus(t *testing.T, binary, target string, flags ...string) promServer {
+// Start starts the server on a free port, with flags; it ends with the test.
+func Start(t *testing.T, binary, target string, flags ...string) Server {
 	t.Helper()
 	dir := t.TempDir()
 	config := filepath.Join(dir, "prometheus.yml")
@@ -63,39 +65,40 @@ scrape_configs:
 			t.Logf("prometheus: %v\n%s", err, &log)
 		}
 	})
-	return promServer{url: "http://" + addr}
+	return Server{url: "http://" + addr}
 }
 
-// series is one result of a query: an instant vector has Value, a range vector Values.
-type series struct {
+// Series is one result of a query: an instant vector has Value, a range vector Values.
+type Series struct {
 	Metric map[string]string `json:"metric"`
-	Value  sample            `json:"value"`
-	Values []sample          `json:"values"`
+	Value  Sample            `json:"value"`
+	Values []Sample          `json:"values"`
 }
 
-// last is the newest sample.
-func (s series) last() sample {
+// Last is the newest sample.
+func (s Series) Last() Sample {
 	if n := len(s.Values); n > 0 {
 		return s.Values[n-1]
 	}
 	return s.Value
 }
 
-// sample is a value at a time in seconds, in JSON [time, "value"].
-type sample struct{ time, value float64 }
+// Sample is a value at a time in seconds, in JSON [time, "value"].
+type Sample struct{ Time, Value float64 }
 
-func (s *sample) UnmarshalJSON(text []byte) error {
+// UnmarshalJSON implements json.Unmarshaler.
+func (s *Sample) UnmarshalJSON(text []byte) error {
 	var value string
-	if err := json.Unmarshal(text, &[]any{&s.time, &value}); err != nil {
+	if err := json.Unmarshal(text, &[]any{&s.Time, &value}); err != nil {
 		return err
 	}
 	var err error
-	s.value, err = strconv.ParseFloat(value, 64)
+	s.Value, err = strconv.ParseFloat(value, 64)
 	return err
 }
 
 // ask asks a query and says when the server could not be asked: it may be starting.
-func (p promServer) ask(query string) ([]series, error) {
+func (p Server) ask(query string) ([]Series, error) {
 	response, err := http.Get(p.url + "/api/v1/query?" + url.Values{"query": {query}}.Encode())
 	if err != nil {
 		return nil, err
@@ -104,7 +107,7 @@ func (p promServer) ask(query string) ([]series, error) {
 	var answer struct {
 		Error string `json:"error"`
 		Data  struct {
-			Result []series `json:"result"`
+			Result []Series `json:"result"`
 		} `json:"data"`
 	}
 	if err := json.NewDecoder(response.Body).Decode(&answer); err != nil {
@@ -116,7 +119,8 @@ func (p promServer) ask(query string) ([]series, error) {
 	return answer.Data.Result, nil
 }
 
-func (p promServer) query(t *testing.T, query string) []series {
+// Query asks a query.
+func (p Server) Query(t *testing.T, query string) []Series {
 	t.Helper()
 	found, err := p.ask(query)
 	if err != nil {
@@ -125,47 +129,47 @@ func (p promServer) query(t *testing.T, query string) []series {
 	return found
 }
 
-// waitForSample waits until the newest stored sample of a series is acceptable, and returns it.
-func (p promServer) waitForSample(t *testing.T, selector string, acceptable func(sample) bool) sample {
+// WaitForSample waits until the newest stored sample of a series is acceptable, and returns it.
+func (p Server) WaitForSample(t *testing.T, selector string, acceptable func(Sample) bool) Sample {
 	t.Helper()
 	const patience = 60 * time.Second // the first scrape comes some seconds after the start
-	var found []series
+	var found []Series
 	var err error
 	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(100 * time.Millisecond) {
 		found, err = p.ask(selector + "[10m]")
-		if err == nil && len(found) == 1 && acceptable(found[0].last()) {
-			return found[0].last()
+		if err == nil && len(found) == 1 && acceptable(found[0].Last()) {
+			return found[0].Last()
 		}
 	}
 	t.Fatalf("no such sample of %s within %v: %v, %v", selector, patience, found, err)
-	return sample{}
+	return Sample{}
 }
 
-// waitForValue waits until a query has one result, of a value.
-func (p promServer) waitForValue(t *testing.T, query string, want float64) {
+// WaitForValue waits until a query has one result, of a value.
+func (p Server) WaitForValue(t *testing.T, query string, want float64) {
 	t.Helper()
 	const patience = 60 * time.Second
-	var found []series
+	var found []Series
 	var err error
 	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(100 * time.Millisecond) {
 		found, err = p.ask(query)
-		if err == nil && len(found) == 1 && found[0].Value.value == want {
+		if err == nil && len(found) == 1 && found[0].Value.Value == want {
 			return
 		}
 	}
 	t.Fatalf("%s is not %v within %v: %v, %v", query, want, patience, found, err)
 }
 
-// samples are the stored samples of one series from one to another, both included.
-func (p promServer) samples(t *testing.T, selector string, from, to sample) []sample {
+// Samples are the stored samples of one series from one to another, both included.
+func (p Server) Samples(t *testing.T, selector string, from, to Sample) []Sample {
 	t.Helper()
-	found := p.query(t, selector+"[10m]")
+	found := p.Query(t, selector+"[10m]")
 	if len(found) != 1 {
 		t.Fatalf("%s: got %d series, want 1", selector, len(found))
 	}
-	var within []sample
+	var within []Sample
 	for _, s := range found[0].Values {
-		if s.time >= from.time && s.time <= to.time {
+		if s.Time >= from.Time && s.Time <= to.Time {
 			within = append(within, s)
 		}
 	}
