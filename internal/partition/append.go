@@ -56,10 +56,14 @@ func (p *Partition) prepare(t *tail) {
 // write where its parent does.
 func (p *Partition) refuses() bool { return p.dead || fork.Foreign(p.pid) }
 
-// logRoom reports whether a payload of so many bytes can be appended now, and
-// asks for room if not. The last word of a slab is kept for the continuation.
-func (p *Partition) logRoom(payload int) bool {
-	need := layout.RecordBytes(payload) + layout.WordBytes
+// logRoom reports whether payloads of so many bytes can be appended now, all of
+// them, and asks for room if not. The last word of a slab is kept for the
+// continuation.
+func (p *Partition) logRoom(payloads ...int) bool {
+	need := layout.WordBytes
+	for _, n := range payloads {
+		need += layout.RecordBytes(n)
+	}
 	if p.refuses() {
 		return false
 	}
@@ -90,29 +94,37 @@ func (p *Partition) append(payload []byte) {
 
 // place finds room for a run of cells without taking it, and asks for room if
 // there is none.
-func (p *Partition) place(words int) (layout.Place, bool) {
+func (p *Partition) place(words int) (r Run, again, ok bool) {
 	t := &p.cells
 	size := words * layout.WordBytes
 	if p.refuses() {
-		return layout.Place{}, false
+		return Run{}, false, false
+	}
+	if r, ok := p.freed.top(words); ok {
+		return r, true, true
 	}
 	if t.aligned(words)+size > t.current.body() {
 		if t.spare == nil || size > t.spare.body() {
 			p.ask(t, size)
-			return layout.Place{}, false
+			return Run{}, false, false
 		}
 		t.advance()
 	}
-	return layout.Place{Slab: t.current.header.Number, Word: uint32(t.aligned(words) / layout.WordBytes)}, true
+	return Run{slab: t.current, word: uint32(t.aligned(words) / layout.WordBytes), words: uint32(words)}, false, true
 }
 
-// take marks the cells of a place as used and returns them.
-func (p *Partition) take(place layout.Place, words int) []atomic.Uint64 {
-	t := &p.cells
-	first := int(place.Word)
-	t.used = (first + words) * layout.WordBytes
-	p.prepare(t)
-	return t.current.words(first, words)
+// take marks the cells that place has found as used and returns them. again says
+// that they were those of another series before.
+func (p *Partition) take(r Run, again bool) []atomic.Uint64 {
+	first, words := int(r.word), int(r.words)
+	if again {
+		p.freed.pop(words)
+	} else {
+		t := &p.cells
+		t.used = (first + words) * layout.WordBytes
+		p.prepare(t)
+	}
+	return r.slab.words(first, words)
 }
 
 // aligned is where a run of so many words would start, in bytes.

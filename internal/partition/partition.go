@@ -75,9 +75,11 @@ type Partition struct {
 	// mu guards everything below. It is never held over a system call.
 	mu         sync.Mutex
 	log, cells tail
+	freed      freed
 	families   uint32 // numbers given so far
 	series     uint32
 	scratch    []byte // of the record being made
+	farewell   []byte // of the gone record in front of it
 	dead       bool   // appends are refused: closed or retired
 }
 
@@ -184,21 +186,56 @@ func (p *Partition) AppendFamily(f *layout.Family) (number uint32, ok bool) {
 // cells before any reader can see them. ok is false when there is no room yet:
 // call again after Grow.
 func (p *Partition) AppendSeries(family uint32, created int64, values []string, words int, use func([]atomic.Uint64)) (ok bool) {
+	_, ok = p.ReplaceSeries(nil, family, created, values, words, use)
+	return ok
+}
+
+// ReplaceSeries is AppendSeries, and in front of the series it appends that
+// another one, unless nil, is gone: a reader never sees both. Killed in between,
+// this process leaves neither.
+func (p *Partition) ReplaceSeries(gone *Run, family uint32, created int64, values []string, words int, use func([]atomic.Uint64)) (r Run, ok bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	place, ok := p.place(words)
+	r, again, ok := p.place(words)
 	if !ok {
-		return false
+		return Run{}, false
 	}
+	r.number = p.series
 	p.scratch = layout.AppendSeries(p.scratch[:0], &layout.Series{
-		Number: p.series, Family: family, Place: place, Created: created, Values: values,
+		Number: r.number, Family: family, Place: r.place(), Created: created, Values: values,
 	})
-	if !p.logRoom(len(p.scratch)) {
-		return false
+	if gone == nil {
+		if !p.logRoom(len(p.scratch)) {
+			return Run{}, false
+		}
+	} else {
+		p.farewell = layout.AppendGone(p.farewell[:0], layout.Gone{Series: gone.number, Time: created})
+		if !p.logRoom(len(p.farewell), len(p.scratch)) {
+			return Run{}, false
+		}
+		p.append(p.farewell)
 	}
-	use(p.take(place, words))
+	use(p.take(r, again))
 	p.append(p.scratch)
 	p.series++
+	return r, true
+}
+
+// AppendGone appends that a series of this file is gone. It reports false when
+// there is no room yet: call again after Grow. A file that takes no series any more
+// takes no gone record either: it was closed, or everything that is not gone moves
+// into another one.
+func (p *Partition) AppendGone(r Run, unixNano int64) (done bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.refuses() {
+		return true
+	}
+	p.farewell = layout.AppendGone(p.farewell[:0], layout.Gone{Series: r.number, Time: unixNano})
+	if !p.logRoom(len(p.farewell)) {
+		return false
+	}
+	p.append(p.farewell)
 	return true
 }
 

@@ -1,0 +1,113 @@
+package partition
+
+import (
+	"time"
+
+	"github.com/mpmetrics/mpmetrics/internal/layout"
+	"github.com/mpmetrics/mpmetrics/internal/mapped"
+)
+
+// Run says where a published series is: its number, and its run of cells.
+type Run struct {
+	slab   *slab
+	number uint32 // of the series
+	word   uint32 // in the body of the slab
+	words  uint32
+}
+
+func (r *Run) place() layout.Place { return layout.Place{Slab: r.slab.header.Number, Word: r.word} }
+
+// resting is a run that nobody writes to any more, and that readers who have not
+// met the gone record yet may still load.
+type resting struct {
+	Run
+	since time.Time
+}
+
+// freed are the runs of cells whose series are gone. They become room for others
+// in three steps:
+//
+//  1. collected: no instrument is left that could write to them
+//  2. resting: for longer than a scrape may take that began before the gone record
+//  3. free: zeroed, so that a new series finds what a new slab has
+//
+// Guarded by Partition.mu.
+type freed struct {
+	collected []Run
+	resting   []resting        // the longest first
+	free      map[uint32][]Run // by words
+}
+
+// Free gives the cells of a series back. Its gone record is in the log, and nobody
+// can write to the cells any more. It may be called by a cleanup of the runtime: it
+// takes no lock that is held over a system call.
+func (p *Partition) Free(r Run) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.dead {
+		p.freed.collected = append(p.freed.collected, r)
+	}
+}
+
+// Recycle makes room of the cells that have rested for long enough. Its caller runs
+// it in the background, now and then.
+func (p *Partition) Recycle(now time.Time, rest time.Duration) error {
+	ready := p.rested(now, rest)
+	if len(ready) == 0 {
+		return nil
+	}
+	// Somebody may have cut the file short since Check looked.
+	err := mapped.Guard(func() error {
+		for _, r := range ready {
+			for i := range r.words {
+				r.slab.cells[r.word+i].Store(0)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return err // they are nobody's from now on
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.freed.free == nil {
+		p.freed.free = map[uint32][]Run{}
+	}
+	for _, r := range ready {
+		p.freed.free[r.words] = append(p.freed.free[r.words], r.Run)
+	}
+	return nil
+}
+
+// rested takes out the runs that have rested for long enough. Those that were
+// collected begin to rest.
+func (p *Partition) rested(now time.Time, rest time.Duration) []resting {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	f := &p.freed
+	n := 0
+	for n < len(f.resting) && now.Sub(f.resting[n].since) >= rest {
+		n++
+	}
+	ready := append([]resting(nil), f.resting[:n]...)
+	f.resting = append(f.resting[:0], f.resting[n:]...)
+	for _, r := range f.collected {
+		f.resting = append(f.resting, resting{r, now})
+	}
+	f.collected = f.collected[:0]
+	return ready
+}
+
+// top is the free run that would be taken next.
+func (f *freed) top(words int) (Run, bool) {
+	runs := f.free[uint32(words)]
+	if len(runs) == 0 {
+		return Run{}, false
+	}
+	return runs[len(runs)-1], true
+}
+
+func (f *freed) pop(words int) {
+	runs := f.free[uint32(words)]
+	f.free[uint32(words)] = runs[:len(runs)-1]
+}
