@@ -27,8 +27,13 @@ type group struct {
 	word, at int
 }
 
+// maxLoads bounds how often cells are loaded because some of them turned out to
+// be those of a series that was deleted meanwhile.
+const maxLoads = 8
+
 // plan notes how the cells of an entry are loaded.
-func (r *File) plan(f *layout.Family, s *slab, word, at int) {
+func (r *File) plan(e *Entry) {
+	f, s, word, at := r.families[e.Family], e.slab, e.word, e.At
 	if f.CellWords() != f.ValueWords() {
 		r.groups = append(r.groups, group{f, s, word, at})
 		return
@@ -44,10 +49,29 @@ func (r *File) plan(f *layout.Family, s *slab, word, at int) {
 	r.runs = append(r.runs, run{s, word, at, n})
 }
 
+// planAnew leaves out what is gone: its cells may be those of another series by
+// now, and of another kind.
+func (r *File) planAnew() {
+	if r.left == r.gone {
+		return
+	}
+	r.runs, r.groups = r.runs[:0], r.groups[:0]
+	for i := range r.entries {
+		if e := &r.entries[i]; !e.Gone && e.slab != nil { // mirrored ones have no cells
+			r.plan(e)
+		}
+	}
+	r.left = r.gone
+}
+
 // Load loads the cells of all entries and returns their values, as
 // layout.Family.ValueWords describes them, each entry's from its At on. The
 // slice belongs to the File and is written again by the Load after the next.
-// What stands for an entry that is gone means nothing.
+// What stands for an entry that is gone means nothing: look at Gone afterwards.
+//
+// The log is looked at once more behind the cells. Cells are used again a minute
+// after their series was deleted, but a reader may have been stopped for longer
+// than that between the log and the cells.
 func (r *File) Load() ([]uint64, error) {
 	if r.final {
 		return r.values, nil
@@ -56,11 +80,26 @@ func (r *File) Load() ([]uint64, error) {
 		r.spare = make([]uint64, len(r.values), cap(r.values))
 	}
 	r.spare = r.spare[:len(r.values)]
-	if err := r.guard(r.load); err != nil {
+	if err := r.loadLiving(); err != nil {
 		return nil, &fs.PathError{Op: "read cells", Path: r.path, Err: err}
 	}
 	r.values, r.spare = r.spare, r.values
 	return r.values, nil
+}
+
+// loadLiving loads until what could not be loaded was not deleted meanwhile.
+func (r *File) loadLiving() (err error) {
+	for range maxLoads {
+		r.planAnew()
+		err = r.guard(r.load)
+		if ahead := r.lookAhead(); ahead != nil {
+			return ahead
+		}
+		if err == nil || r.left == r.gone {
+			return err
+		}
+	}
+	return err
 }
 
 func (r *File) load() error {

@@ -16,6 +16,7 @@ const programEnv = "MPMETRICS_READER_PROGRAM"
 var programs = map[string]func(path string) error{
 	"commit": commitForEver,
 	"store":  storeForEver,
+	"churn":  churnForEver,
 }
 
 func TestMain(m *testing.M) {

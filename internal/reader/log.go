@@ -100,6 +100,12 @@ func (r *File) readLog() error {
 		}
 		r.log = s
 	}
+	return r.walk(&r.log, &r.position, r.apply)
+}
+
+// walk calls do with each record from a position of the log on, which moves behind
+// the records that do has taken.
+func (r *File) walk(log **slab, position *int, do func(payload []byte) error) error {
 	limit := uint32(layout.MaxRecordBytes)
 	if r.visit != nil {
 		limit = layout.MaxArchiveRecordBytes
@@ -107,7 +113,8 @@ func (r *File) readLog() error {
 	return r.guard(func() error {
 		var payload []byte
 		for {
-			word := r.log.words[r.position/layout.WordBytes].Load()
+			s, at := *log, *position
+			word := s.words[at/layout.WordBytes].Load()
 			n := layout.RecordLength(word)
 			switch {
 			case n == 0:
@@ -117,28 +124,47 @@ func (r *File) readLog() error {
 				if err != nil {
 					return err
 				}
-				if next.header.Number <= r.log.header.Number {
+				if next.header.Number <= s.header.Number {
 					// Numbers ascend along the log: a log that leads back to
 					// where it was would be read for ever.
-					return fmt.Errorf("log goes on from slab %d in slab %d: %w", r.log.header.Number, next.header.Number, layout.ErrDamaged)
+					return fmt.Errorf("log goes on from slab %d in slab %d: %w", s.header.Number, next.header.Number, layout.ErrDamaged)
 				}
-				r.log, r.position = next, 0
+				*log, *position = next, 0
 				continue
 			}
-			end := uint64(r.position) + uint64(layout.RecordWordBytes) + uint64(n)
-			if n > limit || end+layout.WordBytes > uint64(r.log.body()) {
-				return fmt.Errorf("record of %d bytes at %d of slab %d: %w", n, r.position, r.log.header.Number, layout.ErrDamaged)
+			end := uint64(at) + uint64(layout.RecordWordBytes) + uint64(n)
+			if n > limit || end+layout.WordBytes > uint64(s.body()) {
+				return fmt.Errorf("record of %d bytes at %d of slab %d: %w", n, at, s.header.Number, layout.ErrDamaged)
 			}
-			at := layout.SlabHeaderBytes + r.position + layout.RecordWordBytes
-			payload = append(payload[:0], r.log.region.Bytes[at:at+int(n)]...)
+			from := layout.SlabHeaderBytes + at + layout.RecordWordBytes
+			payload = append(payload[:0], s.region.Bytes[from:from+int(n)]...)
 			if err := layout.CheckRecord(word, payload); err != nil {
-				return fmt.Errorf("at %d of slab %d: %w", r.position, r.log.header.Number, err)
+				return fmt.Errorf("at %d of slab %d: %w", at, s.header.Number, err)
 			}
-			if err := r.apply(payload); err != nil {
-				return fmt.Errorf("at %d of slab %d: %w", r.position, r.log.header.Number, err)
+			if err := do(payload); err != nil {
+				return fmt.Errorf("at %d of slab %d: %w", at, s.header.Number, err)
 			}
-			r.position += layout.RecordBytes(int(n))
+			*position += layout.RecordBytes(int(n))
 		}
+	})
+}
+
+// lookAhead notes which series were deleted since the log was read, and leaves
+// the records to the next reading: a series that was made since has no values yet.
+func (r *File) lookAhead() error {
+	log, position := r.log, r.position
+	return r.walk(&log, &position, func(payload []byte) error {
+		if layout.RecordKind(payload[0]) != layout.GoneRecord {
+			return nil
+		}
+		rec, err := layout.DecodeRecord(payload)
+		if err != nil {
+			return err
+		}
+		if _, err := r.find(rec.Gone.Series); err != nil {
+			return nil // it was made since, too
+		}
+		return r.remove(rec.Gone)
 	})
 }
 
@@ -222,8 +248,14 @@ func (r *File) addShard(s *layout.Shard) error {
 	if err != nil {
 		return err
 	}
-	e := r.entries[first]
-	return r.addEntry(e, s.Place)
+	if r.entries[first].Gone {
+		return nil
+	}
+	if err := r.addEntry(r.entries[first], s.Place); err != nil {
+		return err
+	}
+	r.shards[s.Series] = append(r.shards[s.Series], len(r.entries)-1)
+	return nil
 }
 
 func (r *File) addEntry(e Entry, at layout.Place) error {
@@ -240,17 +272,18 @@ func (r *File) addEntry(e Entry, at layout.Place) error {
 	if r.used += f.CellWords(); r.used > r.cells {
 		return fmt.Errorf("series with %d cells, the slabs have %d: %w", r.used, r.cells, layout.ErrDamaged)
 	}
+	e.slab, e.word = s, int(at.Word)
 	if err := r.keepEntry(f, e); err != nil {
 		return err
 	}
-	r.plan(f, s, int(at.Word), r.entries[len(r.entries)-1].At)
+	r.plan(&r.entries[len(r.entries)-1])
 	return nil
 }
 
 // keepEntry adds an entry to those that are kept, within the bounds, and makes
 // room for its values.
 func (r *File) keepEntry(f *layout.Family, e Entry) error {
-	if len(r.entries) >= layout.MaxSeries {
+	if len(r.entries)-r.gone >= layout.MaxSeries {
 		return fmt.Errorf("more than %d series: %w", layout.MaxSeries, layout.ErrLimit)
 	}
 	size := entryBytes + 2*layout.WordBytes*int64(f.ValueWords()) + textsBytes(e.Values)
@@ -268,15 +301,20 @@ func (r *File) remove(g *layout.Gone) error {
 	if err != nil {
 		return err
 	}
-	for i := first; i < len(r.entries); i++ {
-		if e := &r.entries[i]; e.series == g.Series {
-			if !e.Gone {
-				r.gone++
-			}
-			e.Gone = true
-		}
+	r.removeEntry(first)
+	for _, i := range r.shards[g.Series] {
+		r.removeEntry(i)
 	}
 	return nil
+}
+
+func (r *File) removeEntry(i int) {
+	if e := &r.entries[i]; !e.Gone {
+		e.Gone = true
+		r.gone++
+		// Its cells may be those of a later series.
+		r.used -= r.families[e.Family].CellWords()
+	}
 }
 
 func (r *File) find(number uint32) (int, error) {

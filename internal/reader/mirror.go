@@ -71,8 +71,8 @@ func (r *File) mirror(found []mirrorValue) error {
 			delete(r.mirrored, name)
 		}
 	}
-	if r.left > maxLeft {
-		return fmt.Errorf("%d mirrored series are gone: %w", r.left, ErrReplaced)
+	if r.mirroredGone > maxLeft {
+		return fmt.Errorf("%d mirrored series are gone: %w", r.mirroredGone, ErrReplaced)
 	}
 	return nil
 }
@@ -159,5 +159,5 @@ func (r *File) leave(i int) {
 	r.entries[r.fixed[i].entry].Gone = true
 	_ = r.keepNative(r.fixed[i].entry, nil)
 	r.gone++
-	r.left++
+	r.mirroredGone++
 }

@@ -54,6 +54,8 @@ type Entry struct {
 	Gone    bool     // the series was deleted: its values mean nothing
 
 	series uint32 // number
+	slab   *slab  // where its cells are
+	word   int    // likewise, in the slab
 }
 
 // File is one process's file and what is known of it so far. It is for one
@@ -73,22 +75,24 @@ type File struct {
 	families []*layout.Family
 	numbers  map[uint32]int // family number to index in families
 	entries  []Entry
-	series   []seriesRef // by ascending number
-	gone     int         // entries that are Gone
-	memory   int64       // of all families and entries, about
-	used     int         // cells of all entries
-	cells    int         // of all slabs: no cell belongs to two series
+	series   []seriesRef      // by ascending number
+	shards   map[uint32][]int // further entries of a series, by its number; few series have any
+	gone     int              // entries that are Gone
+	memory   int64            // of all families and entries, about
+	used     int              // cells of all entries that are not gone
+	cells    int              // of all slabs: no cell belongs to two series at a time
 
-	mirrored map[string]*mirrored   // by name of the family
-	fixed    []fixed                // the values of their series
-	left     int                    // entries of these that are Gone
-	natives  map[int]*layout.Native // of these, by index in entries
+	mirrored     map[string]*mirrored   // by name of the family
+	fixed        []fixed                // the values of their series
+	mirroredGone int                    // entries of these that are Gone
+	natives      map[int]*layout.Native // of these, by index in entries
 
 	exemplars map[string][]mirror.Exemplar // by name of the family
 	encoded   map[string][]byte            // as they stand in the file
 
 	runs   []run
 	groups []group
+	left   int      // gone entries that runs and groups leave out
 	values []uint64 // as last loaded
 	spare  []uint64 // for the next loading: one that fails leaves values as they are
 	final  bool
@@ -145,7 +149,7 @@ func ReadHeader(path string) (*layout.Header, error) {
 
 // openHeader opens a file and reads what bbolt holds.
 func openHeader(path string) (*File, error) {
-	r := &File{path: path, slabs: map[uint32]*slab{}, numbers: map[uint32]int{}}
+	r := &File{path: path, slabs: map[uint32]*slab{}, numbers: map[uint32]int{}, shards: map[uint32][]int{}}
 	if err := r.Reopen(); err != nil {
 		return nil, err
 	}
