@@ -3,6 +3,7 @@ package store
 import (
 	"errors"
 	"math"
+	"runtime"
 	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -66,7 +67,10 @@ func (l *leftCells) value() float64 {
 
 // Inc calls nothing, on purpose: a call, even one that is never reached, would
 // cost it a stack frame, a twentieth of its time.
-func (c *counter) Inc() { c.cells.Load()[integerPart].Add(1) }
+func (c *counter) Inc() {
+	c.cells.Load()[integerPart].Add(1)
+	runtime.KeepAlive(c) // its cells are not another's before
+}
 
 func (c *counter) Add(v float64) {
 	if v < 0 {
@@ -75,9 +79,10 @@ func (c *counter) Add(v float64) {
 	p := c.cells.Load()
 	if whole := int64(v); float64(whole) == v && whole <= maxWhole {
 		p[integerPart].Add(uint64(whole))
-		return
+	} else {
+		addFloat(&p[floatPart], v)
 	}
-	addFloat(&p[floatPart], v)
+	runtime.KeepAlive(c)
 }
 
 // addFloat adds to a word that holds the bits of a float64.

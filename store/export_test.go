@@ -1,10 +1,27 @@
 package store
 
-import "time"
+import (
+	"testing"
+	"time"
+)
 
 // SetTick replaces the interval of the background work. It is for programs that
 // have opened no store yet.
 func SetTick(d time.Duration) { tick = d }
+
+// SetClock replaces the clock of the stores that are opened from now on, until the
+// end of the test.
+func SetClock(t testing.TB, now func() time.Time) {
+	clock = now
+	t.Cleanup(func() { clock = time.Now })
+}
+
+// SetTickFor is SetTick until the end of the test.
+func SetTickFor(t testing.TB, d time.Duration) {
+	before := tick
+	tick = d
+	t.Cleanup(func() { tick = before })
+}
 
 // OpenIdle opens a store without its background work: as if that never got
 // around to anything.
@@ -29,4 +46,15 @@ func (s *Store) Pending() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return len(s.pending)
+}
+
+// Series returns how many series count against MaxSeries.
+func (s *Store) Series() int { return int(s.series.Load()) }
+
+// FreeRuns returns how many runs of cells wait in the file for a new series.
+func (s *Store) FreeRuns() int {
+	if p := s.part.Load(); p != nil {
+		return p.FreeRuns()
+	}
+	return 0
 }

@@ -39,6 +39,12 @@ type family struct {
 	// record is the number of the family's record plus one, 0 while there is
 	// none. Written under the store's mu.
 	record uint32
+
+	living living // of a vec
+
+	// The background work's alone.
+	sweeps uint64    // looks at the vec so far
+	due    time.Time // when the next one is
 }
 
 // instrument is what keeps one series.
@@ -79,6 +85,18 @@ type series struct {
 	// home is the file that the series is published in, nil for none. Written
 	// under the lock of the partition, and by the background work.
 	home atomic.Pointer[partition.Partition]
+
+	// Guarded by the store's mu. All but run are for series of vecs.
+	run      partition.Run // in home
+	hash     uint64        // of values
+	index    int           // in living.all
+	sameHash *series       // the next one in living.byHash
+	born     uint64        // which series of a vec it is, from 1; read by the background work too, behind the lock of the vec
+	counted  bool          // against MaxSeries
+	gone     bool          // deleted from its vec
+	recorded bool          // the log says that it is gone, in front of the one that was made again
+
+	seen uint64 // last sweep that met it; the background work's alone
 }
 
 // begin is the constructor.
@@ -175,20 +193,65 @@ func (f *family) bound() *Store {
 // transaction, no lock that is held over one.
 func (f *family) start(i instrument) {
 	s := f.bound()
-	if !s.reserve(i.base()) {
+	if s.dir == "" {
 		i.keep()
 		return
 	}
-	if !s.publish(i) {
-		i.keep()
-		s.postpone(i)
+	b := i.base()
+	if f.single == nil {
+		b.hash = hashOf(b.values)
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.enter(i) {
+		i.keep()
+	}
+}
+
+// enter publishes a new series, if there is room for it, and otherwise keeps it in
+// mind. An earlier one with the same label values was deleted from its vec: a reader
+// sees it go before it sees the new one. mu is held.
+func (s *Store) enter(i instrument) (published bool) {
+	b := i.base()
+	p := s.part.Load()
+	var earlier *series
+	if f := b.family; f.single == nil {
+		if earlier = f.living.find(b.hash, b.values); earlier != nil {
+			s.depart(earlier)
+		}
+		s.born++
+		b.born = s.born
+		f.living.add(b)
+	}
+	if earlier != nil && (p == nil || earlier.home.Load() != p) {
+		s.record(earlier)
+		earlier = nil
+	}
+	if !s.reserve(b) {
+		if earlier != nil {
+			s.record(earlier)
+		}
+		return false
+	}
+	if p != nil && earlier == nil && s.publishIn(p, i, nil) {
+		return true
+	}
+	if earlier != nil {
+		if published = s.publishIn(p, i, &earlier.run); published {
+			earlier.recorded = true
+		}
+		s.record(earlier)
+	}
+	if !published && !s.closed {
+		s.pending = append(s.pending, i)
+	}
+	return published
 }
 
 // reserve counts a series against the limit. One beyond it stays in memory, and
 // so does one whose record no reader would believe.
 func (s *Store) reserve(b *series) bool {
-	if s.dir == "" || b.family.unlimited {
+	if b.family.unlimited {
 		return true
 	}
 	if b.tooLong() {
@@ -200,6 +263,7 @@ func (s *Store) reserve(b *series) bool {
 		s.dropped.Add(1)
 		return false
 	}
+	b.counted = true
 	return true
 }
 
@@ -216,32 +280,42 @@ func (s *series) tooLong() bool {
 	return n > layout.MaxRecordBytes
 }
 
-// publish gives an instrument cells in the file of the store. It reports false
-// when there is none, or no room in it.
+// publish gives an instrument that waits in memory cells in the file of the store.
+// It reports false when there is none, or no room in it.
 func (s *Store) publish(i instrument) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	p := s.part.Load()
-	return p != nil && s.publishIn(p, i)
+	return p != nil && s.publishIn(p, i, nil)
 }
 
-// publishIn gives an instrument cells in a file. It reports false when there is
-// no room.
-func (s *Store) publishIn(p *partition.Partition, i instrument) bool {
+// publishIn gives an instrument cells in a file, and appends in front of its record
+// that another series of the file, unless nil, is gone. It reports false when there
+// is no room. mu is held.
+func (s *Store) publishIn(p *partition.Partition, i instrument, gone *partition.Run) bool {
 	b := i.base()
-	number, ok := s.familyNumber(p, b.family)
+	if b.gone {
+		return true // nobody is to see it any more
+	}
+	if !s.repay() {
+		return false // one with the same label values may be among them
+	}
+	number, ok := familyNumber(p, b.family)
 	if !ok {
 		return false
 	}
-	return p.AppendSeries(number, b.created.Load(), b.values, b.family.def.CellWords(), func(cells []atomic.Uint64) {
+	run, ok := p.ReplaceSeries(gone, number, b.created.Load(), b.values, b.family.def.CellWords(), func(cells []atomic.Uint64) {
 		b.home.Store(p)
 		i.use(cells)
 	})
+	if ok {
+		b.run = run
+	}
+	return ok
 }
 
 // postpone keeps an instrument in mind that could not be published.
 func (s *Store) postpone(i instrument) {
-	if s.dir == "" {
-		return
-	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !s.closed {
@@ -249,11 +323,9 @@ func (s *Store) postpone(i instrument) {
 	}
 }
 
-// familyNumber returns the number of the family's record, and writes the
-// record first if there is none.
-func (s *Store) familyNumber(p *partition.Partition, f *family) (uint32, bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+// familyNumber returns the number of the family's record, and writes the record
+// first if there is none. The store's mu is held.
+func familyNumber(p *partition.Partition, f *family) (uint32, bool) {
 	if f.record == 0 {
 		number, ok := p.AppendFamily(&f.def)
 		if !ok {

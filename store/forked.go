@@ -42,6 +42,7 @@ func (s *Store) forked() {
 	for _, f := range s.families {
 		f.record = 0
 	}
+	s.owed, s.leaving = nil, nil // their records are the parent's business
 	s.mu.Unlock()
 	s.current, s.next, s.retired, s.moved = nil, nil, nil, nil
 	s.mirror.forked()

@@ -36,6 +36,7 @@ func (g *gauge) Set(v float64) {
 		word = p.Swap(layout.GaugeMoved)
 		p = g.cell.Load()
 	}
+	runtime.KeepAlive(g) // its cell is not another's before
 }
 
 func (g *gauge) Add(v float64) {
@@ -48,6 +49,7 @@ func (g *gauge) Add(v float64) {
 		}
 		value, _ := layout.DecodeGauge(old)
 		if p.CompareAndSwap(old, layout.EncodeGauge(value+v)) {
+			runtime.KeepAlive(g)
 			return
 		}
 	}

@@ -66,6 +66,7 @@ func (s *Store) maintain() {
 					s.forked()
 				}
 				s.look()
+				s.sweep(false)
 				if ticks%reopenTicks == 0 {
 					s.reopen()
 				}
@@ -90,8 +91,11 @@ func (s *Store) work(p *partition.Partition) bool {
 		return false
 	}
 	s.drain()
+	s.release()
+	// Should it fail, the cells are lost, and whoever counts meets the same.
+	_ = p.Recycle(s.now(), restFor)
 
-	now := time.Now()
+	now := s.now()
 	s.mu.Lock()
 	pending := s.pending
 	s.pending = nil
@@ -112,7 +116,7 @@ func (s *Store) work(p *partition.Partition) bool {
 
 // drain moves on what came late to the cells that instruments have left.
 func (s *Store) drain() {
-	now := time.Now()
+	now := s.now()
 	s.moved = slices.DeleteFunc(s.moved, func(m moved) bool {
 		if now.Sub(m.at) < lateFor {
 			m.instrument.drain()
@@ -133,7 +137,7 @@ func (s *Store) flush(p *partition.Partition) {
 			return
 		}
 		s.mu.Lock()
-		waiting := len(s.pending)
+		waiting := len(s.pending) + len(s.owed)
 		s.mu.Unlock()
 		if waiting == 0 {
 			return

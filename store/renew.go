@@ -41,7 +41,7 @@ const (
 
 // look sees to it that readers find what this process counts.
 func (s *Store) look() {
-	s.closeRetired(time.Now())
+	s.closeRetired(s.now())
 	if s.current == nil {
 		return
 	}
@@ -81,7 +81,7 @@ func (s *Store) renew() error {
 		return err
 	}
 	err := s.next.Publish() // 4
-	s.retired = append(s.retired, retired{s.current, time.Now()})
+	s.retired = append(s.retired, retired{s.current, s.now()})
 	if err != nil {
 		// The directory went away once more. The next look finds this file missing
 		// as it found the one before.
@@ -96,7 +96,7 @@ func (s *Store) renew() error {
 
 // moveTo moves every series that is published elsewhere into a file.
 func (s *Store) moveTo(p *partition.Partition) (failed error) {
-	now := time.Now()
+	now := s.now()
 	cut := errors.Is(s.why, partition.ErrTruncated)
 	s.each(func(i instrument) {
 		b := i.base()
@@ -104,7 +104,7 @@ func (s *Store) moveTo(p *partition.Partition) (failed error) {
 			return
 		}
 		if cut && i.mend() {
-			b.created.Store(now.UnixNano())
+			b.created.Store(time.Now().UnixNano())
 		}
 		if failed = s.moveOne(p, i); failed != nil {
 			return
@@ -120,7 +120,7 @@ func (s *Store) moveOne(p *partition.Partition, i instrument) error {
 	// Its family may need room, its record, and its cells.
 	const tries = 4
 	for range tries {
-		if s.publishIn(p, i) {
+		if s.publishTo(p, i) {
 			return nil
 		}
 		if err := p.Grow(); err != nil {
@@ -128,6 +128,13 @@ func (s *Store) moveOne(p *partition.Partition, i instrument) error {
 		}
 	}
 	return errors.New("there is no room, although it was made")
+}
+
+// publishTo publishes in a file that is not published itself.
+func (s *Store) publishTo(p *partition.Partition, i instrument) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.publishIn(p, i, nil)
 }
 
 // closeRetired closes files that everything has left for long enough.

@@ -29,7 +29,8 @@ import (
 // runs, and none of them over a system call.
 type Store struct {
 	opts Opts
-	dir  string // the configured directory; empty in memory mode
+	now  func() time.Time // says how long something was left alone
+	dir  string           // the configured directory; empty in memory mode
 	id   layout.ID
 	// start of the process in its file, Unix nanoseconds: when the first one was
 	// made. The background work's, as id is.
@@ -49,12 +50,16 @@ type Store struct {
 	series  atomic.Int64 // published or waiting for it, against MaxSeries
 	dropped atomic.Uint64
 
-	mu            sync.Mutex
-	families      []*family
-	pending       []instrument // on the heap, waiting for room in the file
-	degraded      error        // why there is no file, or no room in it
-	unmirroredFor error        // why the last flush failed
-	closed        bool
+	mu       sync.Mutex
+	families []*family
+	born     uint64       // series of vecs made so far
+	owed     []*series    // gone, but there was no room for their gone records
+	leaving  []*series    // gone, and to be released
+	pending  []instrument // on the heap, waiting for room in the file
+	degraded error        // why there is no file, or no room in it
+	closed   bool
+
+	unmirroredFor error // why the last flush failed
 
 	// The background work's alone, and that of open before and Close behind it.
 	pid          int                  // of this process; another one in a process that was forked from it
@@ -96,6 +101,7 @@ func prepare(o Opts) (*Store, error) {
 	filled, dir, err := o.withDefaults()
 	s := &Store{
 		opts:     filled,
+		now:      clock,
 		dir:      dir,
 		id:       layout.NewID(),
 		registry: prometheus.NewRegistry(),
@@ -197,6 +203,7 @@ func (s *Store) Close() error {
 		return nil
 	}
 	s.look()
+	s.sweep(true)
 	if p := s.part.Load(); p != nil {
 		s.Flush()
 		s.countDropped()
@@ -255,15 +262,8 @@ func (s *Store) each(do func(instrument)) {
 		if f.mirrored {
 			continue
 		}
-		metrics := make(chan prometheus.Metric)
-		go func() {
-			defer close(metrics)
-			f.collector.Collect(metrics)
-		}()
 		var all []instrument
-		for m := range metrics {
-			all = append(all, m.(instrument))
-		}
+		f.children(func(i instrument) { all = append(all, i) })
 		for _, i := range all {
 			do(i)
 		}

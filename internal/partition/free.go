@@ -111,3 +111,13 @@ func (f *freed) pop(words int) {
 	runs := f.free[uint32(words)]
 	f.free[uint32(words)] = runs[:len(runs)-1]
 }
+
+// FreeRuns returns how many runs of cells are free.
+func (p *Partition) FreeRuns() (n int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, runs := range p.freed.free {
+		n += len(runs)
+	}
+	return n
+}

@@ -1,0 +1,448 @@
+package store_test
+
+import (
+	"fmt"
+	"log/slog"
+	"os"
+	"runtime"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/mpmetrics/mpmetrics/collector"
+	"github.com/mpmetrics/mpmetrics/store"
+)
+
+// vecs are one vec of each kind, with one update that gives each series 1.
+type vecs struct {
+	metric *prometheus.MetricVec
+	update func(values ...string)
+}
+
+func everyVec(s *store.Store, labels ...string) map[string]vecs {
+	c := s.NewCounterVec(prometheus.CounterOpts{Name: "counter", Help: "h"}, labels)
+	h := s.NewHistogramVec(prometheus.HistogramOpts{Name: "histogram", Help: "h"}, labels)
+	y := s.NewSummaryVec(prometheus.SummaryOpts{Name: "summary", Help: "h"}, labels)
+	all := map[string]vecs{
+		"counter":   {c.MetricVec, func(v ...string) { c.WithLabelValues(v...).Inc() }},
+		"histogram": {h.MetricVec, func(v ...string) { h.WithLabelValues(v...).Observe(1) }},
+		"summary":   {y.MetricVec, func(v ...string) { y.WithLabelValues(v...).Observe(1) }},
+	}
+	for mode := store.All; mode <= store.LiveMean; mode++ {
+		name := "gauge_" + mode.String()
+		g := s.NewGaugeVec(prometheus.GaugeOpts{Name: name, Help: "h"}, labels, mode)
+		all[name] = vecs{g.MetricVec, func(v ...string) { g.WithLabelValues(v...).Set(1) }}
+	}
+	return all
+}
+
+// shown are the label values that are shown of each family that everyVec makes.
+func shown(t testing.TB, dir string) map[string]string {
+	t.Helper()
+	got := map[string][]string{}
+	for name := range mergedOf(t, dir) {
+		if family, values, found := strings.Cut(name, "/"); found && !strings.HasPrefix(name, "mpmetrics_") {
+			got[family] = append(got[family], strings.Split(values, "/")[0])
+		}
+	}
+	out := map[string]string{}
+	for family, values := range got {
+		for _, v := range []string{"a", "b", "c"} {
+			if strings.Contains(strings.Join(values, ""), v) {
+				out[family] += v
+			}
+		}
+	}
+	return out
+}
+
+// A series that is deleted from its vec leaves the merged output.
+func TestDeletedSeriesLeave(t *testing.T) {
+	store.SetTickFor(t, 2*time.Millisecond)
+	for name, remove := range map[string]func(*prometheus.MetricVec){
+		"DeleteLabelValues":  func(v *prometheus.MetricVec) { v.DeleteLabelValues("b", "x") },
+		"Delete":             func(v *prometheus.MetricVec) { v.Delete(prometheus.Labels{"l": "b", "m": "x"}) },
+		"DeletePartialMatch": func(v *prometheus.MetricVec) { v.DeletePartialMatch(prometheus.Labels{"l": "b"}) },
+		"Reset":              func(v *prometheus.MetricVec) { v.Reset() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			s := open(t, store.Opts{Location: dir})
+			before, after := map[string]string{}, map[string]string{}
+			// "process" would stand behind "m": the first label tells them apart.
+			all := everyVec(s, "l", "m")
+			for family, v := range all {
+				for _, l := range []string{"a", "b", "c"} {
+					v.update(l, "x")
+				}
+				before[family] = "abc"
+				if after[family] = "ac"; name == "Reset" {
+					delete(after, family)
+				}
+			}
+			if diff := cmp.Diff(before, shown(t, dir)); diff != "" {
+				t.Errorf("before (-want +got):\n%s", diff)
+			}
+			for _, v := range all {
+				remove(v.metric)
+			}
+			eventually(t, "they left", func() bool { return cmp.Equal(after, shown(t, dir)) })
+		})
+	}
+}
+
+// A process that ends right after it has deleted leaves nothing of it.
+func TestDeletedBeforeClose(t *testing.T) {
+	store.SetTickFor(t, time.Hour)
+	dir := t.TempDir()
+	s := open(t, store.Opts{Location: dir})
+	vec := s.NewCounterVec(counterOpts, []string{"a"})
+	vec.WithLabelValues("x").Inc()
+	vec.WithLabelValues("y").Inc()
+	vec.DeleteLabelValues("x")
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(map[string]float64{"c_total/y": 1}, series(mergedOf(t, dir))); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+}
+
+// series are the samples that have a label.
+func series(all map[string]float64) map[string]float64 {
+	out := map[string]float64{}
+	for name, v := range all {
+		if strings.Contains(name, "/") && !strings.HasPrefix(name, "mpmetrics_") {
+			out[name] = v
+		}
+	}
+	return out
+}
+
+// started is the start timestamp of the only counter with a label.
+func started(t testing.TB, dir string) time.Time {
+	t.Helper()
+	c := collector.New(collector.Opts{Location: dir, NoAbsorption: true, Logger: slog.New(slog.DiscardHandler)})
+	defer c.Close()
+	families, err := registry(c).Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range families {
+		if f.GetName() == "c_total" {
+			return f.Metric[0].Counter.CreatedTimestamp.AsTime()
+		}
+	}
+	t.Fatal("no counter")
+	return time.Time{}
+}
+
+// What is made again begins anew at once, also before the background work has
+// noticed that it was deleted.
+func TestMadeAgain(t *testing.T) {
+	store.SetTickFor(t, time.Hour)
+	dir := t.TempDir()
+	s := open(t, store.Opts{Location: dir})
+	for family, v := range everyVec(s, "l") {
+		t.Run(family, func(t *testing.T) {
+			value := func() float64 { return mergedLabel(t, dir, family+"/a") }
+			for range 3 {
+				v.update("a")
+				if family == "counter" {
+					v.update("a")
+					if got, want := value(), 2.0; got != want {
+						t.Errorf("counted twice: got %v", got)
+					}
+				}
+				v.metric.DeleteLabelValues("a")
+			}
+			v.update("a")
+			if got, want := value(), 1.0; got != want {
+				t.Errorf("made again: got %v, want %v", got, want)
+			}
+		})
+	}
+}
+
+// mergedLabel is the value of the sample whose name begins so; a label "process" may
+// follow.
+func mergedLabel(t testing.TB, dir, prefix string) float64 {
+	t.Helper()
+	var values []float64
+	for name, v := range mergedOf(t, dir) {
+		if strings.HasPrefix(name, prefix) {
+			values = append(values, v)
+		}
+	}
+	if len(values) != 1 {
+		t.Fatalf("%s: %v, want one value", prefix, values)
+	}
+	return values[0]
+}
+
+func TestMadeAgainStartTimestamp(t *testing.T) {
+	store.SetTickFor(t, time.Hour)
+	dir := t.TempDir()
+	s := open(t, store.Opts{Location: dir})
+	vec := s.NewCounterVec(counterOpts, []string{"a"})
+	vec.WithLabelValues("x").Inc()
+	first := started(t, dir)
+	between := time.Now()
+	vec.Reset()
+	vec.WithLabelValues("x").Inc()
+	if got := started(t, dir); !first.Before(between) || got.Before(between) {
+		t.Errorf("made again at %v or later, start timestamp %v, before %v", between, got, first)
+	}
+}
+
+// The share of a process leaves the total; those of others stay.
+func TestDeletedShare(t *testing.T) {
+	store.SetTickFor(t, 2*time.Millisecond)
+	dir := t.TempDir()
+	mine := open(t, store.Opts{Location: dir}).NewCounterVec(counterOpts, []string{"a"})
+	other := open(t, store.Opts{Location: dir}).NewCounterVec(counterOpts, []string{"a"})
+	mine.WithLabelValues("x").Add(5)
+	other.WithLabelValues("x").Add(3)
+	total := func() float64 { return mergedOf(t, dir)["c_total/x"] }
+	if got, want := total(), 8.0; got != want {
+		t.Errorf("before: got %v, want %v", got, want)
+	}
+	mine.DeleteLabelValues("x")
+	eventually(t, "the share has left", func() bool { return total() == 3 })
+	mine.WithLabelValues("x").Inc()
+	if got, want := total(), 4.0; got != want {
+		t.Errorf("made again: got %v, want %v", got, want)
+	}
+}
+
+// fakeClock is a clock that the test moves on.
+type fakeClock struct{ offset atomic.Int64 }
+
+func newClock(t testing.TB) *fakeClock {
+	c := &fakeClock{}
+	store.SetClock(t, func() time.Time { return time.Now().Add(time.Duration(c.offset.Load())) })
+	return c
+}
+
+func (c *fakeClock) forward(d time.Duration) { c.offset.Add(int64(d)) }
+
+// Whoever still holds a deleted series counts where nobody looks, and never into a
+// series that was made later.
+func TestHeldOverDeletion(t *testing.T) {
+	store.SetTickFor(t, time.Millisecond)
+	clock := newClock(t)
+	dir := t.TempDir()
+	s := open(t, store.Opts{Location: dir})
+	vec := s.NewCounterVec(counterOpts, []string{"a"})
+	const n = 100
+	held := vec.WithLabelValues("held")
+	for i := range n {
+		vec.WithLabelValues(strconv.Itoa(i))
+	}
+	vec.Reset()
+	eventually(t, "they left", func() bool { return len(series(mergedOf(t, dir))) == 0 })
+	eventually(t, "cells are free", func() bool {
+		runtime.GC()
+		clock.forward(time.Hour)
+		return s.FreeRuns() == n
+	})
+	for i := range 2 * n {
+		vec.WithLabelValues("new-" + strconv.Itoa(i))
+		held.Inc()
+	}
+	if got := s.FreeRuns(); got != 0 {
+		t.Errorf("%d free runs were not used", got)
+	}
+	for name, v := range series(mergedOf(t, dir)) {
+		if v != 0 {
+			t.Errorf("%s is %v", name, v)
+		}
+	}
+	runtime.KeepAlive(held)
+	eventually(t, "the cells of what was held are free", func() bool {
+		runtime.GC()
+		clock.forward(time.Hour)
+		return s.FreeRuns() == 1
+	})
+}
+
+// Series come and go: nobody ever sees a value of another series, and the file stays
+// small. Each value says whose it is.
+func TestDeletionChurn(t *testing.T) {
+	most := 100_000
+	if os.Getenv("MPMETRICS_SOAK") != "" {
+		most = 2_000_000
+	}
+	store.SetTickFor(t, time.Millisecond)
+	clock := newClock(t)
+	dir := inMemory(t)
+	s := open(t, store.Opts{Location: dir})
+	counters := s.NewCounterVec(prometheus.CounterOpts{Name: "c_total", Help: "h"}, []string{"n"})
+	gauges := s.NewGaugeVec(prometheus.GaugeOpts{Name: "g", Help: "h"}, []string{"n"})
+	values := s.NewSummaryVec(prometheus.SummaryOpts{Name: "s", Help: "h"}, []string{"n"})
+	done := make(chan struct{})
+	var readers sync.WaitGroup
+	readers.Go(func() {
+		c := collector.New(collector.Opts{Location: dir, NoAbsorption: true, Logger: slog.New(slog.DiscardHandler)})
+		defer c.Close()
+		r := registry(c)
+		scrapes := 0
+		for ended := false; !ended; scrapes++ {
+			select {
+			case <-done:
+				ended = true
+			default:
+			}
+			families, err := r.Gather()
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			for _, f := range families {
+				if strings.HasPrefix(f.GetName(), "mpmetrics_") {
+					continue
+				}
+				for _, m := range f.Metric {
+					v := valueOf(m)
+					if m.Summary != nil {
+						v = m.Summary.GetSampleSum()
+					}
+					if n := m.Label[0].GetValue(); v != 0 && fmt.Sprint(int(v)) != n {
+						t.Errorf("%s of %s is %v", f.GetName(), n, v)
+						return
+					}
+				}
+			}
+		}
+		t.Logf("%d scrapes", scrapes)
+	})
+	const living = 200
+	for n := 1; n <= most; n++ {
+		l := strconv.Itoa(n)
+		counters.WithLabelValues(l).Add(float64(n))
+		gauges.WithLabelValues(l).Set(float64(n))
+		values.WithLabelValues(l).Observe(float64(n))
+		if n > living {
+			old := strconv.Itoa(n - living)
+			counters.DeleteLabelValues(old)
+			gauges.DeleteLabelValues(old)
+			values.DeleteLabelValues(old)
+		}
+		if n%100 == 0 {
+			clock.forward(time.Second)
+			time.Sleep(100 * time.Microsecond)
+		}
+	}
+	close(done)
+	readers.Wait()
+	st, err := os.Stat(s.Path())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("the file has %d bytes", st.Size())
+}
+
+// A series that is deleted gives its place below the limit back.
+func TestMaxSeriesGivenBack(t *testing.T) {
+	store.SetTickFor(t, 2*time.Millisecond)
+	dir := t.TempDir()
+	s := open(t, store.Opts{Location: dir, MaxSeries: 10})
+	vec := s.NewCounterVec(counterOpts, []string{"a"})
+	for round := range 5 {
+		for i := range 20 {
+			vec.WithLabelValues(fmt.Sprintf("%d-%d", round, i)).Inc()
+		}
+		if got, want := len(series(mergedOf(t, dir))), 10; got != want {
+			t.Errorf("round %d: %d published, want %d", round, got, want)
+		}
+		vec.Reset()
+		eventually(t, "all have left", func() bool { return s.Series() == 0 })
+	}
+	// Made again, at once.
+	for range 100 {
+		vec.WithLabelValues("x").Inc()
+		vec.DeleteLabelValues("x")
+	}
+	vec.WithLabelValues("x").Inc()
+	if got, want := mergedOf(t, dir)["c_total/x"], 1.0; got != want {
+		t.Errorf("made again: got %v, want %v", got, want)
+	}
+}
+
+// What was deleted does not come back with a new file, and cells are free there too.
+func TestRenewalAfterDeletion(t *testing.T) {
+	store.SetTickFor(t, 2*time.Millisecond)
+	clock := newClock(t)
+	dir := t.TempDir()
+	s := open(t, store.Opts{Location: dir})
+	vec := s.NewCounterVec(counterOpts, []string{"a"})
+	for i := range 10 {
+		vec.WithLabelValues(strconv.Itoa(i)).Inc()
+	}
+	held := vec.WithLabelValues("3")
+	for i := range 5 {
+		vec.DeleteLabelValues(strconv.Itoa(i))
+	}
+	if err := os.Remove(files(dir)[0]); err != nil {
+		t.Fatal(err)
+	}
+	vec.DeleteLabelValues("5") // noticed by the sweep, before or after the move
+	vec.DeleteLabelValues("6")
+	vec.WithLabelValues("6").Add(7)
+	held.Add(100)
+	want := map[string]float64{"c_total/6": 7, "c_total/7": 1, "c_total/8": 1, "c_total/9": 1}
+	eventually(t, "the living are in a new file", func() bool { return cmp.Equal(want, series(mergedOf(t, dir))) })
+	vec.Reset()
+	eventually(t, "the rest left", func() bool { return len(series(mergedOf(t, dir))) == 0 })
+	eventually(t, "cells are free", func() bool {
+		runtime.GC()
+		clock.forward(time.Hour)
+		return s.FreeRuns() >= 4
+	})
+	held.Add(100)
+	for i := range 5 {
+		vec.WithLabelValues(strconv.Itoa(i)).Add(2)
+	}
+	for name, v := range series(mergedOf(t, dir)) {
+		if v != 2 {
+			t.Errorf("%s is %v", name, v)
+		}
+	}
+}
+
+// What never was in a file just leaves.
+func TestDeletedInMemory(t *testing.T) {
+	store.SetTickFor(t, 2*time.Millisecond)
+	dir := t.TempDir()
+	s := open(t, store.Opts{Location: dir})
+	vec := s.NewCounterVec(counterOpts, []string{"a"})
+	// The log has no room for these at once.
+	for i := range 50 {
+		l := strings.Repeat("x", 10_000) + strconv.Itoa(i)
+		vec.WithLabelValues(l).Inc()
+		vec.DeleteLabelValues(l)
+		vec.WithLabelValues(l).Add(2)
+		if i%2 == 0 {
+			vec.DeleteLabelValues(l)
+		}
+	}
+	eventually(t, "half are published", func() bool {
+		got := series(mergedOf(t, dir))
+		for _, v := range got {
+			if v != 2 {
+				t.Fatalf("a value of %v", v)
+			}
+		}
+		return len(got) == 25 && s.Pending() == 0
+	})
+	memory := open(t, store.Opts{Location: "memory:"}).NewCounterVec(counterOpts, []string{"a"})
+	memory.WithLabelValues("x").Inc()
+	memory.Reset()
+	memory.WithLabelValues("x").Inc()
+}
