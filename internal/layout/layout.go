@@ -36,7 +36,7 @@
 //	14     | 1    | kind       | 1 series log, 2 cells
 //	15     | 1    | pad        | zero
 //	16     | 4    | number     | slab number, as in the name of its bucket
-//	20     | 4    | generation | log generation, zero for cells
+//	20     | 4    | generation | log generation that it was made for, zero for cells: a later log may use it again
 //	24     | 8    | bytes      | length of the slab, this header included
 //	32     | 8    | order      | 0x0102030405060708 in the owner's byte order
 //	40     | 24   | reserved   | zero

@@ -105,6 +105,13 @@ type Gone struct {
 	Time   int64 // Unix nanoseconds
 }
 
+// SeriesOf returns the number of the series that the payload of a series or gone
+// record is about.
+func SeriesOf(payload []byte) uint32 {
+	n, _ := binary.Uvarint(payload[1:])
+	return uint32(n)
+}
+
 // AppendFamily appends the payload of a family record.
 func AppendFamily(b []byte, number uint32, f *Family) []byte {
 	b = append(b, byte(FamilyRecord))

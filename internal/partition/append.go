@@ -11,8 +11,9 @@ import (
 // Guarded by Partition.mu.
 type tail struct {
 	current *slab
-	used    int  // bytes of its body
-	grown   bool // it is not the first slab
+	used    int     // bytes of its body
+	grown   bool    // it is not the first slab
+	slabs   []*slab // filled, and the current one
 
 	spare *slab // nil until Grow has made it
 	need  int   // bytes that the spare has to have room for, when one was asked for
@@ -21,6 +22,22 @@ type tail struct {
 
 func (t *tail) install(s *slab) {
 	t.current, t.used = s, 0
+	t.slabs = append(t.slabs, s)
+}
+
+// put writes a record for which there is room, and publishes it.
+func (t *tail) put(payload []byte, word uint64) {
+	if t.used+layout.RecordBytes(len(payload))+layout.WordBytes > t.current.body() {
+		// The spare is in the file since Grow, and empty. The continuation
+		// makes it part of the log.
+		t.current.word(t.used).Store(layout.ContinueWord(t.spare.header.Number))
+		t.advance()
+	}
+	copy(t.current.bytes(t.used+layout.RecordWordBytes), payload)
+	// Last, at once: from here on the record is there, for readers and after
+	// the death of this process.
+	t.current.word(t.used).Store(word)
+	t.used += layout.RecordBytes(len(payload))
 }
 
 // room reports whether so many bytes fit into the current slab, or else into
@@ -71,25 +88,19 @@ func (p *Partition) logRoom(payloads ...int) bool {
 		p.ask(&p.log, need)
 		return false
 	}
-	return true
+	// In the other log there will be room as soon as it is the only one.
+	return p.next == nil || p.next.room(need)
 }
 
 // append writes a record for which there is room, and publishes it.
 func (p *Partition) append(payload []byte) {
-	t := &p.log
-	size := layout.RecordBytes(len(payload))
-	if t.used+size+layout.WordBytes > t.current.body() {
-		// The spare is in the file since Grow, and empty. The continuation
-		// makes it part of the log.
-		t.current.word(t.used).Store(layout.ContinueWord(t.spare.header.Number))
-		t.advance()
+	word := layout.RecordWord(payload)
+	if p.next != nil {
+		p.next.put(payload, word)
 	}
-	copy(t.current.bytes(t.used+layout.RecordWordBytes), payload)
-	// Last, at once: from here on the record is there, for readers and after
-	// the death of this process.
-	t.current.word(t.used).Store(layout.RecordWord(payload))
-	t.used += size
-	p.prepare(t)
+	p.log.put(payload, word)
+	p.logBytes += layout.RecordBytes(len(payload))
+	p.prepare(&p.log)
 }
 
 // place finds room for a run of cells without taking it, and asks for room if

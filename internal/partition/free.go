@@ -3,6 +3,7 @@ package partition
 import (
 	"time"
 
+	"github.com/mpmetrics/mpmetrics/internal/fork"
 	"github.com/mpmetrics/mpmetrics/internal/layout"
 	"github.com/mpmetrics/mpmetrics/internal/mapped"
 )
@@ -13,6 +14,7 @@ type Run struct {
 	number uint32 // of the series
 	word   uint32 // in the body of the slab
 	words  uint32
+	record uint32 // bytes of the record in the log
 }
 
 func (r *Run) place() layout.Place { return layout.Place{Slab: r.slab.header.Number, Word: r.word} }
@@ -49,9 +51,17 @@ func (p *Partition) Free(r Run) {
 	}
 }
 
-// Recycle makes room of the cells that have rested for long enough. Its caller runs
-// it in the background, now and then.
+// Recycle makes room of the cells that have rested for long enough, and of the
+// slabs of former logs. Its caller runs it in the background, now and then.
 func (p *Partition) Recycle(now time.Time, rest time.Duration) error {
+	p.growing.Lock()
+	defer p.growing.Unlock()
+	if p.closed || p.cut || fork.Foreign(p.pid) {
+		return nil
+	}
+	if err := p.former.recycle(now, rest); err != nil {
+		return err
+	}
 	ready := p.rested(now, rest)
 	if len(ready) == 0 {
 		return nil

@@ -69,18 +69,22 @@ type Partition struct {
 	moved   error         // a slab has moved; guarded by growing
 	broken  bool          // bbolt must not be touched any more; guarded by growing
 
+	former   former  // log slabs
 	unmapped []*slab // in the file, to be mapped by Grow; guarded by growing
 	mapWrite func(fd int, name string, offset int64, length int) (*mapped.Region, error)
 
 	// mu guards everything below. It is never held over a system call.
-	mu         sync.Mutex
-	log, cells tail
-	freed      freed
-	families   uint32 // numbers given so far
-	series     uint32
-	scratch    []byte // of the record being made
-	farewell   []byte // of the gone record in front of it
-	dead       bool   // appends are refused: closed or retired
+	mu          sync.Mutex
+	log, cells  tail
+	next        *tail // of the log that is about to be in force, nil without one
+	logBytes    int   // of all records of the log
+	livingBytes int   // of those of families, and of series that are not gone
+	freed       freed
+	families    uint32 // numbers given so far
+	series      uint32
+	scratch     []byte // of the record being made
+	farewell    []byte // of the gone record in front of it
+	dead        bool   // appends are refused: closed or retired
 }
 
 // Create makes the file of this process in the directory sub, which
@@ -177,6 +181,7 @@ func (p *Partition) AppendFamily(f *layout.Family) (number uint32, ok bool) {
 		return 0, false
 	}
 	p.append(p.scratch)
+	p.livingBytes += layout.RecordBytes(len(p.scratch))
 	p.families++
 	return p.families - 1, true
 }
@@ -214,9 +219,12 @@ func (p *Partition) ReplaceSeries(gone *Run, family uint32, created int64, value
 			return Run{}, false
 		}
 		p.append(p.farewell)
+		p.livingBytes -= int(gone.record)
 	}
 	use(p.take(r, again))
 	p.append(p.scratch)
+	r.record = uint32(layout.RecordBytes(len(p.scratch)))
+	p.livingBytes += int(r.record)
 	p.series++
 	return r, true
 }
@@ -236,6 +244,7 @@ func (p *Partition) AppendGone(r Run, unixNano int64) (done bool) {
 		return false
 	}
 	p.append(p.farewell)
+	p.livingBytes -= int(r.record)
 	return true
 }
 

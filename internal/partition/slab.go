@@ -63,6 +63,7 @@ func (p *Partition) Grow() error {
 	var fresh []*slab
 	// bbolt reads its own mapping of the file, which somebody may have truncated.
 	err := mapped.Guard(func() (err error) {
+		p.reuse()
 		if len(p.unmapped) == 0 {
 			asked := p.asked()
 			if len(asked) == 0 {
@@ -100,6 +101,17 @@ func (p *Partition) faulted(err error) error {
 	}
 	p.broken = true
 	return fmt.Errorf("%w: %w", ErrBroken, err)
+}
+
+// reuse makes a slab of a former log the spare of the log, if that is asked for.
+func (p *Partition) reuse() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if t := &p.log; t.asked {
+		if s := p.former.take(t.need + layout.WordBytes); s != nil {
+			t.spare, t.asked, t.need = s, false, 0
+		}
+	}
 }
 
 // asked plans the slabs that appending asked for.

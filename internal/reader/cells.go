@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"runtime"
 	"sync/atomic"
+	"time"
 
 	"github.com/mpmetrics/mpmetrics/internal/layout"
 )
@@ -30,6 +31,10 @@ type group struct {
 // maxLoads bounds how often cells are loaded because some of them turned out to
 // be those of a series that was deleted meanwhile.
 const maxLoads = 8
+
+// stopped is far below how long cells and log slabs rest, and far above what is
+// between the log and the cells unless a reader is stopped there.
+const stopped = 100 * time.Millisecond
 
 // plan notes how the cells of an entry are loaded.
 func (r *File) plan(e *Entry) {
@@ -76,10 +81,6 @@ func (r *File) Load() ([]uint64, error) {
 	if r.final {
 		return r.values, nil
 	}
-	if cap(r.spare) < len(r.values) {
-		r.spare = make([]uint64, len(r.values), cap(r.values))
-	}
-	r.spare = r.spare[:len(r.values)]
 	if err := r.loadLiving(); err != nil {
 		return nil, &fs.PathError{Op: "read cells", Path: r.path, Err: err}
 	}
@@ -87,19 +88,32 @@ func (r *File) Load() ([]uint64, error) {
 	return r.values, nil
 }
 
-// loadLiving loads until what could not be loaded was not deleted meanwhile.
-func (r *File) loadLiving() (err error) {
-	for range maxLoads {
+// loadLiving loads until nothing was deleted meanwhile. After some tries what was
+// deleted is left out, and what was made in its place: a gap.
+func (r *File) loadLiving() error {
+	for try := 1; ; try++ {
+		if cap(r.spare) < len(r.values) {
+			r.spare = make([]uint64, len(r.values), cap(r.values))
+		}
+		r.spare = r.spare[:len(r.values)]
 		r.planAnew()
-		err = r.guard(r.load)
+		err := r.guard(r.load)
+		if time.Since(r.refreshed) > stopped {
+			// The log may have been written anew, and its slabs be used again.
+			if err := r.snapshot(); err != nil {
+				return err
+			}
+		}
 		if ahead := r.lookAhead(); ahead != nil {
 			return ahead
 		}
-		if err == nil || r.left == r.gone {
+		if r.left == r.gone || try == maxLoads {
+			return err
+		}
+		if err := r.readLog(); err != nil {
 			return err
 		}
 	}
-	return err
 }
 
 func (r *File) load() error {

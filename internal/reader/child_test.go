@@ -17,6 +17,7 @@ var programs = map[string]func(path string) error{
 	"commit": commitForEver,
 	"store":  storeForEver,
 	"churn":  churnForEver,
+	"anew":   anewForEver,
 }
 
 func TestMain(m *testing.M) {
@@ -31,8 +32,8 @@ func TestMain(m *testing.M) {
 }
 
 // startWriter runs a program on a file until the end of the test, and returns
-// when it says that it writes.
-func startWriter(t *testing.T, program, path string) {
+// when it says that it writes. kill ends it by SIGKILL before.
+func startWriter(t *testing.T, program, path string) (kill func()) {
 	t.Helper()
 	cmd := exec.Command(os.Args[0], path)
 	cmd.Env = append(os.Environ(), programEnv+"="+program)
@@ -44,13 +45,15 @@ func startWriter(t *testing.T, program, path string) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
+	kill = func() {
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait()
-	})
+	}
+	t.Cleanup(kill)
 	if _, err := io.ReadFull(out, make([]byte, 1)); err != nil {
 		t.Fatalf("writer did not start: %v", err)
 	}
+	return kill
 }
 
 func ready() { fmt.Print("r") }

@@ -3,9 +3,12 @@
 package reader
 
 import (
+	"errors"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"strconv"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -114,14 +117,20 @@ func TestStoppedReader(t *testing.T) {
 	p.Free(histogram)
 	recycle(t, p)
 	replace(t, p, nil, summaries, "another", layout.Commit(8, 0), 9, 0)
-	replace(t, p, nil, histograms, "another", layout.Commit(8, 0), 9, 0, 4, 0) // being written
-	if _, err := f.Load(); err != nil {
+	replace(t, p, nil, histograms, "another", layout.Commit(4, 0), 9, 0, 0, 4)
+	values, err := f.Load()
+	if err != nil {
 		t.Fatal(err)
 	}
+	want := map[string][]uint64{"s new": {2, 6}, "s another": {8, 9}, "h another": {4, 9, 0, 4}}
+	got := map[string][]uint64{}
 	for _, e := range f.Entries() {
-		if !e.Gone {
-			t.Errorf("%q has values although it is gone", e.Values[0])
+		if family := f.Families()[e.Family]; !e.Gone {
+			got[family.Name+" "+e.Values[0]] = values[e.At : e.At+family.ValueWords()]
 		}
+	}
+	if diff := cmp.Diff(got, want); diff != "" {
+		t.Errorf("values (-got +want):\n%s", diff)
 	}
 }
 
@@ -137,11 +146,7 @@ func TestChurn(t *testing.T) {
 		t.Fatal(err)
 	}
 	startWriter(t, "churn", sub)
-	names, err := filepath.Glob(filepath.Join(sub, "*"+layout.Extension))
-	if err != nil || len(names) != 1 {
-		t.Fatalf("files %v, error %v", names, err)
-	}
-	f := open(t, names[0])
+	f := open(t, published(t, sub))
 	reads := 0
 	for ; len(f.Entries()) < most; reads++ {
 		values := load(t, f)
@@ -166,12 +171,113 @@ func TestChurn(t *testing.T) {
 	t.Logf("%d series came and went under %d readings", len(f.Entries()), reads)
 }
 
+// published is the path of the only file.
+func published(t *testing.T, sub string) string {
+	t.Helper()
+	names, err := filepath.Glob(filepath.Join(sub, "*"+layout.Extension))
+	if err != nil || len(names) != 1 {
+		t.Fatalf("files %v, error %v", names, err)
+	}
+	return names[0]
+}
+
+// window returns the first and the last of the series that are there, and checks
+// that they are all of those in between, each with its own value.
+func window(t *testing.T, f *File, values []uint64) (first, last uint64) {
+	t.Helper()
+	for _, e := range f.Entries() {
+		if e.Gone {
+			continue
+		}
+		n, err := strconv.ParseUint(e.Values[0], 10, 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if values[e.At] != n {
+			t.Fatalf("series %d has the value of %d", n, values[e.At])
+		}
+		if first == 0 {
+			first = n
+		} else if n != last+1 {
+			t.Fatalf("series %d behind %d", n, last)
+		}
+		last = n
+	}
+	return first, last
+}
+
+// The log is written anew beside a reader, again and again: every reading finds all
+// that is there, and later ones find no less. Killed at any moment, the owner leaves
+// all series but the one that it was replacing.
+func TestLogWrittenAnew(t *testing.T) {
+	kills := 20
+	if os.Getenv("MPMETRICS_SOAK") != "" {
+		kills = 2000
+	}
+	var readings, replaced int
+	for range kills {
+		sub, err := directory.Ensure(t.TempDir(), directory.Access{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		kill := startWriter(t, "anew", sub)
+		path := published(t, sub)
+		f := open(t, path)
+		var last uint64
+		stop := time.Now().Add(rand.N(300 * time.Millisecond))
+		for ; time.Now().Before(stop); readings++ {
+			err := f.Reopen()
+			if err == nil {
+				err = f.Refresh()
+			}
+			var values []uint64
+			if err == nil {
+				values, err = f.Load()
+			}
+			for try := 1; errors.Is(err, ErrReplaced) && try <= 3; try++ {
+				f.Close()
+				if f, err = Open(path); err == nil {
+					values, err = f.Load()
+				}
+				replaced++
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			first, now := window(t, f, values)
+			if now == 0 {
+				continue // all of them were replaced while they were loaded
+			}
+			if now < last || now-first+1 > churnLiving {
+				t.Fatalf("series %d to %d, before up to %d", first, now, last)
+			}
+			last = now
+		}
+		kill()
+		f.Close()
+		f = open(t, path)
+		first, end := window(t, f, load(t, f))
+		if n := end - first + 1; end < last || n != churnLiving && n != churnLiving-1 {
+			t.Fatalf("after the kill series %d to %d, before up to %d", first, end, last)
+		}
+		if size := f.Size(); size > 8<<20 {
+			t.Errorf("the file has %d bytes after %d series", size, end)
+		}
+	}
+	t.Logf("%d kills, %d readings, %d times the log was another one", kills, readings, replaced)
+}
+
 // churnLiving is how many series there are at a time.
 const churnLiving = 50
 
 // churnForEver makes series and deletes them without pause. The value of each says
 // which it is; the same cells are used again and again, at once.
-func churnForEver(path string) error {
+func churnForEver(path string) error { return churn(path, 0, false) }
+
+// anewForEver writes the log anew whenever it is worth it, too.
+func anewForEver(path string) error { return churn(path, 300*time.Millisecond, true) }
+
+func churn(path string, rest time.Duration, anew bool) error {
 	p, err := partition.Create(path, layout.Header{PID: uint32(os.Getpid()), ID: layout.NewID(), Start: 1})
 	if err != nil {
 		return err
@@ -196,8 +302,13 @@ func churnForEver(path string) error {
 			runs = runs[1:]
 		}
 		runs = append(runs, r)
-		if err := p.Recycle(time.Now(), 0); err != nil {
+		if err := p.Recycle(time.Now(), rest); err != nil {
 			return err
+		}
+		if anew {
+			if err := p.Rewrite(time.Now()); err != nil {
+				return err
+			}
 		}
 		if n == churnLiving {
 			ready()

@@ -3,6 +3,7 @@ package reader
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"sort"
 	"sync/atomic"
 
@@ -93,19 +94,37 @@ func (r *File) slabOf(number uint32, kind layout.SlabKind) (*slab, error) {
 
 // readLog reads the records that have come since the last reading.
 func (r *File) readLog() error {
-	if r.log == nil {
+	if r.log.slab == nil {
 		s, err := r.slabOf(r.header.LogSlab, layout.LogSlab)
 		if err != nil {
 			return err
 		}
-		r.log = s
+		r.log.slab = s
 	}
-	return r.walk(&r.log, &r.position, r.apply)
+	return r.walk(&r.log, r.apply)
 }
 
-// walk calls do with each record from a position of the log on, which moves behind
-// the records that do has taken.
-func (r *File) walk(log **slab, position *int, do func(payload []byte) error) error {
+// cursor is a position in the log.
+type cursor struct {
+	slab     *slab   // nil before the first reading
+	position int     // in its body
+	before   []*slab // that the log went through
+}
+
+// next goes on in another slab.
+func (c *cursor) next(s *slab) error {
+	c.before = append(c.before[:len(c.before):len(c.before)], c.slab)
+	if slices.Contains(c.before, s) {
+		// It would be read for ever.
+		return fmt.Errorf("log goes on from slab %d in slab %d, where it was before: %w", c.slab.header.Number, s.header.Number, layout.ErrDamaged)
+	}
+	c.slab, c.position = s, 0
+	return nil
+}
+
+// walk calls do with each record from a cursor on, which moves behind the records
+// that do has taken.
+func (r *File) walk(c *cursor, do func(payload []byte) error) error {
 	limit := uint32(layout.MaxRecordBytes)
 	if r.visit != nil {
 		limit = layout.MaxArchiveRecordBytes
@@ -113,7 +132,7 @@ func (r *File) walk(log **slab, position *int, do func(payload []byte) error) er
 	return r.guard(func() error {
 		var payload []byte
 		for {
-			s, at := *log, *position
+			s, at := c.slab, c.position
 			word := s.words[at/layout.WordBytes].Load()
 			n := layout.RecordLength(word)
 			switch {
@@ -124,12 +143,9 @@ func (r *File) walk(log **slab, position *int, do func(payload []byte) error) er
 				if err != nil {
 					return err
 				}
-				if next.header.Number <= s.header.Number {
-					// Numbers ascend along the log: a log that leads back to
-					// where it was would be read for ever.
-					return fmt.Errorf("log goes on from slab %d in slab %d: %w", s.header.Number, next.header.Number, layout.ErrDamaged)
+				if err := c.next(next); err != nil {
+					return err
 				}
-				*log, *position = next, 0
 				continue
 			}
 			end := uint64(at) + uint64(layout.RecordWordBytes) + uint64(n)
@@ -144,7 +160,7 @@ func (r *File) walk(log **slab, position *int, do func(payload []byte) error) er
 			if err := do(payload); err != nil {
 				return fmt.Errorf("at %d of slab %d: %w", at, s.header.Number, err)
 			}
-			*position += layout.RecordBytes(int(n))
+			c.position += layout.RecordBytes(int(n))
 		}
 	})
 }
@@ -152,8 +168,8 @@ func (r *File) walk(log **slab, position *int, do func(payload []byte) error) er
 // lookAhead notes which series were deleted since the log was read, and leaves
 // the records to the next reading: a series that was made since has no values yet.
 func (r *File) lookAhead() error {
-	log, position := r.log, r.position
-	return r.walk(&log, &position, func(payload []byte) error {
+	ahead := r.log
+	return r.walk(&ahead, func(payload []byte) error {
 		if layout.RecordKind(payload[0]) != layout.GoneRecord {
 			return nil
 		}

@@ -22,6 +22,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"time"
 
 	"github.com/mpmetrics/mpmetrics/internal/directory"
 	"github.com/mpmetrics/mpmetrics/internal/layout"
@@ -66,12 +67,13 @@ type File struct {
 	f     *directory.File // nil while the descriptor is given back
 	size  int64
 
+	refreshed time.Time // when the last reading began
+
 	accepted metas // of the snapshot that header and slabs are from
 	header   *layout.Header
 	slabs    map[uint32]*slab
 
-	log      *slab // where the log goes on; nil before the first reading
-	position int   // in its body
+	log      cursor // where the log goes on
 	families []*layout.Family
 	numbers  map[uint32]int // family number to index in families
 	entries  []Entry
@@ -231,7 +233,7 @@ func (r *File) Unmap() {
 	for _, s := range r.slabs {
 		s.unmap()
 	}
-	r.slabs, r.log, r.runs, r.groups = nil, nil, nil, nil
+	r.slabs, r.log, r.runs, r.groups = nil, cursor{}, nil, nil
 }
 
 // Close gives everything back.
@@ -291,6 +293,7 @@ func (r *File) Refresh() error {
 	if r.final {
 		return nil
 	}
+	r.refreshed = time.Now()
 	if err := r.snapshot(); err != nil {
 		return &fs.PathError{Op: "read", Path: r.path, Err: err}
 	}

@@ -379,7 +379,14 @@ func same(a, b os.FileInfo) bool {
 // fails: the last good values of a file that was damaged under its owner.
 func (s *Scanner) reread(t *tracked) error {
 	fresh := &tracked{name: t.name, id: t.id, seen: t.seen}
-	if err := s.update(fresh); err != nil {
+	err := s.update(fresh)
+	for try := 1; try < maxTries && errors.Is(err, reader.ErrReplaced); try++ {
+		// Its owner wrote the log anew once more, between two looks at the header.
+		s.close(fresh)
+		*fresh = tracked{name: t.name, id: t.id, seen: t.seen}
+		err = s.update(fresh)
+	}
+	if err != nil {
 		s.close(fresh)
 		return err
 	}

@@ -51,6 +51,18 @@ func PutHeader(tx *bbolt.Tx, h *layout.Header) error {
 	return put(tx, []byte(layout.HeaderBucket), layout.HeaderKey, h.Encode())
 }
 
+// ReplaceHeader puts another header record in the place of the one that is there.
+// It is small: bbolt keeps its bucket in the page of the root, and no slab moves.
+func ReplaceHeader(tx *bbolt.Tx, h *layout.Header) error {
+	h.PageSize = layout.PageSize
+	return tx.Bucket([]byte(layout.HeaderBucket)).Put([]byte(layout.HeaderKey), h.Encode())
+}
+
+// Header reads the header record.
+func Header(tx *bbolt.Tx) (*layout.Header, error) {
+	return layout.DecodeHeader(tx.Bucket([]byte(layout.HeaderBucket)).Get([]byte(layout.HeaderKey)))
+}
+
 // Put puts a slab into a file. It has a bucket of its own, or it would move when
 // the next one comes.
 func Put(tx *bbolt.Tx, number uint32, slab []byte) error {

@@ -1,0 +1,342 @@
+package partition
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"go.etcd.io/bbolt"
+
+	"github.com/mpmetrics/mpmetrics/internal/fork"
+	"github.com/mpmetrics/mpmetrics/internal/layout"
+	"github.com/mpmetrics/mpmetrics/internal/mapped"
+	"github.com/mpmetrics/mpmetrics/internal/slabs"
+)
+
+// When more than half of the log is dead, series that are gone and their gone
+// records, it is written anew:
+//
+//  1. what is living is copied into a log slab that is not part of the log: a new
+//     one, or one of a log before
+//  2. what has been appended since is copied too; from that moment on, under mu,
+//     each record is appended to both logs, to the new one first
+//  3. a transaction makes the new one the log, with the next generation: who reads
+//     a header finds one whole log or the other
+//  4. records are appended to the new log alone
+//  5. the slabs of the old log rest, longer than a reader may take that found it;
+//     then they are zeroed, and part of a later log
+//
+// Cells do not move, and series keep their numbers. A SIGKILL before 3 leaves the
+// old log, which has everything, and behind it the new one, likewise. To the new log
+// first: killed between the two appends, whichever of them is in force lacks what no
+// reader can have seen in it, but for one that still reads the old log behind 3,
+// which sees a record later than others.
+
+const (
+	// rewriteAtLeast is how many bytes of a log have to be dead: a small log is
+	// not worth a transaction.
+	rewriteAtLeast = 16 << 10
+
+	// restingAtLeast and restingShare bound what slabs of former logs may take
+	// while they rest: when series come and go so fast that a log would be dead
+	// before the one before it has rested, it grows meanwhile.
+	restingAtLeast = 1 << 20
+	restingShare   = 4
+)
+
+var (
+	errNotNow  = errors.New("a slab waits to be mapped")
+	errUnknown = errors.New("which log is in force is not known")
+	errNoRoom  = errors.New("more was appended meanwhile than there was room for")
+)
+
+// former are slabs that were part of a log. Guarded by Partition.growing.
+type former struct {
+	resting []restingSlab
+	ready   []*slab // zeroed
+}
+
+type restingSlab struct {
+	*slab
+	since time.Time
+}
+
+// recycle makes slabs ready that have rested for long enough. growing is held.
+func (f *former) recycle(now time.Time, rest time.Duration) error {
+	n := 0
+	defer func() { f.resting = slices.Delete(f.resting, 0, n) }()
+	for ; n < len(f.resting) && now.Sub(f.resting[n].since) >= rest; n++ {
+		s := f.resting[n].slab
+		// Somebody may have cut the file short since Check looked.
+		if err := mapped.Guard(func() error { clear(s.bytes(0)); return nil }); err != nil {
+			return err
+		}
+		f.ready = append(f.ready, s)
+	}
+	return nil
+}
+
+// take returns the smallest ready slab with so many bytes, nil if there is none.
+// growing is held.
+func (f *former) take(bytes int) *slab {
+	best := -1
+	for i, s := range f.ready {
+		if s.body() >= bytes && (best < 0 || s.body() < f.ready[best].body()) {
+			best = i
+		}
+	}
+	if best < 0 {
+		return nil
+	}
+	s := f.ready[best]
+	f.ready = slices.Delete(f.ready, best, best+1)
+	return s
+}
+
+// mark is a place in the log: where the next record will be.
+type mark struct {
+	slab *slab
+	used int
+}
+
+// Rewrite writes the log anew if that is worth it. Its caller runs it in the
+// background, now and then. An error leaves the log as it is, but one that wraps
+// ErrMoved ends the partition.
+func (p *Partition) Rewrite(now time.Time) error {
+	p.growing.Lock()
+	defer p.growing.Unlock()
+	if p.closed || p.broken || p.cut || fork.Foreign(p.pid) {
+		return nil
+	}
+	from, end, due := p.dueForRewrite()
+	if !due {
+		return nil
+	}
+	// bbolt reads its own mapping of the file, which somebody may have truncated.
+	err := p.faulted(mapped.Guard(func() error { return p.rewrite(now, from, end) }))
+	if err != nil {
+		return fmt.Errorf("write the log of %s anew: %w", p.path, err)
+	}
+	return nil
+}
+
+// dueForRewrite returns the beginning and the end of the log, and whether to write
+// it anew.
+func (p *Partition) dueForRewrite() (from, end mark, due bool) {
+	resting := 0
+	for _, s := range p.former.resting {
+		resting += s.body()
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	t := &p.log
+	dead := p.logBytes - p.livingBytes
+	if p.dead || dead < rewriteAtLeast || dead <= p.logBytes/2 ||
+		resting > max(restingAtLeast, restingShare*p.logBytes) {
+		return mark{}, mark{}, false
+	}
+	return mark{t.slabs[0], 0}, mark{t.current, t.used}, true
+}
+
+// walk calls do with each record between two places of the log, with its payload
+// and the word in front of it. growing is held: no slab leaves the log.
+func (p *Partition) walk(from, end mark, do func(payload []byte, word uint64) error) error {
+	at := from
+	for at != end {
+		word := at.slab.word(at.used).Load()
+		n := int(layout.RecordLength(word))
+		if n == layout.Continued {
+			next := slices.IndexFunc(p.slabs, func(s *slab) bool { return s.header.Number == layout.ContinuedIn(word) })
+			at = mark{p.slabs[next], 0}
+			continue
+		}
+		if err := do(at.slab.bytes(at.used + layout.RecordWordBytes)[:n:n], word); err != nil {
+			return err
+		}
+		at.used += layout.RecordBytes(n)
+	}
+	return nil
+}
+
+// rewrite is the work: steps 1 to 5. growing is held.
+func (p *Partition) rewrite(now time.Time, from, end mark) error {
+	gone, err := p.goneIn(from, end)
+	if err != nil {
+		return err
+	}
+	living := 0
+	err = p.walk(from, end, func(payload []byte, _ uint64) error {
+		if !gone.dead(payload) {
+			living += layout.RecordBytes(len(payload))
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	s, err := p.slabFor(living)
+	if err != nil {
+		return err
+	}
+	next := &tail{}
+	next.install(s)
+	err = p.walk(from, end, func(payload []byte, word uint64) error { // 1
+		if gone.dead(payload) {
+			return nil
+		}
+		return next.copyIn(payload, word)
+	})
+	// Most of 2 without the lock that appends wait for.
+	for range 2 {
+		if err == nil {
+			end, err = p.catchUp(next, end)
+		}
+	}
+	if err == nil {
+		err = p.mirror(next, end) // 2
+	}
+	if err != nil {
+		p.unused(s)
+		return err
+	}
+	if err := p.flip(s); errors.Is(err, errUnknown) { // 3
+		p.broken = true // both logs are appended to from now on
+		return err
+	} else if err != nil {
+		p.stopMirror()
+		p.unused(s)
+		return err
+	}
+	for _, old := range p.goOnIn(next) { // 4
+		p.former.resting = append(p.former.resting, restingSlab{old, now}) // 5
+	}
+	return p.db.View(p.checkMoved)
+}
+
+// goneSeries are the series that have a gone record.
+type goneSeries map[uint32]bool
+
+// dead reports whether a record is not worth copying: that of a series that is
+// gone, and what says so.
+func (g goneSeries) dead(payload []byte) bool {
+	switch layout.RecordKind(payload[0]) {
+	case layout.GoneRecord:
+		return true
+	case layout.SeriesRecord:
+		return g[layout.SeriesOf(payload)]
+	}
+	return false
+}
+
+func (p *Partition) goneIn(from, end mark) (goneSeries, error) {
+	gone := goneSeries{}
+	err := p.walk(from, end, func(payload []byte, _ uint64) error {
+		if layout.RecordKind(payload[0]) == layout.GoneRecord {
+			gone[layout.SeriesOf(payload)] = true
+		}
+		return nil
+	})
+	return gone, err
+}
+
+// slabFor returns a log slab, mapped and empty, that has room for what is living and
+// for as much again before the log is dead again by half.
+func (p *Partition) slabFor(living int) (*slab, error) {
+	const slack = 3
+	pages := min(max(layout.SlabPages(slack*living), firstLogPages), layout.MaxSlabPages)
+	if s := p.former.take(layout.SlabBytes(pages) - layout.SlabHeaderBytes); s != nil {
+		return s, nil
+	}
+	if len(p.unmapped) > 0 {
+		return nil, errNotNow
+	}
+	if err := p.write([]*slab{p.plan(layout.LogSlab, pages)}, false); err != nil {
+		return nil, err
+	}
+	// If it cannot be mapped now, Grow takes it for the spare of the log.
+	fresh, err := p.mapWritten()
+	if err != nil {
+		return nil, err
+	}
+	return fresh[0], nil
+}
+
+// unused keeps a slab that no reader has seen for the next time. growing is held.
+func (p *Partition) unused(s *slab) {
+	clear(s.bytes(0))
+	p.former.ready = append(p.former.ready, s)
+}
+
+// copyIn appends a record as it stands in another log. What fits in is known only
+// when it is there: appends go on meanwhile.
+func (t *tail) copyIn(payload []byte, word uint64) error {
+	size := layout.RecordBytes(len(payload))
+	if !t.room(size + layout.WordBytes) {
+		return errNoRoom
+	}
+	t.put(payload, word)
+	return nil
+}
+
+// catchUp copies what has been appended behind a place of the log, and returns where
+// that ends.
+func (p *Partition) catchUp(next *tail, from mark) (end mark, err error) {
+	p.mu.Lock()
+	end = mark{p.log.current, p.log.used}
+	p.mu.Unlock()
+	return end, p.walk(from, end, next.copyIn)
+}
+
+// mirror copies the rest. From its return on each record is appended to both logs.
+func (p *Partition) mirror(next *tail, from mark) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if err := p.walk(from, mark{p.log.current, p.log.used}, next.copyIn); err != nil {
+		return err
+	}
+	p.next = next
+	return nil
+}
+
+func (p *Partition) stopMirror() {
+	p.mu.Lock()
+	p.next = nil
+	p.mu.Unlock()
+}
+
+// goOnIn leaves the old log, and returns its slabs.
+func (p *Partition) goOnIn(next *tail) []*slab {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	old := p.log
+	next.spare, next.asked, next.need = old.spare, old.asked, old.need
+	p.log, p.next = *next, nil
+	p.logBytes = next.used
+	p.prepare(&p.log)
+	return old.slabs
+}
+
+// flip makes a slab the beginning of the log. growing is held.
+func (p *Partition) flip(s *slab) error {
+	h := p.header
+	h.Generation++
+	h.LogSlab = s.header.Number
+	err := p.db.Update(func(tx *bbolt.Tx) error { return slabs.ReplaceHeader(tx, &h) })
+	if err != nil {
+		// It says so also when the transaction is in the file after all.
+		var now *layout.Header
+		lookErr := p.db.View(func(tx *bbolt.Tx) (err error) {
+			now, err = slabs.Header(tx)
+			return err
+		})
+		if lookErr != nil {
+			return errors.Join(errUnknown, err, lookErr)
+		}
+		if now.Generation != h.Generation {
+			return err
+		}
+	}
+	p.header = h
+	return nil
+}
