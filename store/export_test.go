@@ -58,3 +58,6 @@ func (s *Store) FreeRuns() int {
 	}
 	return 0
 }
+
+// Generation returns how often the log was written anew.
+func (s *Store) Generation() int { return int(s.part.Load().Header().Generation) }

@@ -39,7 +39,7 @@ const (
 	restFor = time.Minute
 
 	// sweepShare bounds the time for looking at a vec: one part in so many.
-	sweepShare = 100
+	sweepShare = 20
 	// sweepAtLeast is how often a vec is looked at however long that takes.
 	sweepAtLeast = 10 * time.Second
 	// sweepChunk is how many series are looked at under one lock of mu, which

@@ -92,8 +92,13 @@ func (s *Store) work(p *partition.Partition) bool {
 	}
 	s.drain()
 	s.release()
-	// Should it fail, the cells are lost, and whoever counts meets the same.
+	// Should it fail, some cells are lost, and whoever counts meets the same.
 	_ = p.Recycle(s.now(), restFor)
+	// Should that fail, the log is as it was.
+	if errors.Is(p.Rewrite(s.now()), partition.ErrMoved) {
+		s.abandon(p)
+		return false
+	}
 
 	now := s.now()
 	s.mu.Lock()
