@@ -106,7 +106,7 @@ type mark struct {
 func (p *Partition) Rewrite(now time.Time) error {
 	p.growing.Lock()
 	defer p.growing.Unlock()
-	if p.closed || p.broken || p.cut || fork.Foreign(p.pid) {
+	if p.closed || p.broken || p.moved != nil || p.cut || fork.Foreign(p.pid) {
 		return nil
 	}
 	from, end, due := p.dueForRewrite()
