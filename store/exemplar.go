@@ -64,7 +64,7 @@ func (x *exemplars) set(i exemplared, slot, slots int, e *dto.Exemplar) {
 	if all == nil {
 		fresh := make([]atomic.Pointer[dto.Exemplar], slots)
 		if x.newest.CompareAndSwap(nil, &fresh) {
-			if s := i.base().family.store.Load(); s != nil {
+			if s := i.base().family.store.Load(); s != nil && s.dir != "" {
 				s.mirror.exemplars.add(i)
 			}
 		}
@@ -99,6 +99,21 @@ func (l *exemplarList) add(i exemplared) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.all = append(l.all, i)
+}
+
+// forget lets go of those that were deleted: the cells of an instrument are used
+// again once nothing leads to it. It makes a list of its own, since collect walks the
+// one that it found. The store's mu is held.
+func (l *exemplarList) forget() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var all []exemplared
+	for _, i := range l.all {
+		if !i.base().gone {
+			all = append(all, i)
+		}
+	}
+	l.all = all
 }
 
 // collect adds the exemplars of all to those of families by name.

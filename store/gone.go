@@ -97,6 +97,9 @@ func (s *Store) release() {
 	s.repay()
 	done := s.leaving
 	s.leaving = nil
+	if len(done) > 0 {
+		s.mirror.exemplars.forget()
+	}
 	s.mu.Unlock()
 	for _, b := range done {
 		runtime.AddCleanup(b, func(f freedRun) { f.home.Free(f.run) }, freedRun{b.home.Load(), b.run})

@@ -272,6 +272,30 @@ func TestHeldOverDeletion(t *testing.T) {
 	})
 }
 
+// What has exemplars is let go of as well, and they leave with it.
+func TestDeletedWithExemplars(t *testing.T) {
+	store.SetTickFor(t, time.Millisecond)
+	clock := newClock(t)
+	dir := t.TempDir()
+	s := open(t, store.Opts{Location: dir})
+	vec := s.NewCounterVec(counterOpts, []string{"a"})
+	const n = 20
+	for i := range n {
+		vec.WithLabelValues(strconv.Itoa(i)).(prometheus.ExemplarAdder).AddWithExemplar(1, prometheus.Labels{"trace": "x"})
+	}
+	s.Flush()
+	vec.Reset()
+	eventually(t, "cells are free", func() bool {
+		runtime.GC()
+		clock.forward(time.Hour)
+		return s.FreeRuns() == n
+	})
+	vec.WithLabelValues("0").Inc()
+	if got := series(mergedOf(t, dir)); !cmp.Equal(got, map[string]float64{"c_total/0": 1}) {
+		t.Errorf("got %v", got)
+	}
+}
+
 // Series come and go: nobody ever sees a value of another series, and the file stays
 // small. Each value says whose it is.
 func TestDeletionChurn(t *testing.T) {
