@@ -303,6 +303,26 @@ func only(all samples, families ...string) samples {
 	return out
 }
 
+// The reference warns that a series stays which was removed, and one after clear. Ours
+// leave, and begin anew when they are made again.
+func TestA23RemoveAndClear(t *testing.T) {
+	dir := t.TempDir()
+	vec := open(t, dir, "123").NewCounterVec(prometheus.CounterOpts{Name: "c_total", Help: "h"}, []string{"l"})
+	r := registryOf(t, dir)
+	for _, l := range []string{"a", "b", "c"} {
+		vec.WithLabelValues(l).Add(2)
+	}
+	equal(t, "before", scrape(t, r), samples{`c_total{l="a"}`: 2, `c_total{l="b"}`: 2, `c_total{l="c"}`: 2})
+	vec.DeleteLabelValues("a")
+	eventually(t, func() bool { _, there := scrape(t, r)[`c_total{l="a"}`]; return !there })
+	equal(t, "removed", scrape(t, r), samples{`c_total{l="b"}`: 2, `c_total{l="c"}`: 2})
+	vec.Reset()
+	eventually(t, func() bool { return len(scrape(t, r)) == 0 })
+	vec.WithLabelValues("a").Inc()
+	equal(t, "made again", scrape(t, r), samples{`c_total{l="a"}`: 1})
+	equal(t, "for a new collector", fresh(t, dir), samples{`c_total{l="a"}`: 1})
+}
+
 // A name is built once: neither a namespace nor the prefix of a wrapping
 // registerer is put in front of it twice.
 func TestA24NameIsBuiltOnce(t *testing.T) {

@@ -374,3 +374,41 @@ func TestX22KilledWithLiveGauge(t *testing.T) {
 	holds(t, "killed", scrapeSelf(t, r), samples{`mpmetrics_processes{state="dead"}`: 1})
 	equal(t, "killed, for a new collector", fresh(t, dir), samples{"kept": 4, "c_total": 3})
 }
+
+// X12: what is deleted in one process leaves with its share. What others have
+// counted stays, that of the dead too; when all have deleted a gauge, it is gone.
+func TestX12Deletion(t *testing.T) {
+	dir := t.TempDir()
+	gauges := func(w *writer) *prometheus.GaugeVec {
+		return w.NewGaugeVec(prometheus.GaugeOpts{Name: "g", Help: "h"}, []string{"l"}, store.LiveSum)
+	}
+	counters := func(w *writer) *prometheus.CounterVec {
+		return w.NewCounterVec(prometheus.CounterOpts{Name: "c_total", Help: "h"}, []string{"l"})
+	}
+	dead := open(t, dir, "0")
+	counters(dead).WithLabelValues("a").Add(100)
+	dead.die()
+	one, two := open(t, dir, "1"), open(t, dir, "2")
+	g1, g2, c1, c2 := gauges(one), gauges(two), counters(one), counters(two)
+	g1.WithLabelValues("a").Set(5)
+	g2.WithLabelValues("a").Set(3)
+	c1.WithLabelValues("a").Add(20)
+	c2.WithLabelValues("a").Add(3)
+	c1.WithLabelValues("mine").Add(7)
+	r := registryOf(t, dir)
+	becomes := func(what string, want samples) {
+		t.Helper()
+		eventually(t, func() bool { return cmp.Equal(scrape(t, r), want) })
+		equal(t, what+", for a new collector", fresh(t, dir), want)
+	}
+	becomes("before", samples{`g{l="a"}`: 8, `c_total{l="a"}`: 123, `c_total{l="mine"}`: 7})
+	g1.DeleteLabelValues("a")
+	c1.Reset()
+	becomes("deleted in one", samples{`g{l="a"}`: 3, `c_total{l="a"}`: 103})
+	c1.WithLabelValues("a").Inc()
+	becomes("made again", samples{`g{l="a"}`: 3, `c_total{l="a"}`: 104})
+	g2.DeletePartialMatch(prometheus.Labels{"l": "a"})
+	c2.Reset()
+	c1.Reset()
+	becomes("deleted in both", samples{`c_total{l="a"}`: 100})
+}

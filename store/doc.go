@@ -50,6 +50,15 @@
 // the next tick it begins at zero in a file of its own. Until then its increments
 // of counters and gauges that exist count for the parent.
 //
+// # Deletion
+//
+// Vecs are client_golang's own, and say nothing when a series is deleted. The
+// background work looks each second, or after twenty times as long as a look
+// takes, ten seconds at most. Then the share of this process is no longer in the
+// merged output; those of other processes are, and those of the dead. A counter
+// that others have is smaller then, which Prometheus takes for a restart. A series
+// that is made again begins at zero at once, also in front of that look.
+//
 // We assume that the file system keeps what was written to a shared mapping
 // when the process is killed: every local file system does.
 package store
