@@ -207,7 +207,8 @@ func makeCounterVec(s *Store, o prometheus.CounterOpts, labels prometheus.Constr
 // a prometheus.ExemplarAdder.
 func (s *Store) NewCounter(o prometheus.CounterOpts) prometheus.Counter { return makeCounter(s, o) }
 
-// NewCounterVec makes a vec of counters of this store; see NewCounter.
+// NewCounterVec makes a vec of counters of this store; see NewCounter. What is
+// deleted from it leaves the merged output; the package comment says the rest.
 func (s *Store) NewCounterVec(o prometheus.CounterOpts, labelNames []string) *prometheus.CounterVec {
 	return makeCounterVec(s, o, prometheus.UnconstrainedLabels(labelNames))
 }

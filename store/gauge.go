@@ -199,7 +199,8 @@ func (s *Store) NewGauge(o prometheus.GaugeOpts, mode ...GaugeMode) prometheus.G
 	return makeGauge(s, o, mode)
 }
 
-// NewGaugeVec makes a vec of gauges of this store; see NewGauge.
+// NewGaugeVec makes a vec of gauges of this store; see NewGauge. What is
+// deleted from it leaves the merged output; the package comment says the rest.
 func (s *Store) NewGaugeVec(o prometheus.GaugeOpts, labelNames []string, mode ...GaugeMode) *prometheus.GaugeVec {
 	return makeGaugeVec(s, o, prometheus.UnconstrainedLabels(labelNames), mode)
 }

@@ -169,7 +169,8 @@ func (s *Store) NewHistogram(o prometheus.HistogramOpts) prometheus.Histogram {
 	return makeHistogram(s, o)
 }
 
-// NewHistogramVec makes a vec of histograms of this store; see NewHistogram.
+// NewHistogramVec makes a vec of histograms of this store; see NewHistogram. What is
+// deleted from it leaves the merged output; the package comment says the rest.
 func (s *Store) NewHistogramVec(o prometheus.HistogramOpts, labelNames []string) *prometheus.HistogramVec {
 	return makeHistogramVec(s, o, prometheus.UnconstrainedLabels(labelNames))
 }

@@ -73,7 +73,8 @@ func makeSummaryVec(s *Store, o prometheus.SummaryOpts, labels prometheus.Constr
 // or a duplicate, and when Objectives are given: quantiles do not merge.
 func (s *Store) NewSummary(o prometheus.SummaryOpts) prometheus.Summary { return makeSummary(s, o) }
 
-// NewSummaryVec makes a vec of summaries of this store; see NewSummary.
+// NewSummaryVec makes a vec of summaries of this store; see NewSummary. What is
+// deleted from it leaves the merged output; the package comment says the rest.
 func (s *Store) NewSummaryVec(o prometheus.SummaryOpts, labelNames []string) *prometheus.SummaryVec {
 	return makeSummaryVec(s, o, prometheus.UnconstrainedLabels(labelNames))
 }
