@@ -13,6 +13,7 @@ import (
 	"github.com/mpmetrics/mpmetrics/internal/directory"
 	"github.com/mpmetrics/mpmetrics/internal/marker"
 	"github.com/mpmetrics/mpmetrics/internal/merge"
+	"github.com/mpmetrics/mpmetrics/internal/render"
 	"github.com/mpmetrics/mpmetrics/internal/scan"
 	"github.com/mpmetrics/mpmetrics/store"
 )
@@ -74,7 +75,7 @@ type Collector struct {
 	scanner *scan.Scanner // nil without a directory
 	merger  *merge.Merger
 	absorb  *absorber // nil without a directory, or when others absorb
-	render  *renderer
+	render  *render.Renderer
 	totals  totals
 	closed  bool
 
@@ -89,7 +90,7 @@ func New(o Opts) *Collector {
 		log:     o.Logger,
 		timeout: cmp.Or(o.Timeout, defaultTimeout),
 		merger:  merge.New(),
-		render:  newRenderer(),
+		render:  render.New(func(name string) bool { return selfNames[name] }),
 		totals:  newTotals(),
 	}
 	if c.log == nil {
@@ -202,7 +203,7 @@ func (c *Collector) collect() []prometheus.Metric {
 	switch {
 	case c.scanner != nil:
 		state = c.scan()
-		metrics = c.render.metrics(c.merger, state.up, state.begun())
+		metrics = c.render.Metrics(c.merger, state.up, state.begun())
 	case c.bad == nil:
 		metrics = collectAll(c.store)
 	}

@@ -1,4 +1,6 @@
-package collector
+// Package render turns what was merged into metrics of client_golang, for who
+// answers scrapes and for who looks into a directory.
+package render
 
 import (
 	"math"
@@ -14,11 +16,13 @@ import (
 	"github.com/mpmetrics/mpmetrics/internal/mirror"
 )
 
-// renderer turns merged series into metrics. It keeps what does not change from
-// scrape to scrape: descriptors, label pairs, start timestamps.
-type renderer struct {
-	descs map[*merge.Family]*familyDescs
-	begun int64 // start timestamps are not older: totals began anew then
+// Renderer turns merged series into metrics. It keeps what does not change from
+// scrape to scrape: descriptors, label pairs, start timestamps. It is for one
+// goroutine at a time.
+type Renderer struct {
+	hidden func(name string) bool
+	descs  map[*merge.Family]*familyDescs
+	begun  int64 // start timestamps are not older: totals began anew then
 }
 
 type familyDescs struct {
@@ -34,7 +38,10 @@ type rendered struct {
 	start   *timestamppb.Timestamp
 }
 
-func newRenderer() *renderer { return &renderer{descs: map[*merge.Family]*familyDescs{}} }
+// New returns a Renderer that leaves out the families whose names are hidden.
+func New(hidden func(name string) bool) *Renderer {
+	return &Renderer{hidden: hidden, descs: map[*merge.Family]*familyDescs{}}
+}
 
 // metric implements prometheus.Metric for one scrape.
 type metric struct {
@@ -57,23 +64,23 @@ func (m *metric) Write(out *dto.Metric) error {
 	return nil
 }
 
-// metrics copies the values out of the merger: the registry reads them when the
+// Metrics copies the values out of the merger: the registry reads them when the
 // next scrape may be merging already. With cumulative false only gauges are
 // shown. Memory is taken for all series of a kind at once. No start timestamp is
 // older than begun.
-func (r *renderer) metrics(m *merge.Merger, cumulative bool, begun int64) []prometheus.Metric {
+func (r *Renderer) Metrics(m *merge.Merger, cumulative bool, begun int64) []prometheus.Metric {
 	r.begun = begun
 	families := m.Families()
 	r.prune(families)
 	var all block
 	for _, f := range families {
-		if shown(f, cumulative) {
+		if r.shown(f, cumulative) {
 			all.count(f)
 		}
 	}
 	all.allocate()
 	for _, f := range families {
-		if !shown(f, cumulative) {
+		if !r.shown(f, cumulative) {
 			continue
 		}
 		descs := r.family(f)
@@ -89,12 +96,12 @@ func (r *renderer) metrics(m *merge.Merger, cumulative bool, begun int64) []prom
 
 // shown reports whether a family is part of a scrape with or without the
 // cumulative ones.
-func shown(f *merge.Family, cumulative bool) bool {
-	return (cumulative || !f.Type.Cumulative()) && !selfNames[f.Name]
+func (r *Renderer) shown(f *merge.Family, cumulative bool) bool {
+	return (cumulative || !f.Type.Cumulative()) && !r.hidden(f.Name)
 }
 
 // prune forgets families that are gone.
-func (r *renderer) prune(families []*merge.Family) {
+func (r *Renderer) prune(families []*merge.Family) {
 	if len(r.descs) <= 2*len(families) {
 		return
 	}
@@ -107,7 +114,7 @@ func (r *renderer) prune(families []*merge.Family) {
 	r.descs = kept
 }
 
-func (r *renderer) family(f *merge.Family) *familyDescs {
+func (r *Renderer) family(f *merge.Family) *familyDescs {
 	d := r.descs[f]
 	if d == nil || d.help != f.Help || d.unit != f.Unit {
 		d = &familyDescs{help: f.Help, unit: f.Unit, byLabels: map[string]*prometheus.Desc{}}
@@ -138,7 +145,7 @@ func (d *familyDescs) of(f *merge.Family, s *merge.Series, key string) *promethe
 	return desc
 }
 
-func (r *renderer) series(s *merge.Series) *rendered {
+func (r *Renderer) series(s *merge.Series) *rendered {
 	c, ok := s.Cache.(*rendered)
 	if !ok {
 		c = &rendered{labels: make([]*dto.LabelPair, len(s.Labels))}
