@@ -1,0 +1,204 @@
+package selector
+
+import (
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+)
+
+// Parse reads a selector. Errors are of type *Error.
+func Parse(text string) (*Selector, error) {
+	p := &parser{text: text}
+	s := &Selector{text: text}
+	p.space()
+	if name := p.identifier(true); name != "" {
+		s.matchers = append(s.matchers, matcher{label: NameLabel, value: name})
+		p.space()
+	}
+	switch {
+	case p.rest() == "" && len(s.matchers) == 0:
+		return nil, p.errorf(p.at, "empty; want a name such as shop_orders_total, or labels in braces")
+	case p.rest() == "":
+		return s, nil
+	case !p.take("{"):
+		return nil, p.errorf(p.at, "want { or the end, not %s", p.next())
+	}
+	if err := p.braces(s); err != nil {
+		return nil, err
+	}
+	p.space()
+	if p.rest() != "" {
+		return nil, p.errorf(p.at, "want the end, not %s: only a selector, without functions, ranges and offsets", p.next())
+	}
+	return s, nil
+}
+
+// parser is a position in a text.
+type parser struct {
+	text string
+	at   int
+}
+
+func (p *parser) rest() string { return p.text[p.at:] }
+
+func (p *parser) errorf(at int, format string, args ...any) error {
+	return &Error{Text: p.text, Position: at, Message: fmt.Sprintf(format, args...)}
+}
+
+// next is what stands at the position, for an error.
+func (p *parser) next() string {
+	r, n := utf8.DecodeRuneInString(p.rest())
+	switch {
+	case n == 0:
+		return "the end"
+	case r == utf8.RuneError:
+		return "bytes that are no UTF-8"
+	}
+	return strconv.QuoteRune(r)
+}
+
+func (p *parser) space() {
+	p.at = len(p.text) - len(strings.TrimLeft(p.rest(), " \t\n\r"))
+}
+
+func (p *parser) take(token string) bool {
+	if !strings.HasPrefix(p.rest(), token) {
+		return false
+	}
+	p.at += len(token)
+	return true
+}
+
+// identifier takes a name that needs no quotes: of a metric, where it may have
+// colons, or of a label. It returns "" if there is none.
+func (p *parser) identifier(metric bool) string {
+	n := 0
+	for n < len(p.rest()) {
+		c := p.rest()[n]
+		letter := c|0x20 >= 'a' && c|0x20 <= 'z' || c == '_' || metric && c == ':'
+		if !letter && (n == 0 || c < '0' || c > '9') {
+			break
+		}
+		n++
+	}
+	p.at += n
+	return p.text[p.at-n : p.at]
+}
+
+// braces takes the conditions up to the closing brace.
+func (p *parser) braces(s *Selector) error {
+	for {
+		p.space()
+		if p.take("}") {
+			return nil
+		}
+		if err := p.condition(s); err != nil {
+			return err
+		}
+		p.space()
+		if !p.take(",") && !strings.HasPrefix(p.rest(), "}") {
+			return p.errorf(p.at, "want , or }, not %s", p.next())
+		}
+	}
+}
+
+// condition takes one condition, or a name in quotes.
+func (p *parser) condition(s *Selector) error {
+	start := p.at
+	label, quoted := p.identifier(false), false
+	if label == "" {
+		if !p.quote() {
+			return p.errorf(p.at, "want the name of a label, not %s", p.next())
+		}
+		var err error
+		if label, err = p.string(); err != nil {
+			return err
+		}
+		quoted = true
+	}
+	p.space()
+	if quoted && (strings.HasPrefix(p.rest(), ",") || strings.HasPrefix(p.rest(), "}")) {
+		return p.add(s, start, matcher{label: NameLabel, value: label})
+	}
+	m := matcher{label: label}
+	expression := false
+	switch {
+	case p.take("=~"):
+		expression = true
+	case p.take("!~"):
+		expression, m.negative = true, true
+	case p.take("!="):
+		m.negative = true
+	case p.take("="):
+	default:
+		return p.errorf(p.at, "want =, !=, =~ or !~ behind the label %q, not %s", label, p.next())
+	}
+	p.space()
+	at := p.at
+	if !p.quote() {
+		return p.errorf(p.at, "want a value in quotes, not %s", p.next())
+	}
+	var err error
+	if m.value, err = p.string(); err != nil {
+		return err
+	}
+	if expression {
+		// By itself first: ")(" is an expression only between other parentheses.
+		if _, err = regexp.Compile(m.value); err == nil {
+			// Anchored, and a dot is any character: as in PromQL.
+			m.regexp, err = regexp.Compile("^(?s:" + m.value + ")$")
+		}
+		if err != nil {
+			return p.errorf(at, "bad expression `%s`: %s", m.value, strings.TrimPrefix(err.Error(), "error parsing regexp: "))
+		}
+	}
+	return p.add(s, start, m)
+}
+
+func (p *parser) add(s *Selector, at int, m matcher) error {
+	if m.label == NameLabel && m.regexp == nil && !m.negative && s.Name() != "" {
+		return p.errorf(at, "the name is given twice: %q and %q", s.Name(), m.value)
+	}
+	s.matchers = append(s.matchers, m)
+	return nil
+}
+
+func (p *parser) quote() bool {
+	return p.rest() != "" && strings.IndexByte("\"'`", p.rest()[0]) >= 0
+}
+
+// string takes a text in quotes.
+func (p *parser) string() (string, error) {
+	start := p.at
+	quote := p.text[p.at]
+	p.at++
+	if quote == '`' {
+		text, _, found := strings.Cut(p.rest(), "`")
+		if !found {
+			return "", p.errorf(start, "the quotes are not closed")
+		}
+		p.at += len(text) + 1
+		return text, nil
+	}
+	var b []byte
+	for {
+		if p.rest() == "" || p.rest()[0] == '\n' {
+			return "", p.errorf(start, "the quotes are not closed")
+		}
+		if p.take(string(quote)) {
+			return string(b), nil
+		}
+		r, multibyte, tail, err := strconv.UnquoteChar(p.rest(), quote)
+		if err != nil {
+			return "", p.errorf(p.at, "bad escape; a \\ is written \\\\")
+		}
+		if r < utf8.RuneSelf || multibyte {
+			b = utf8.AppendRune(b, r)
+		} else {
+			b = append(b, byte(r)) // \xff: one byte
+		}
+		p.at = len(p.text) - len(tail)
+	}
+}
