@@ -74,3 +74,7 @@ func (m *Merger) DeadParts(of map[*Series]bool) map[*Series]map[*Member]Part {
 	}
 	return parts
 }
+
+// Set reports whether the contributor ever set the gauge. One that did not takes no
+// part.
+func (p Part) Set() bool { return p.total.set+p.total.nans > 0 }

@@ -161,3 +161,6 @@ func (r *File) leave(i int) {
 	r.gone++
 	r.mirroredGone++
 }
+
+// Mirrored reports whether the entry is of a collector that is not ours.
+func (e Entry) Mirrored() bool { return e.series == mirroredSeries }

@@ -1,0 +1,124 @@
+// Package inspect answers questions about a shared directory: who counts there,
+// what has been counted, who has a part in it, and what is wrong.
+//
+// It reads with the scanner and the merger of the collector, so that it shows what
+// a scrape would, and writes nothing. An [Inspector] reads again and again what has
+// changed; each [Inspector.Read] makes a [Survey], which stays as it is.
+package inspect
+
+import (
+	"cmp"
+	"errors"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/mpmetrics/mpmetrics/internal/directory"
+	"github.com/mpmetrics/mpmetrics/internal/layout"
+	"github.com/mpmetrics/mpmetrics/internal/merge"
+	"github.com/mpmetrics/mpmetrics/internal/render"
+	"github.com/mpmetrics/mpmetrics/internal/scan"
+)
+
+// defaultTimeout is what a collector takes at most: who looks by hand sees what a
+// scrape sees.
+const defaultTimeout = 8 * time.Second
+
+// Opts says what to look at.
+type Opts struct {
+	// Dir is the directory as it is configured for stores.
+	Dir string
+
+	// ArchiveDir is the one that is configured for the archive. Empty: as for
+	// stores.
+	ArchiveDir string
+
+	// Access says what both may be like.
+	Access directory.Access
+
+	// Timeout bounds one reading. 0: 8 s, as in a collector.
+	Timeout time.Duration
+}
+
+// Inspector looks at one directory. It is for one goroutine at a time.
+type Inspector struct {
+	opts    Opts
+	scanner *scan.Scanner
+	merger  *merge.Merger
+	render  *render.Renderer
+	errs    []error // of the reading that runs
+}
+
+// New returns an Inspector. It does not look yet.
+func New(o Opts) *Inspector {
+	o.Dir = Parent(o.Dir)
+	o.Access = accessOf(o.Dir, o.Access)
+	i := &Inspector{
+		opts:   o,
+		merger: merge.New(),
+		render: render.New(func(string) bool { return false }),
+	}
+	source := &scan.Directory{Parent: o.Dir, ArchiveParent: o.ArchiveDir, Access: o.Access}
+	i.scanner = scan.New(source, i.merger, slog.New(slog.DiscardHandler), func(err error) { i.errs = append(i.errs, err) })
+	return i
+}
+
+// Close gives the files back.
+func (i *Inspector) Close() { i.scanner.Close() }
+
+// Access says what the directory may be like, as it was found.
+func (i *Inspector) Access() directory.Access { return i.opts.Access }
+
+// Parent is the directory that is configured, given that or the subdirectory of
+// ours in it: who has changed into the latter and calls it "." means the former.
+func Parent(dir string) string {
+	path, err := filepath.Abs(dir)
+	if err != nil || filepath.Base(path) != layout.Subdirectory {
+		return dir
+	}
+	if _, err := os.Lstat(filepath.Join(path, layout.Subdirectory)); err == nil {
+		return dir
+	}
+	return filepath.Dir(path)
+}
+
+// accessOf is what stores must have been configured with: who only looks does not
+// have to be told that the directory is shared with a group.
+func accessOf(dir string, a directory.Access) directory.Access {
+	a = a.WithEnv()
+	info, err := os.Lstat(filepath.Join(dir, layout.Subdirectory))
+	if err == nil && info.Mode()&(fs.ModeSetgid|0o777) == fs.ModeSetgid|0o770 {
+		a.GroupShared = true
+	}
+	return a
+}
+
+// Read looks at everything. It never fails: what could not be read is in the
+// Survey.
+func (i *Inspector) Read() *Survey {
+	start := time.Now()
+	i.errs = nil
+	err := i.scanner.Scan(start.Add(cmp.Or(i.opts.Timeout, defaultTimeout)))
+	i.merger.Begin()
+	i.scanner.Add()
+	s := &Survey{
+		Time:      start,
+		Parent:    i.opts.Dir,
+		Directory: filepath.Join(i.opts.Dir, layout.Subdirectory),
+		Err:       err,
+		Took:      time.Since(start),
+		inspector: i,
+	}
+	s.Present = err == nil || !errors.Is(err, directory.ErrRefused)
+	if _, err := os.Lstat(s.Directory); err != nil {
+		s.Present = false
+	}
+	s.processes(i.errs)
+	s.archive()
+	s.families()
+	s.others()
+	s.problems()
+	return s
+}

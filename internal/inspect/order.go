@@ -1,0 +1,31 @@
+package inspect
+
+import (
+	"cmp"
+	"errors"
+	"io/fs"
+	"slices"
+	"strings"
+)
+
+// stateOrder is how processes are listed: those that count first.
+var stateOrder = []State{Live, Dead, Archived, Gone, Unreadable, Damaged, Refused}
+
+func compareProcesses(a, b *Process) int {
+	return cmp.Or(
+		cmp.Compare(slices.Index(stateOrder, a.State), slices.Index(stateOrder, b.State)),
+		a.Start.Compare(b.Start),
+		strings.Compare(a.Name, b.Name),
+	)
+}
+
+func sortProcesses(all []*Process) { slices.SortFunc(all, compareProcesses) }
+
+// errorPath is the path that an error is about.
+func errorPath(err error) (string, bool) {
+	path, ok := errors.AsType[*fs.PathError](err)
+	if !ok {
+		return "", false
+	}
+	return path.Path, true
+}

@@ -1,0 +1,223 @@
+package inspect
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/mpmetrics/mpmetrics/internal/archive"
+	"github.com/mpmetrics/mpmetrics/internal/layout"
+	"github.com/mpmetrics/mpmetrics/internal/merge"
+	"github.com/mpmetrics/mpmetrics/internal/scan"
+)
+
+// Severity says how bad something is.
+type Severity string
+
+// The severities, ascending.
+const (
+	OK      Severity = "ok"
+	Warning Severity = "warning" // values are right, but something is not as it should be
+	Error   Severity = "error"   // values are missing, or will be
+)
+
+// Problem is something that is wrong, with what it means and what to do.
+type Problem struct {
+	Severity Severity
+	Subject  string // a file, a family, a directory
+	Reason   string // one word, stable
+	What     string
+	Means    string
+	Remedy   string
+}
+
+// advice is what a reason means, and its remedy.
+type advice struct {
+	severity Severity
+	means    string
+	remedy   string
+}
+
+// advices are about files, by reason; docs/operations.md says the same.
+var advices = map[scan.Reason]advice{
+	scan.Damaged: {
+		severity: Error,
+		means:    "its counts are missing from every scrape; a collector that has read it before shows its last values",
+		remedy:   "mpmetrics-inspect repair saves what is readable; the next absorption puts the file into quarantine",
+	},
+	scan.Foreign: {
+		severity: Error,
+		means:    "it has the name of a process's file and is none; if it was one, its counts are missing",
+		remedy:   "nothing: the next absorption puts it into quarantine. Find out who wrote it",
+	},
+	scan.Version: {
+		severity: Error,
+		means:    "a program with another version of mpmetrics shares the directory; its counts are missing here",
+		remedy:   "look with the mpmetrics-inspect of that version, and give both programs the same; leave the file alone",
+	},
+	scan.ByteOrder: {
+		severity: Error,
+		means:    "it comes from a machine of another kind; its counts are missing here",
+		remedy:   "do not share the directory between machines; scrape each, and sum in Prometheus",
+	},
+	scan.Limit: {
+		severity: Error,
+		means:    "it is larger than any reader takes; its counts are missing from every scrape",
+		remedy:   "fewer series in that process: mpmetrics-inspect analyze says which families are large",
+	},
+	scan.Copy: {
+		severity: Warning,
+		means:    "it is a copy of a file, and not counted, since that would count twice",
+		remedy:   "remove the copy",
+	},
+	scan.Refused: {
+		severity: Error,
+		means:    "it is not safe to read; if it is a process's file, its counts are missing",
+		remedy:   "run all processes as one user, or remove it if it is nobody's",
+	},
+	scan.Returned: {
+		severity: Warning,
+		means:    "its process was absorbed long ago; it came back from a backup and is not counted twice",
+		remedy:   "nothing: the next absorption puts it into quarantine",
+	},
+	scan.Boot: {
+		severity: Error,
+		means:    "it was written before the last start of the machine and may lack its last seconds",
+		remedy:   "mpmetrics-inspect gc, or the next absorption, puts it aside; totals begin anew then",
+	},
+	scan.Busy: {
+		severity: Error,
+		means:    "it changed under every try; cumulative metrics are left out of this scrape",
+		remedy:   "passes; report it if it does not",
+	},
+	scan.IO: {
+		severity: Error,
+		means:    "an error of the system; cumulative metrics are left out of scrapes until it is gone",
+		remedy:   "the error says which: permissions, descriptors (ulimit -n), the disk",
+	},
+	scan.Deadline: {
+		severity: Error,
+		means:    "reading takes longer than a scrape may; cumulative metrics are left out",
+		remedy:   "the first scrapes of a large directory: passes. Otherwise mpmetrics-inspect gc, and fewer series",
+	},
+	scan.Memory: {
+		severity: Error,
+		means:    "there are more series than a reader keeps; cumulative metrics are left out",
+		remedy:   "fewer series: mpmetrics-inspect analyze says which families are large",
+	},
+	scan.Gone: {
+		severity: Error,
+		means:    "the directory was removed under living processes",
+		remedy:   "passes within 10 s: they make it again",
+	},
+}
+
+// problemOf is a problem with a file.
+func problemOf(subject string, err error) Problem {
+	r := scan.ReasonOf(err)
+	a := advices[r]
+	return Problem{Severity: a.severity, Subject: subject, Reason: string(r), What: Escape(err.Error()), Means: a.means, Remedy: a.remedy}
+}
+
+// problems collects what is wrong with what was read.
+func (s *Survey) problems() {
+	named := map[string]bool{}
+	for _, p := range s.Processes {
+		if p.Err != nil {
+			named[p.Name] = true
+			s.Problems = append(s.Problems, problemOf(Escape(p.Name), p.Err))
+		}
+		if p.State == Gone {
+			s.Problems = append(s.Problems, Problem{
+				Severity: Error, Subject: Escape(p.Name), Reason: "removed", What: "the file was removed and not absorbed",
+				Means: "a living process makes it again within a second; the counts of a dead one are lost", Remedy: "do not remove files of processes: absorption does",
+			})
+		}
+	}
+	if s.Err != nil && !aboutFile(s.Err, named) {
+		s.Problems = append(s.Problems, s.whole())
+	}
+	for _, f := range s.Families {
+		for _, c := range f.Conflicts {
+			s.Problems = append(s.Problems, problemWith(c))
+		}
+	}
+	for _, f := range s.Quarantine {
+		s.Problems = append(s.Problems, Problem{
+			Severity: Warning, Subject: filepath.Join(layout.QuarantineName, Escape(f.Name)), Reason: "quarantine",
+			What:   fmt.Sprintf("put aside on %s: %s", f.Changed.UTC().Format(time.DateTime), Escape(f.Reason)),
+			Means:  "what it has counted is in no total; nothing removes it",
+			Remedy: "mpmetrics-inspect repair saves what is readable of a damaged file; remove it when you have seen why",
+		})
+	}
+}
+
+// aboutFile reports whether an error is about one of these files.
+func aboutFile(err error, named map[string]bool) bool {
+	path, ok := errorPath(err)
+	return ok && named[filepath.Base(path)]
+}
+
+// whole is the problem that a reading could not be completed.
+func (s *Survey) whole() Problem {
+	p := problemOf(s.Directory, s.Err)
+	path, _ := errorPath(s.Err)
+	switch {
+	case errors.Is(s.Err, archive.ErrElsewhere):
+		p.Reason, p.Subject = "elsewhere", s.Archive.Path
+		p.Means = "what the dead have counted is somewhere else than the configuration says; no cumulative metrics until that is settled"
+		p.Remedy = "set MPMETRICS_ARCHIVE_DIR to the same in all processes, or mount the disk that it is on"
+	case filepath.Base(path) == layout.ArchiveName:
+		p.Subject = path
+		p.Means = "what the dead have counted cannot be read; cumulative metrics are left out of scrapes"
+		switch scan.ReasonOf(s.Err) {
+		case scan.Damaged, scan.Foreign:
+			p.Remedy = "mpmetrics-inspect gc, or the next absorption, puts it into quarantine; totals begin anew then. Put back a copy before, if you have one and no process runs"
+		case scan.Version:
+			p.Remedy = "a program of a newer version wrote it: update the others"
+		}
+	case scan.ReasonOf(s.Err) == scan.Refused:
+		p.Subject, p.Means, p.Remedy = s.Directory, "the directory is not safe to use: every process counts in memory, and scrapes have no cumulative metrics", "the error says how"
+	}
+	return p
+}
+
+// problemWith is the problem of a conflict.
+func problemWith(c Conflict) Problem {
+	who := c.Process
+	if who == "" {
+		who = "the archive"
+	}
+	p := Problem{Severity: Warning, Subject: Escape(c.Family), Reason: string(c.Reason)}
+	p.What = fmt.Sprintf("%s: %s says %q, the newest process %q", c.Reason, Escape(who), Escape(c.Theirs), Escape(c.Ours))
+	p.Remedy = "run one version of the program, or give one of the two another name"
+	switch c.Reason {
+	case merge.HelpConflict:
+		p.Means = "values are merged; the newest text is shown"
+	case merge.BucketsConflict:
+		p.Means = "values are merged in the buckets that all share: coarser, and exact"
+	case merge.SuffixConflict:
+		p.What = fmt.Sprintf("%s: %s has a %s of this name, which is also that of a sample of a newer histogram or summary", c.Reason, Escape(who), c.Theirs)
+		p.Means = "its values are left out"
+	case merge.ModeConflict:
+		p.Means = "values are merged by the newest mode"
+	}
+	if c.LeftOut {
+		p.Severity, p.Means = Error, "its values are left out"
+	}
+	return p
+}
+
+// Worst is the worst severity among problems.
+func Worst(problems []Problem) Severity {
+	order := []Severity{OK, Warning, Error}
+	worst := OK
+	for _, p := range problems {
+		if slices.Index(order, p.Severity) > slices.Index(order, worst) {
+			worst = p.Severity
+		}
+	}
+	return worst
+}

@@ -1,0 +1,151 @@
+package inspect
+
+import (
+	"errors"
+	"io/fs"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"github.com/mpmetrics/mpmetrics/internal/boot"
+	"github.com/mpmetrics/mpmetrics/internal/directory"
+	"github.com/mpmetrics/mpmetrics/internal/layout"
+	"github.com/mpmetrics/mpmetrics/internal/reader"
+	"github.com/mpmetrics/mpmetrics/internal/scan"
+)
+
+// State says what has become of a process.
+type State string
+
+// The states.
+const (
+	Live       State = "live"
+	Dead       State = "dead"       // it counts, and waits to be absorbed
+	Archived   State = "archived"   // the archive has its values, the file is about to be removed
+	Damaged    State = "damaged"    // its file is left out of every scrape
+	Refused    State = "refused"    // likewise, for another reason than damage
+	Unreadable State = "unreadable" // for the moment
+	Gone       State = "gone"       // its file was removed, and not absorbed
+)
+
+// Process is a process that has, or had, a file.
+type Process struct {
+	State   State
+	Name    string // of the file
+	Path    string
+	PID     int
+	ID      string
+	Program string
+	Host    string
+	Label   string // value of the label "process"
+	BootID  string
+	Start   time.Time // zero: not known
+	Bytes   int64
+	Format  int // version; 0: not known
+
+	Definitions []*layout.Family
+	Series      []int // of each definition
+	Mirrored    int   // series of collectors that are not ours
+
+	Reason scan.Reason // why it is left out; empty: it is not
+	Err    error
+
+	seen scan.Seen
+}
+
+func (p *Process) pidText() string { return strconv.Itoa(p.PID) }
+
+// SeriesTotal is the number of series in the file.
+func (p *Process) SeriesTotal() (n int) {
+	for _, m := range p.Series {
+		n += m
+	}
+	return n
+}
+
+// Contributes reports whether the process takes part in merged values.
+func (p *Process) Contributes() bool { return p.seen.File != nil && !p.seen.Held }
+
+// processes describes the files that the scan has seen. What could not be read for
+// the moment is in errs.
+func (s *Survey) processes(errs []error) {
+	for _, seen := range s.inspector.scanner.Seen() {
+		p := &Process{Name: seen.Name, Path: filepath.Join(s.Directory, seen.Name), ID: seen.ID.String(), Err: seen.Err, seen: seen}
+		p.PID, _, _ = layout.ParseFileName(seen.Name) // the scan has parsed it
+		if p.Err == nil && seen.File == nil && !seen.Held {
+			p.Err = errorOf(errs, seen.Name)
+		}
+		p.describe()
+		s.Processes = append(s.Processes, p)
+	}
+	sortProcesses(s.Processes)
+}
+
+// errorOf finds the error about a file.
+func errorOf(errs []error, name string) error {
+	for _, err := range errs {
+		if path, ok := errors.AsType[*fs.PathError](err); ok && filepath.Base(path.Path) == name {
+			return err
+		}
+	}
+	return errors.New("it was not reached in time")
+}
+
+func (p *Process) describe() {
+	if p.Err != nil {
+		p.Reason = scan.ReasonOf(p.Err)
+	}
+	switch {
+	case p.seen.Held:
+		p.State = Archived
+	case p.seen.Gone:
+		p.State = Gone
+	case p.Reason == scan.Damaged, p.Reason == scan.Foreign:
+		p.State = Damaged
+	case p.Err != nil && scan.Transient(p.Err):
+		p.State = Unreadable
+	case p.Err != nil:
+		p.State = Refused
+	case p.seen.Live:
+		p.State = Live
+	default:
+		p.State = Dead
+	}
+	if p.seen.File != nil {
+		p.header(p.seen.File.Header())
+		p.Bytes = p.seen.File.Size()
+		p.count()
+		return
+	}
+	// What can still be said of it.
+	if st, err := directory.LookAt(p.Path); err == nil {
+		p.Bytes = st.Size
+	}
+	if h, err := reader.ReadHeader(p.Path); err == nil {
+		p.header(h)
+	}
+}
+
+func (p *Process) header(h *layout.Header) {
+	p.Program, p.Host, p.Label, p.BootID = h.Program, h.Host, h.Process, h.BootID
+	p.Start, p.Format = nanoseconds(h.Start), layout.Version
+}
+
+// count counts the series of each definition. Those of the log come first, and
+// those of collectors that are not ours have no records there.
+func (p *Process) count() {
+	p.Definitions = p.seen.File.Families()
+	p.Series = make([]int, len(p.Definitions))
+	for _, e := range p.seen.File.Entries() {
+		if !e.Gone {
+			p.Series[e.Family]++
+			if e.Mirrored() {
+				p.Mirrored++
+			}
+		}
+	}
+}
+
+// OtherBoot reports whether the file was written before the machine was started
+// last.
+func (p *Process) OtherBoot() bool { return boot.Differ(p.BootID, boot.ID()) }
