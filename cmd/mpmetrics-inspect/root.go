@@ -1,0 +1,103 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+// root is the command with all verbs.
+func (e *environment) root() *cobra.Command {
+	list := e.ls()
+	root := &cobra.Command{
+		Use:   program,
+		Short: "See, explain and repair a shared directory of mpmetrics",
+		Long: `See, explain and repair a shared directory of mpmetrics.
+
+Works on the directory of a running service without disturbing anybody, and writes
+nothing unless the verb says so. Without a verb it lists the processes, as ls does.
+
+The directory is that of --dir, else of $MPMETRICS_URL, else of $MPMETRICS_DIR.
+
+Exit status: 0 all is fine, 1 it failed, 2 the call is wrong, 3 problems were found.`,
+		Example: `  mpmetrics-inspect --dir /dev/shm/shop
+  mpmetrics-inspect get 'shop_orders_total{payment="card"}'
+  mpmetrics-inspect doctor`,
+		Args:              usageArgs(cobra.NoArgs),
+		RunE:              list.RunE,
+		SilenceErrors:     true,
+		SilenceUsage:      true,
+		DisableAutoGenTag: true,
+		Version:           versionText(),
+		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: false},
+	}
+	root.SetVersionTemplate("{{.Version}}\n")
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	flags := root.PersistentFlags()
+	flags.SortFlags = false
+	flags.StringVarP(&e.dir, "dir", "d", "", "directory of the service, as it is configured for it (default $MPMETRICS_URL, then $MPMETRICS_DIR)")
+	flags.StringVar(&e.archiveDir, "archive-dir", "", "directory of the archive, if it is configured to be elsewhere (default $"+envArchiveDir+")")
+	flags.DurationVar(&e.timeout, "timeout", 0, "time that reading may take; what a scrape has by default is 8s")
+	flags.BoolVar(&e.access.GroupShared, "group-shared", false, "the directory is shared with a group: found out by itself where it exists")
+	flags.BoolVar(&e.access.AllowNetworkFS, "allow-network-fs", false, "read a directory on a network file system too")
+	root.Flags().AddFlagSet(list.Flags())
+	root.AddGroup(&cobra.Group{ID: look, Title: "Look:"}, &cobra.Group{ID: judge, Title: "Judge:"}, &cobra.Group{ID: change, Title: "Change:"})
+	for _, verb := range []struct {
+		group string
+		cmd   *cobra.Command
+	}{
+		{look, list},
+	} {
+		verb.cmd.GroupID = verb.group
+		root.AddCommand(verb.cmd)
+	}
+	root.AddCommand(e.version())
+	return root
+}
+
+// Groups of verbs in the help.
+const (
+	look   = "look"
+	judge  = "judge"
+	change = "change"
+)
+
+// usageArgs makes what an argument check finds a mistake in the call.
+func usageArgs(check cobra.PositionalArgs) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if err := check(cmd, args); err != nil {
+			return usageError{fmt.Errorf("%s: %w", cmd.CommandPath(), err)}
+		}
+		return nil
+	}
+}
+
+// Formats of output.
+const (
+	tableFormat = "table"
+	jsonFormat  = "json"
+	csvFormat   = "csv"
+	openMetrics = "openmetrics"
+	promFormat  = "prom"
+)
+
+// outputFlag adds --output to a verb; the first format is the default. RunE asks for
+// the format first.
+func (e *environment) outputFlag(cmd *cobra.Command, formats ...string) {
+	cmd.Flags().StringVarP(&e.format, "output", "o", formats[0], "format: "+strings.Join(formats, ", "))
+	_ = cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(formats, cobra.ShellCompDirectiveNoFileComp))
+	run := cmd.RunE
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if !slices.Contains(formats, e.format) {
+			return usagef("--output %s: want %s", e.format, strings.Join(formats, ", "))
+		}
+		return run(cmd, args)
+	}
+}
+
+// matchFlag adds --match to a verb.
+func (e *environment) matchFlag(cmd *cobra.Command) {
+	cmd.Flags().StringVarP(&e.match, "match", "m", "", `only series that a PromQL selector means, such as 'shop_orders_total{payment="card"}'`)
+}

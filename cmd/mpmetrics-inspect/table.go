@@ -1,0 +1,175 @@
+package main
+
+import (
+	"encoding/csv"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/jedib0t/go-pretty/v6/table"
+	"github.com/jedib0t/go-pretty/v6/text"
+
+	"github.com/mpmetrics/mpmetrics/internal/inspect"
+)
+
+// grid is rows under named columns: a table for people, or comma-separated values
+// for programs.
+type grid struct {
+	columns []column
+	rows    [][]cell
+}
+
+// column has a name, in lower case.
+type column struct {
+	name  string
+	right bool // numbers
+}
+
+// cell is a value as a person reads it, and exactly.
+type cell struct {
+	human string
+	exact string
+	color text.Colors
+}
+
+func (g *grid) add(cells ...cell) { g.rows = append(g.rows, cells) }
+
+// plain is a cell that reads the same for everybody.
+func plain(s string) cell { return cell{human: s, exact: s} }
+
+func (c cell) in(color text.Colors) cell {
+	c.color = color
+	return c
+}
+
+// Colours.
+var (
+	good  = text.Colors{text.FgGreen}
+	faint = text.Colors{text.Faint}
+	wrong = text.Colors{text.FgRed, text.Bold}
+	warn  = text.Colors{text.FgYellow}
+)
+
+// table writes the grid aligned.
+func (g *grid) table(out io.Writer, colors bool) {
+	t := table.NewWriter()
+	style := table.StyleDefault
+	style.Options = table.OptionsNoBordersAndSeparators
+	style.Box.PaddingLeft, style.Box.PaddingRight = "", "  "
+	style.Format.Header = text.FormatUpper
+	t.SetStyle(style)
+	header := make(table.Row, len(g.columns))
+	configs := make([]table.ColumnConfig, len(g.columns))
+	for i, c := range g.columns {
+		header[i] = strings.ReplaceAll(c.name, "_", " ")
+		configs[i] = table.ColumnConfig{Number: i + 1, Align: text.AlignLeft, AlignHeader: text.AlignLeft}
+		if c.right {
+			configs[i].Align, configs[i].AlignHeader = text.AlignRight, text.AlignRight
+		}
+	}
+	t.SetColumnConfigs(configs)
+	t.AppendHeader(header)
+	for _, row := range g.rows {
+		r := make(table.Row, len(row))
+		for i, c := range row {
+			r[i] = c.human
+			if colors && c.color != nil {
+				r[i] = c.color.Sprint(c.human)
+			}
+		}
+		t.AppendRow(r)
+	}
+	for line := range strings.SplitSeq(t.Render(), "\n") {
+		fmt.Fprintln(raw(out), strings.TrimRight(line, " "))
+	}
+}
+
+// csv writes the grid exactly.
+func (g *grid) csv(out io.Writer) error {
+	w := csv.NewWriter(out)
+	record := make([]string, len(g.columns))
+	for i, c := range g.columns {
+		record[i] = c.name
+	}
+	err := w.Write(record)
+	for _, row := range g.rows {
+		for i, c := range row {
+			record[i] = c.exact
+		}
+		if err == nil {
+			err = w.Write(record)
+		}
+	}
+	w.Flush()
+	if err == nil {
+		err = w.Error()
+	}
+	return err
+}
+
+// number is a cell with an integer.
+func number[T int | int64 | uint64](n T) cell { return plain(fmt.Sprint(n)) }
+
+// size is a cell with a number of bytes.
+func size(n int64) cell { return cell{human: humanSize(n), exact: fmt.Sprint(n)} }
+
+func humanSize(n int64) string {
+	const unit = 1024
+	if n < unit {
+		return fmt.Sprintf("%d B", n)
+	}
+	v := float64(n)
+	for _, suffix := range []string{"KiB", "MiB", "GiB", "TiB"} {
+		if v /= unit; v < unit {
+			if v < 10 {
+				return fmt.Sprintf("%.1f %s", v, suffix)
+			}
+			return fmt.Sprintf("%.0f %s", v, suffix)
+		}
+	}
+	return fmt.Sprintf("%.0f PiB", v/unit)
+}
+
+// moment is a cell with a time, of which zero is none.
+func moment(t time.Time) cell {
+	if t.IsZero() {
+		return cell{human: "-"}
+	}
+	return cell{human: t.Local().Format(time.DateTime), exact: t.UTC().Format(time.RFC3339Nano)}
+}
+
+// since is a cell with an age.
+func since(t, now time.Time) cell {
+	if t.IsZero() {
+		return cell{human: "-"}
+	}
+	d := now.Sub(t)
+	return cell{human: humanDuration(d), exact: fmt.Sprint(d.Seconds())}
+}
+
+// humanDuration has two units at most.
+func humanDuration(d time.Duration) string {
+	const day = 24 * time.Hour
+	switch {
+	case d < 0:
+		return "-" + humanDuration(-d)
+	case d < time.Second:
+		return fmt.Sprintf("%d ms", d.Milliseconds())
+	case d < time.Minute:
+		return fmt.Sprintf("%ds", d/time.Second)
+	case d < time.Hour:
+		return fmt.Sprintf("%dm%02ds", d/time.Minute, d%time.Minute/time.Second)
+	case d < day:
+		return fmt.Sprintf("%dh%02dm", d/time.Hour, d%time.Hour/time.Minute)
+	}
+	return fmt.Sprintf("%dd%02dh", d/day, d%day/time.Hour)
+}
+
+// ago is a time in a sentence.
+func ago(s *inspect.Survey, t time.Time) string {
+	if t.IsZero() {
+		return "never"
+	}
+	return humanDuration(s.Time.Sub(t)) + " ago"
+}
