@@ -7,7 +7,7 @@ import (
 	"os"
 	"time"
 
-	"github.com/charmbracelet/x/term"
+	"golang.org/x/term"
 
 	"github.com/mpmetrics/mpmetrics/internal/archive"
 	"github.com/mpmetrics/mpmetrics/internal/directory"
@@ -130,10 +130,10 @@ func terminal(stream any) (width int, ok bool) {
 	if s, isSafe := stream.(*safeWriter); isSafe {
 		return terminal(s.out)
 	}
-	if !isFile || !term.IsTerminal(f.Fd()) {
+	if !isFile || !term.IsTerminal(int(f.Fd())) {
 		return 0, false
 	}
-	width, _, err := term.GetSize(f.Fd())
+	width, _, err := term.GetSize(int(f.Fd()))
 	return width, err == nil
 }
 

@@ -49,6 +49,9 @@ Exit status: 0 all is fine, 1 it failed, 2 the call is wrong, 3 problems were fo
 		cmd   *cobra.Command
 	}{
 		{look, list},
+		{look, e.get()},
+		{look, e.dump()},
+		{change, e.gc()},
 	} {
 		verb.cmd.GroupID = verb.group
 		root.AddCommand(verb.cmd)
@@ -86,10 +89,11 @@ const (
 // outputFlag adds --output to a verb; the first format is the default. RunE asks for
 // the format first.
 func (e *environment) outputFlag(cmd *cobra.Command, formats ...string) {
-	cmd.Flags().StringVarP(&e.format, "output", "o", formats[0], "format: "+strings.Join(formats, ", "))
+	cmd.Flags().StringP("output", "o", formats[0], "format: "+strings.Join(formats, ", "))
 	_ = cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(formats, cobra.ShellCompDirectiveNoFileComp))
 	run := cmd.RunE
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		e.format, _ = cmd.Flags().GetString("output")
 		if !slices.Contains(formats, e.format) {
 			return usagef("--output %s: want %s", e.format, strings.Join(formats, ", "))
 		}

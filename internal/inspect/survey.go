@@ -201,3 +201,14 @@ func (s *Survey) Process(name string) (*Process, error) {
 	}
 	return found, nil
 }
+
+// CountFiles returns how many files of processes are in a directory of ours.
+func CountFiles(dir string) (n int, err error) {
+	names, err := directory.List(dir)
+	for _, name := range names {
+		if _, _, err := layout.ParseFileName(name); err == nil {
+			n++
+		}
+	}
+	return n, err
+}

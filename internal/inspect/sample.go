@@ -1,0 +1,86 @@
+package inspect
+
+import (
+	"math"
+	"strings"
+	"time"
+
+	dto "github.com/prometheus/client_model/go"
+
+	"github.com/mpmetrics/mpmetrics/internal/layout"
+)
+
+// Sample is one line of an exposition.
+type Sample struct {
+	Name       string
+	Labels     []layout.Label
+	Value      float64
+	Cumulative bool // it only grows
+}
+
+// Samples are the lines of a family, in the order of an exposition.
+func Samples(f *dto.MetricFamily) []Sample {
+	var all []Sample
+	for _, m := range f.GetMetric() {
+		labels := make([]layout.Label, 0, len(m.GetLabel())+1)
+		for _, l := range m.GetLabel() {
+			labels = append(labels, layout.Label{Name: l.GetName(), Value: l.GetValue()})
+		}
+		add := func(suffix string, v float64, cumulative bool, more ...layout.Label) {
+			own := append(labels[:len(labels):len(labels)], more...)
+			all = append(all, Sample{Name: f.GetName() + suffix, Labels: own, Value: v, Cumulative: cumulative})
+		}
+		switch {
+		case m.Counter != nil:
+			add("", m.Counter.GetValue(), true)
+		case m.Histogram != nil:
+			h := m.Histogram
+			inf := false
+			for _, b := range h.GetBucket() {
+				inf = inf || math.IsInf(b.GetUpperBound(), +1)
+				add("_bucket", float64(b.GetCumulativeCount()), true, layout.Label{Name: "le", Value: FormatNumber(b.GetUpperBound())})
+			}
+			if !inf {
+				add("_bucket", float64(h.GetSampleCount()), true, layout.Label{Name: "le", Value: "+Inf"})
+			}
+			add("_sum", h.GetSampleSum(), true)
+			add("_count", float64(h.GetSampleCount()), true)
+		case m.Summary != nil:
+			for _, q := range m.Summary.GetQuantile() {
+				add("", q.GetValue(), false, layout.Label{Name: "quantile", Value: FormatNumber(q.GetQuantile())})
+			}
+			add("_sum", m.Summary.GetSampleSum(), true)
+			add("_count", float64(m.Summary.GetSampleCount()), true)
+		default:
+			add("", Number(m), false)
+		}
+	}
+	return all
+}
+
+// Number is the value of a counter, a gauge or an untyped metric.
+func Number(m *dto.Metric) float64 {
+	switch {
+	case m.Counter != nil:
+		return m.Counter.GetValue()
+	case m.Gauge != nil:
+		return m.Gauge.GetValue()
+	}
+	return m.Untyped.GetValue()
+}
+
+// Created is the start timestamp of a metric, zero without one.
+func Created(m *dto.Metric) time.Time {
+	for _, t := range []interface {
+		IsValid() bool
+		AsTime() time.Time
+	}{m.GetCounter().GetCreatedTimestamp(), m.GetHistogram().GetCreatedTimestamp(), m.GetSummary().GetCreatedTimestamp()} {
+		if t.IsValid() {
+			return t.AsTime()
+		}
+	}
+	return time.Time{}
+}
+
+// TypeText is the type of a family in lower case, as in an exposition.
+func TypeText(f *dto.MetricFamily) string { return strings.ToLower(f.GetType().String()) }
