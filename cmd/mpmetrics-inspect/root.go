@@ -51,6 +51,9 @@ Exit status: 0 all is fine, 1 it failed, 2 the call is wrong, 3 problems were fo
 		{look, list},
 		{look, e.get()},
 		{look, e.dump()},
+		{judge, e.check()},
+		{judge, e.doctor()},
+		{judge, e.analyze()},
 		{change, e.gc()},
 	} {
 		verb.cmd.GroupID = verb.group

@@ -18,6 +18,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/mpmetrics/mpmetrics/internal/directory"
 	"github.com/mpmetrics/mpmetrics/store"
 )
 
@@ -37,6 +38,12 @@ func TestScripts(t *testing.T) {
 		RequireUniqueNames:  true,
 		UpdateScripts:       os.Getenv("UPDATE_SCRIPTS") != "",
 		Setup:               setUp,
+		Condition: func(c string) (bool, error) {
+			if c != "disk" {
+				return false, fmt.Errorf("unknown condition %q", c)
+			}
+			return directory.OnDisk(os.TempDir()), nil
+		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"start":   startWorker,
 			"tell":    tellWorker,

@@ -1,6 +1,7 @@
 package inspect
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"sort"
@@ -23,7 +24,8 @@ type Family struct {
 	Archived  bool
 	Conflicts []Conflict
 
-	merged *merge.Family // nil: all of its values are left out
+	merged *merge.Family  // nil: all of its values are left out
+	newest *layout.Family // definition of the newest process
 }
 
 // Conflict is a process, or the archive, whose definition is not the one in force.
@@ -44,8 +46,9 @@ func (s *Survey) families() {
 		s.Families = append(s.Families, f)
 		return f
 	}
+	newest := s.newest()
 	for _, m := range s.inspector.merger.Families() {
-		add(&Family{Name: m.Name, Help: m.Help, Unit: m.Unit, Type: m.Type, Mode: m.Mode, Bounds: m.Bounds, Series: len(m.Series), merged: m})
+		add(&Family{newest: newest[m.Name], Name: m.Name, Help: m.Help, Unit: m.Unit, Type: m.Type, Mode: m.Mode, Bounds: m.Bounds, Series: len(m.Series), merged: m})
 	}
 	suffixed := map[string]bool{}
 	for _, c := range s.inspector.merger.Conflicts() {
@@ -72,8 +75,8 @@ func (s *Survey) families() {
 		}
 		met := map[*Family]bool{}
 		for i, d := range p.Definitions {
-			if p.Series[i] == 0 && p.State != Live {
-				continue // it has no say
+			if !p.votes(i) {
+				continue
 			}
 			if f := meet(p.Name, d); f != nil && !met[f] {
 				met[f] = true
@@ -89,26 +92,80 @@ func (s *Survey) families() {
 	sort.Slice(s.Families, func(i, j int) bool { return s.Families[i].Name < s.Families[j].Name })
 }
 
+// votes reports whether a definition of a process counts, as the merger sees it: of
+// the dead only those of which something is left to show.
+func (p *Process) votes(i int) bool {
+	return p.seen.Live || p.Series[i] > 0 && !p.Definitions[i].Mode.Live()
+}
+
+// newest are the definitions of the newest process that has each family, which
+// decide.
+func (s *Survey) newest() map[string]*layout.Family {
+	type rank struct {
+		start int64
+		id    layout.ID
+	}
+	ranks, newest := map[string]rank{}, map[string]*layout.Family{}
+	meet := func(r rank, d *layout.Family) {
+		known, ok := ranks[d.Name]
+		if ok && cmp.Or(cmp.Compare(known.start, r.start), slices.Compare(known.id[:], r.id[:])) > 0 {
+			return
+		}
+		ranks[d.Name], newest[d.Name] = r, d
+	}
+	for _, p := range s.Processes {
+		if !p.Contributes() {
+			continue
+		}
+		for i, d := range p.Definitions {
+			if p.votes(i) {
+				meet(rank{p.seen.File.Header().Start, p.seen.ID}, d)
+			}
+		}
+	}
+	for _, a := range s.Archive.archive.Ledger.Accounts() {
+		start, id := a.Newest()
+		meet(rank{start, id}, a.Family)
+	}
+	return newest
+}
+
+func labelsText(d *layout.Family) string {
+	names := slices.Clone(d.LabelNames)
+	for _, l := range d.ConstLabels {
+		names = append(names, l.Name)
+	}
+	slices.Sort(names)
+	return strings.Join(names, ", ")
+}
+
 // conflicts compares a definition with the one in force.
 func conflicts(f *Family, process string, d *layout.Family) (all []Conflict) {
 	add := func(r merge.Reason, theirs, ours string, leftOut bool) {
 		all = append(all, Conflict{Family: f.Name, Process: process, Reason: r, Theirs: theirs, Ours: ours, LeftOut: leftOut})
 	}
-	if d.Type != f.Type {
-		add(merge.TypeConflict, d.Type.String(), f.Type.String(), true)
+	w := f.newest
+	if w == nil {
+		return nil
+	}
+	if d.Type != w.Type {
+		add(merge.TypeConflict, d.Type.String(), w.Type.String(), true)
 		return all
 	}
-	if d.Mode != f.Mode {
-		add(merge.ModeConflict, modeText(d.Mode), modeText(f.Mode), d.ByMode() != f.Mode.Valid() || d.Mode.Timed() != f.Mode.Timed())
+	if d.Mode != w.Mode {
+		add(merge.ModeConflict, modeText(d.Mode), modeText(w.Mode), d.ByMode() != w.ByMode() || d.Mode.Timed() != w.Mode.Timed())
 	}
-	if d.Help != f.Help {
-		add(merge.HelpConflict, d.Help, f.Help, false)
+	if d.Help != w.Help {
+		add(merge.HelpConflict, d.Help, w.Help, false)
 	}
-	if d.Unit != f.Unit {
-		add(merge.HelpConflict, d.Unit, f.Unit, false)
+	if d.Unit != w.Unit {
+		add(merge.HelpConflict, d.Unit, w.Unit, false)
 	}
-	if d.Type == layout.Histogram && !slices.Equal(d.Bounds, f.Bounds) {
-		add(merge.BucketsConflict, boundsText(d.Bounds), boundsText(f.Bounds), false)
+	if theirs, ours := labelsText(d), labelsText(w); theirs != ours {
+		add(merge.LabelsConflict, theirs, ours, false)
+	}
+	if !slices.Equal(d.Bounds, w.Bounds) {
+		add(merge.BucketsConflict, boundsText(d.Bounds), boundsText(w.Bounds), false)
 	}
 	return all
 }

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"path/filepath"
 	"slices"
-	"time"
 
 	"github.com/mpmetrics/mpmetrics/internal/archive"
 	"github.com/mpmetrics/mpmetrics/internal/layout"
@@ -140,17 +139,10 @@ func (s *Survey) problems() {
 		s.Problems = append(s.Problems, s.whole())
 	}
 	for _, f := range s.Families {
-		for _, c := range f.Conflicts {
-			s.Problems = append(s.Problems, problemWith(c))
-		}
+		s.Problems = append(s.Problems, problemsWith(f.Conflicts)...)
 	}
 	for _, f := range s.Quarantine {
-		s.Problems = append(s.Problems, Problem{
-			Severity: Warning, Subject: filepath.Join(layout.QuarantineName, Escape(f.Name)), Reason: "quarantine",
-			What:   fmt.Sprintf("put aside on %s: %s", f.Changed.UTC().Format(time.DateTime), Escape(f.Reason)),
-			Means:  "what it has counted is in no total; nothing removes it",
-			Remedy: "mpmetrics-inspect repair saves what is readable of a damaged file; remove it when you have seen why",
-		})
+		s.Problems = append(s.Problems, quarantineProblem(f))
 	}
 }
 
@@ -184,30 +176,65 @@ func (s *Survey) whole() Problem {
 	return p
 }
 
-// problemWith is the problem of a conflict.
-func problemWith(c Conflict) Problem {
-	who := c.Process
-	if who == "" {
+// problemsWith are the problems of conflicts: one for all who say the same.
+func problemsWith(conflicts []Conflict) []Problem {
+	type opinion struct {
+		reason merge.Reason
+		theirs string
+	}
+	others := map[opinion]int{}
+	var first []Conflict
+	for _, c := range conflicts {
+		o := opinion{c.Reason, c.Theirs}
+		if _, known := others[o]; !known {
+			first = append(first, c)
+			others[o] = -1
+		}
+		others[o]++
+	}
+	problems := make([]Problem, len(first))
+	for i, c := range first {
+		problems[i] = problemWith(c, others[opinion{c.Reason, c.Theirs}])
+	}
+	return problems
+}
+
+// problemWith is the problem of a conflict, which so many others have too.
+func problemWith(c Conflict, others int) Problem {
+	who, says := Escape(c.Process), "says"
+	if c.Process == "" {
 		who = "the archive"
 	}
+	if others > 0 {
+		who, says = who+" and "+counted(others, "other"), "say"
+	}
 	p := Problem{Severity: Warning, Subject: Escape(c.Family), Reason: string(c.Reason)}
-	p.What = fmt.Sprintf("%s: %s says %q, the newest process %q", c.Reason, Escape(who), Escape(c.Theirs), Escape(c.Ours))
+	p.What = fmt.Sprintf("%s: %s %s %q, the newest process %q", c.Reason, who, says, c.Theirs, c.Ours)
 	p.Remedy = "run one version of the program, or give one of the two another name"
 	switch c.Reason {
 	case merge.HelpConflict:
 		p.Means = "values are merged; the newest text is shown"
 	case merge.BucketsConflict:
 		p.Means = "values are merged in the buckets that all share: coarser, and exact"
+	case merge.LabelsConflict:
+		p.Means = "series with both sets of labels are shown"
 	case merge.SuffixConflict:
-		p.What = fmt.Sprintf("%s: %s has a %s of this name, which is also that of a sample of a newer histogram or summary", c.Reason, Escape(who), c.Theirs)
-		p.Means = "its values are left out"
+		p.What = fmt.Sprintf("%s: the %s of this name of %s has a name that a newer histogram or summary exposes", c.Reason, c.Theirs, who)
 	case merge.ModeConflict:
 		p.Means = "values are merged by the newest mode"
 	}
 	if c.LeftOut {
-		p.Severity, p.Means = Error, "its values are left out"
+		p.Severity, p.Means = Error, "these values are left out"
 	}
 	return p
+}
+
+// counted is a number and what it counts.
+func counted(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
 }
 
 // Worst is the worst severity among problems.

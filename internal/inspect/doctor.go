@@ -1,0 +1,368 @@
+package inspect
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/mpmetrics/mpmetrics/internal/directory"
+	"github.com/mpmetrics/mpmetrics/internal/layout"
+	"github.com/mpmetrics/mpmetrics/internal/scan"
+)
+
+// Finding is what a check of the environment has found: a Problem, and one with
+// severity OK where there is none.
+type Finding struct {
+	Check string // one word, stable
+	Problem
+}
+
+// Bounds of the findings.
+const (
+	// scrapeTimeout is what Prometheus waits for a scrape by default.
+	scrapeTimeout = 10 * time.Second
+	// slowScrape leaves others, which share the machine, their time.
+	slowScrape = scrapeTimeout / 5
+
+	// littleSpace is room for some processes' files to grow once more.
+	littleSpace = 16 << 20
+	noSpace     = 1 << 20
+	fewInodes   = 100
+
+	// manyDead is more than wait between two scrapes of a busy service: a process
+	// that opens its store absorbs them then.
+	manyDead = 256
+
+	// oldTemporary is when a file is not being made any more.
+	oldTemporary = time.Minute
+)
+
+// Doctor looks at the environment of a directory: whether it can be used, by whom,
+// and what will hurt.
+func (s *Survey) Doctor() []Finding {
+	d := &doctor{survey: s}
+	d.directory()
+	if s.Present {
+		d.fileSystem()
+		d.locks()
+		d.space()
+		d.programs()
+		d.files()
+		d.dead()
+		d.archive()
+		d.leftOvers()
+		d.foreign()
+		d.series()
+		d.clock()
+		d.scrape()
+	}
+	return d.findings
+}
+
+type doctor struct {
+	survey   *Survey
+	findings []Finding
+}
+
+func (d *doctor) add(check string, severity Severity, subject, what, means, remedy string) {
+	d.findings = append(d.findings, Finding{Check: check, Problem: Problem{
+		Severity: severity, Subject: subject, Reason: check, What: what, Means: means, Remedy: remedy,
+	}})
+}
+
+func (d *doctor) ok(check, format string, args ...any) {
+	d.add(check, OK, d.survey.Directory, fmt.Sprintf(format, args...), "", "")
+}
+
+func (d *doctor) directory() {
+	s := d.survey
+	if s.Present {
+		owner, mode := ownerOf(s.Directory)
+		d.ok("directory", "%s belongs to %s, mode %s", s.Directory, owner, mode)
+		return
+	}
+	switch _, err := os.Lstat(s.Directory); {
+	case err != nil:
+		d.add("directory", Error, s.Directory, Escape(err.Error()),
+			"no process with this directory has counted anything, or this host or container does not see it",
+			"compare MPMETRICS_DIR here and in the service; in a pod, mount the same emptyDir into all containers")
+	default:
+		d.add("directory", Error, s.Directory, Escape(fmt.Sprint(s.Err)),
+			"it is not safe to use: processes count in memory, and each shows its own values only", "the text says how to mend it")
+	}
+}
+
+func (d *doctor) fileSystem() {
+	dir := d.survey.Directory
+	if !directory.OnDisk(dir) {
+		d.ok("filesystem", "in memory: a scrape and an update never wait for a disk")
+		return
+	}
+	d.add("filesystem", Warning, dir, "the directory is on a disk",
+		"it works, but a process that touches a page of a frozen or stuck file system stops with all its goroutines; and after a crash of the machine totals begin anew",
+		"put it on tmpfs: /dev/shm, /run, or an emptyDir with medium Memory; only the archive belongs on a disk (MPMETRICS_ARCHIVE_DIR)")
+}
+
+func (d *doctor) locks() {
+	s := d.survey
+	live := slices.ContainsFunc(s.Processes, func(p *Process) bool { return p.State == Live })
+	tried, err := locksExclude(s.Directory)
+	switch {
+	case tried && err != nil:
+		d.add("locks", Error, s.Directory, Escape(err.Error()),
+			"a living process cannot be told from a dead one: it would be absorbed while it counts",
+			"use a local file system; if this is one, report it")
+	case live:
+		d.ok("locks", "they exclude, and the lock of a living process is seen from here")
+	case tried:
+		d.ok("locks", "they exclude")
+	default:
+		d.ok("locks", "not tried: nothing can be made here, and no process lives")
+	}
+}
+
+func (d *doctor) space() {
+	s := d.survey
+	free, inodes, known := freeSpace(s.Directory)
+	if !known {
+		return
+	}
+	remedy := "make room, or a larger tmpfs (--shm-size, sizeLimit); mpmetrics-inspect analyze says what is large, gc absorbs the dead"
+	switch {
+	case free < noSpace:
+		d.add("space", Error, s.Directory, fmt.Sprintf("%d KiB are free", free>>10), "new series are counted in memory and are in no total; those that exist are not affected", remedy)
+	case free < littleSpace:
+		d.add("space", Warning, s.Directory, fmt.Sprintf("%d MiB are free", free>>20), "when nothing is left, new series are counted in memory and are in no total", remedy)
+	case inodes < fewInodes:
+		d.add("space", Warning, s.Directory, fmt.Sprintf("%d more files can be made", inodes), "each process needs one; without it counts in memory", remedy)
+	default:
+		d.ok("space", "%d MiB and %d files are free", free>>20, inodes)
+	}
+}
+
+// programs says who shares the directory.
+func (d *doctor) programs() {
+	s := d.survey
+	counts := map[string]int{}
+	var names []string
+	for _, p := range s.Processes {
+		if p.State == Live {
+			if counts[p.Program] == 0 {
+				names = append(names, p.Program)
+			}
+			counts[p.Program]++
+		}
+	}
+	slices.Sort(names)
+	for i, n := range names {
+		names[i] = fmt.Sprintf("%d of %s", counts[n], Escape(n))
+	}
+	conflicts := 0
+	for _, f := range s.Families {
+		if len(f.Conflicts) > 0 {
+			conflicts++
+		}
+	}
+	text := "no process lives"
+	if len(names) > 0 {
+		text = "living processes: " + strings.Join(names, ", ")
+	}
+	if conflicts > 0 {
+		d.add("programs", Warning, s.Directory, fmt.Sprintf("%s; they do not agree about %d families", text, conflicts),
+			"some values may be left out: mpmetrics-inspect check says which",
+			"one version of one program for each directory; while one replaces another it passes")
+		return
+	}
+	if len(names) > 1 {
+		text += "; is it meant that they share a directory?"
+	}
+	d.ok("programs", "%s", text)
+	for _, dup := range s.duplicates() {
+		d.add("programs", Warning, "process="+Escape(dup.Label), fmt.Sprintf("%d living processes have this value of the label process", len(dup.Process)),
+			"samples of All gauges have a suffix, such as "+Escape(dup.Label)+"-2, which may change with every start", "set MPMETRICS_PROCESS to something of their own: the name of the container, say")
+	}
+}
+
+// files repeats what the survey says of files that are left out.
+func (d *doctor) files() {
+	s := d.survey
+	bad := 0
+	for _, p := range s.Problems {
+		if _, isReason := advices[scan.Reason(p.Reason)]; isReason || p.Reason == "removed" || p.Reason == "elsewhere" {
+			bad++
+			d.findings = append(d.findings, Finding{Check: "files", Problem: p})
+		}
+	}
+	if bad == 0 {
+		d.ok("files", "%d files of processes, all of format version %d and readable", len(s.Processes), layout.Version)
+	}
+}
+
+func (d *doctor) dead() {
+	s := d.survey
+	n := 0
+	for _, p := range s.Processes {
+		if p.State == Dead {
+			n++
+		}
+	}
+	switch {
+	case n == 0:
+		d.ok("absorption", "no dead process waits")
+	case n < manyDead:
+		d.ok("absorption", "%d dead processes wait for the next scrape, which absorbs them; if that does not happen, no collector is scraped here", n)
+	default:
+		d.add("absorption", Warning, s.Directory, fmt.Sprintf("%d dead processes are not absorbed", n),
+			"every scrape reads their files: it takes longer with each process that ends",
+			"mpmetrics-inspect gc absorbs them now; is a collector scraped, and without NoAbsorption? Does mpmetrics_absorption_stopped say something?")
+	}
+}
+
+func (d *doctor) archive() {
+	s := d.survey
+	a := &s.Archive
+	switch {
+	case !a.Exists && a.Written.IsZero():
+		d.ok("archive", "none yet: nobody was absorbed")
+		return
+	case !a.Exists:
+		return // a finding about files
+	}
+	d.ok("archive", "%d series of %d processes, %d KiB", a.Series, a.Absorbed, a.Bytes>>10)
+	if !a.Begun.IsZero() {
+		d.add("archive", Warning, a.Path, "totals began anew on "+a.Begun.UTC().Format(time.DateTime)+" UTC",
+			"the archive before was damaged, or of an earlier boot of the machine; start timestamps say so too",
+			"nothing; for totals that outlast a reboot, set MPMETRICS_ARCHIVE_DIR, and let the last step of a shutdown be mpmetrics-inspect gc")
+	}
+	if a.Unabsorbed > 0 {
+		d.add("archive", Warning, a.Path, fmt.Sprintf("%d sums were not finite and left with their processes", a.Unabsorbed),
+			"a histogram or counter was given NaN or Inf", "look for what is observed there")
+	}
+}
+
+func (d *doctor) leftOvers() {
+	s := d.survey
+	for _, f := range s.Quarantine {
+		d.findings = append(d.findings, Finding{Check: "quarantine", Problem: quarantineProblem(f)})
+	}
+	old := 0
+	for _, f := range s.Temporary {
+		if s.Time.Sub(f.Changed) > oldTemporary {
+			old++
+		}
+	}
+	if old > 0 {
+		d.add("temporary", Warning, s.Directory, fmt.Sprintf("%d files of processes that were killed while they made them", old),
+			"they take room, and nothing else", "mpmetrics-inspect gc, or the next absorption, removes them")
+	}
+}
+
+// pythonExtension ends the names of the files of prometheus/client_python.
+const pythonExtension = ".db"
+
+func (d *doctor) foreign() {
+	s := d.survey
+	var python int
+	names, _ := directory.List(s.Parent)
+	for _, name := range slices.Concat(names, s.Foreign) {
+		if strings.HasSuffix(name, pythonExtension) {
+			python++
+		}
+	}
+	if python > 0 {
+		d.add("foreign", Warning, s.Parent, fmt.Sprintf("%d files *.db, as a Python client makes them", python),
+			"nothing breaks, but a Python and a Go service share a directory, and neither shows the other's values",
+			"give PROMETHEUS_MULTIPROC_DIR and MPMETRICS_DIR directories of their own")
+	}
+	if n := len(s.Foreign); n > 0 {
+		few := make([]string, min(n, 5))
+		for i := range few {
+			few[i] = Escape(s.Foreign[i])
+		}
+		d.add("foreign", Warning, s.Directory, fmt.Sprintf("%d names that are not ours: %s", n, strings.Join(few, ", ")), "they are never read", "move them: the directory is for mpmetrics alone")
+		return
+	}
+	if python == 0 {
+		d.ok("foreign", "no foreign files")
+	}
+}
+
+// series looks at what processes say of themselves.
+func (d *doctor) series() {
+	s := d.survey
+	for name, advice := range map[string][2]string{
+		layout.ReservedPrefix + "dropped_series_total": {"new series are counted in memory, and are in no total", "fewer label values (mpmetrics-inspect analyze), or a higher Opts.MaxSeries"},
+		layout.ReservedPrefix + "unmirrored_total":     {"collectors of others show what is not mirrored", "the label reason says why: see the README, Metrics about mpmetrics"},
+	} {
+		f := s.Family(name)
+		if f == nil || f.merged == nil {
+			continue
+		}
+		for _, series := range f.merged.Series {
+			if v := s.value(f, series); v.Number() > 0 {
+				d.add("series", Warning, v.Series(), "is "+FormatNumber(v.Number()), advice[0], advice[1])
+			}
+		}
+	}
+}
+
+func (d *doctor) clock() {
+	s := d.survey
+	for _, p := range s.Processes {
+		if ahead := p.Start.Sub(s.Time); ahead > time.Second {
+			d.add("clock", Warning, Escape(p.Name), fmt.Sprintf("it was started %s in the future", ahead.Round(time.Second)),
+				"the clock was set back; until it has caught up this process decides help, type and mode of its families, and is the newest", "use a clock that is slewed, not set: chrony, ntpd")
+		}
+	}
+}
+
+func (d *doctor) scrape() {
+	s := d.survey
+	n := 0
+	for _, f := range s.Families {
+		n += f.Series
+	}
+	text := fmt.Sprintf("reading and merging %d series of %d processes took %s; Prometheus waits %s for a scrape", n, len(s.Processes), s.Took.Round(time.Millisecond), scrapeTimeout)
+	if s.Took < slowScrape {
+		d.ok("scrape", "%s", text)
+		return
+	}
+	severity := Warning
+	if s.Took > scrapeTimeout*8/10 {
+		severity = Error
+	}
+	d.add("scrape", severity, s.Directory, text, "a scrape that takes longer is lost as a whole", "fewer series (mpmetrics-inspect analyze), fewer processes, mpmetrics-inspect gc; or a higher scrape_timeout and collector.Opts.Timeout")
+}
+
+// ownerOf says whose a directory is.
+func ownerOf(path string) (owner, mode string) {
+	info, err := os.Lstat(path)
+	if err != nil {
+		return "nobody", "none"
+	}
+	return ownerText(info), fmt.Sprintf("%#o", octal(info.Mode()))
+}
+
+// octal is a mode as chmod takes it.
+func octal(m os.FileMode) uint32 {
+	bits := uint32(m.Perm())
+	if m&os.ModeSetgid != 0 {
+		bits |= 0o2000
+	}
+	if m&os.ModeSticky != 0 {
+		bits |= 0o1000
+	}
+	return bits
+}
+
+func quarantineProblem(f File) Problem {
+	return Problem{
+		Severity: Warning, Subject: filepath.Join(layout.QuarantineName, Escape(f.Name)), Reason: "quarantine",
+		What:   fmt.Sprintf("put aside on %s UTC: %s", f.Changed.UTC().Format(time.DateTime), Escape(f.Reason)),
+		Means:  "what it has counted is in no total; nothing removes it",
+		Remedy: "mpmetrics-inspect repair saves what is readable of a damaged file; remove it when you have seen why",
+	}
+}
