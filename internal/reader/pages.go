@@ -71,6 +71,8 @@ type snapshot struct {
 	mirror []mirrorValue
 
 	exemplars []mirrorValue
+
+	pages int // that were read for it, slabs apart
 }
 
 // source is an open file.
@@ -225,6 +227,7 @@ func readTree(f io.ReaderAt, size int64, m metas) (*snapshot, error) {
 	if t.found.header == nil {
 		return nil, fmt.Errorf("no header record: %w", layout.ErrForeign)
 	}
+	t.found.pages = t.pages + t.bytes/newest.pageSize
 	return &t.found, nil
 }
 
