@@ -49,6 +49,7 @@ Exit status: 0 all is fine, 1 it failed, 2 the call is wrong, 3 problems were fo
 		cmd   *cobra.Command
 	}{
 		{look, list},
+		{look, e.show()},
 		{look, e.get()},
 		{look, e.dump()},
 		{judge, e.check()},
@@ -74,7 +75,10 @@ const (
 func usageArgs(check cobra.PositionalArgs) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if err := check(cmd, args); err != nil {
-			return usageError{fmt.Errorf("%s: %w", cmd.CommandPath(), err)}
+			if cmd.HasParent() {
+				err = fmt.Errorf("%s: %w", cmd.Name(), err)
+			}
+			return usageError{err}
 		}
 		return nil
 	}

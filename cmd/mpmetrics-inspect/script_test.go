@@ -4,6 +4,7 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -161,7 +162,7 @@ func killWorker(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// damageFile damages a file in the directory: damage FILE truncate|junk|log|copy.
+// damageFile damages a file in the directory: damage FILE truncate|junk|log.
 func damageFile(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 2 {
 		ts.Fatalf("usage: damage FILE HOW")
@@ -174,6 +175,10 @@ func damageFile(ts *testscript.TestScript, neg bool, args []string) {
 		b = b[:len(b)/2]
 	case "junk":
 		copy(b, strings.Repeat("\x1b[31mjunk", 2000))
+	case "log":
+		// A record in the middle of the series log.
+		at := bytes.Index(b, []byte("orders_total"))
+		b[at]++
 	default:
 		ts.Fatalf("damage: %s", args[1])
 	}

@@ -248,3 +248,11 @@ func Worst(problems []Problem) Severity {
 	}
 	return worst
 }
+
+// Problems are what is wrong with the file of a process.
+func (p *Process) Problems() []Problem {
+	if p.Err == nil {
+		return nil
+	}
+	return []Problem{problemOf(Escape(p.Name), p.Err)}
+}
