@@ -178,6 +178,7 @@ func jsonSeriesOf(m *dto.Metric) jsonSeries {
 		for _, b := range h.GetBucket() {
 			j.Buckets = append(j.Buckets, jsonBucket{inspect.FormatNumber(b.GetUpperBound()), b.GetCumulativeCount()})
 		}
+		j.Native = jsonNativeOf(inspect.NativeOf(h))
 	case m.Summary != nil:
 		j.Count, j.Sum = new(m.Summary.GetSampleCount()), new(jsonNumber(m.Summary.GetSampleSum()))
 	default:

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/mpmetrics/mpmetrics/internal/inspect"
+	"github.com/mpmetrics/mpmetrics/internal/layout"
 )
 
 func (e *environment) get() *cobra.Command {
@@ -86,6 +87,7 @@ type jsonReading struct {
 	Count   *uint64      `json:"count,omitempty"`
 	Sum     *jsonNumber  `json:"sum,omitempty"`
 	Buckets []jsonBucket `json:"buckets,omitempty"`
+	Native  *jsonNative  `json:"native,omitempty"`
 }
 
 type jsonBucket struct {
@@ -93,11 +95,40 @@ type jsonBucket struct {
 	Count      uint64 `json:"count"` // cumulative
 }
 
+// jsonNative is what a native histogram has beside count, sum and classic buckets.
+// Its buckets are not cumulative.
+type jsonNative struct {
+	Schema        int32      `json:"schema"`
+	ZeroThreshold jsonNumber `json:"zero_threshold"`
+	ZeroCount     uint64     `json:"zero_count"`
+	Positive      []jsonPair `json:"positive"`
+	Negative      []jsonPair `json:"negative"`
+}
+
+type jsonPair struct {
+	Index int32  `json:"index"`
+	Count uint64 `json:"count"`
+}
+
+func jsonNativeOf(n *layout.Native) *jsonNative {
+	if n == nil {
+		return nil
+	}
+	pairs := func(buckets []layout.NativeBucket) []jsonPair {
+		all := make([]jsonPair, 0, len(buckets))
+		for _, b := range buckets {
+			all = append(all, jsonPair(b))
+		}
+		return all
+	}
+	return &jsonNative{n.Schema, jsonNumber(n.Threshold), n.Zero, pairs(n.Positive), pairs(n.Negative)}
+}
+
 func jsonReadingOf(f *inspect.Family, r *inspect.Reading) jsonReading {
 	if !r.Observed {
 		return jsonReading{Value: new(jsonNumber(r.Value))}
 	}
-	j := jsonReading{Count: &r.Count, Sum: new(jsonNumber(r.Sum))}
+	j := jsonReading{Count: &r.Count, Sum: new(jsonNumber(r.Sum)), Native: jsonNativeOf(r.Native)}
 	for i, n := range inspect.Cumulative(r.Buckets) {
 		j.Buckets = append(j.Buckets, jsonBucket{inspect.BoundText(f.Bounds, i), n})
 	}

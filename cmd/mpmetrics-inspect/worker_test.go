@@ -20,6 +20,7 @@ import (
 //	counter:orders_total{payment=card}=3
 //	gauge.max:temperature=5
 //	histogram:latency_seconds=0.2
+//	native:wait_seconds=0.3
 //	summary:size_bytes=100
 //	mirrored:jobs_total=4
 //
@@ -144,6 +145,9 @@ func (w *updates) make(kind, mode, name string, labels []string) (func([]string,
 			}
 		}
 		vec := s.NewHistogramVec(prometheus.HistogramOpts{Name: name, Help: help(name), Buckets: slices.Clone(bounds)}, labels)
+		return func(values []string, v float64) { vec.WithLabelValues(values...).Observe(v) }, nil
+	case "native":
+		vec := s.NewHistogramVec(prometheus.HistogramOpts{Name: name, Help: help(name), NativeHistogramBucketFactor: 1.1}, labels)
 		return func(values []string, v float64) { vec.WithLabelValues(values...).Observe(v) }, nil
 	case "summary":
 		vec := s.NewSummaryVec(prometheus.SummaryOpts{Name: name, Help: help(name)}, labels)

@@ -55,6 +55,9 @@ func (p *Process) Detail() *Detail {
 	m.Extend(mb, p.Definitions, scan.Inputs(entries))
 	m.Begin()
 	m.Add(mb, p.seen.Values)
+	for i, n := range p.seen.Natives {
+		m.AddNative(mb, i, n)
+	}
 	for _, f := range m.Families() {
 		own := &Family{Name: f.Name, Help: f.Help, Unit: f.Unit, Type: f.Type, Mode: f.Mode, Bounds: f.Bounds, Series: len(f.Series), merged: f}
 		for _, s := range f.Series {
@@ -100,6 +103,7 @@ func ReadFile(path string) (*Process, error) {
 		}
 		if p.seen.Live, err = f.Live(); err == nil {
 			p.seen.Values, err = f.Load()
+			p.seen.Natives = f.Natives()
 		}
 		return err
 	})

@@ -14,6 +14,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/mpmetrics/mpmetrics/internal/layout"
+	"github.com/mpmetrics/mpmetrics/internal/mirror"
 	"github.com/mpmetrics/mpmetrics/internal/selector"
 )
 
@@ -157,6 +158,9 @@ func partMetric(v *Value, c *Contribution) *dto.Metric {
 			if i < len(v.Family.Bounds) {
 				m.Histogram.Bucket = append(m.Histogram.Bucket, &dto.Bucket{UpperBound: new(v.Family.Bounds[i]), CumulativeCount: new(n)})
 			}
+		}
+		if c.Native != nil {
+			mirror.EncodeNative(m.Histogram, c.Native)
 		}
 	}
 	return m

@@ -148,7 +148,7 @@ func conflicts(f *Family, process string, d *layout.Family) (all []Conflict) {
 	if w == nil {
 		return nil
 	}
-	if d.Type != w.Type {
+	if !joins(d, w) {
 		add(merge.TypeConflict, d.Type.String(), w.Type.String(), true)
 		return all
 	}
@@ -164,10 +164,18 @@ func conflicts(f *Family, process string, d *layout.Family) (all []Conflict) {
 	if theirs, ours := labelsText(d), labelsText(w); theirs != ours {
 		add(merge.LabelsConflict, theirs, ours, false)
 	}
-	if !slices.Equal(d.Bounds, w.Bounds) {
+	if d.Type != w.Type {
+		add(merge.BucketsConflict, d.Type.String(), w.Type.String(), false)
+	} else if !slices.Equal(d.Bounds, w.Bounds) {
 		add(merge.BucketsConflict, boundsText(d.Bounds), boundsText(w.Bounds), false)
 	}
 	return all
+}
+
+// joins reports whether values of a family are merged into one of another type: of a
+// native histogram its classic buckets, if it has any.
+func joins(d, w *layout.Family) bool {
+	return d.Type == w.Type || d.Type == layout.NativeHistogram && w.Type == layout.Histogram && len(d.Bounds) > 0
 }
 
 func modeText(m layout.Mode) string {

@@ -8,6 +8,7 @@ import (
 	dto "github.com/prometheus/client_model/go"
 
 	"github.com/mpmetrics/mpmetrics/internal/layout"
+	"github.com/mpmetrics/mpmetrics/internal/mirror"
 )
 
 // Sample is one line of an exposition.
@@ -67,6 +68,18 @@ func Number(m *dto.Metric) float64 {
 		return m.Gauge.GetValue()
 	}
 	return m.Untyped.GetValue()
+}
+
+// NativeOf are the native buckets of a histogram, nil if it has none.
+func NativeOf(h *dto.Histogram) *layout.Native {
+	if !mirror.IsNative(h) {
+		return nil
+	}
+	n, err := mirror.DecodeNative(h)
+	if err != nil {
+		return nil // we have made it
+	}
+	return n
 }
 
 // Created is the start timestamp of a metric, zero without one.

@@ -22,7 +22,8 @@ type Reading struct {
 	Value    float64
 	Count    uint64
 	Sum      float64
-	Buckets  []uint64 // not cumulative, that of +Inf last; nil: it has none
+	Buckets  []uint64       // not cumulative, that of +Inf last; nil: it has none
+	Native   *layout.Native // nil: it is no native histogram
 }
 
 // Number is the value that stands for the reading where there is room for one.
@@ -126,7 +127,7 @@ func reading(f *Family, series *merge.Series, counter func() float64) Reading {
 		return Reading{Value: counter()}
 	}
 	n, sum := series.Observations()
-	return Reading{Observed: true, Count: n, Sum: sum, Buckets: slices.Clone(series.Buckets())}
+	return Reading{Observed: true, Count: n, Sum: sum, Buckets: slices.Clone(series.Buckets()), Native: series.Native()}
 }
 
 // Explain fills in who contributes to values of a Select. It comes before the next
