@@ -68,8 +68,16 @@ disk() {
 	missing=1
 }
 
+# Those of the full screen drive a terminal of tmux's, which needs libraries of its own.
+screen() {
+	have tmux || install tmux && return
+	echo 'deps: tmux not found; on Debian: apt-get install --no-install-recommends tmux' >&2
+	missing=1
+}
+
 compiler
 tracer
 disk
+screen
 need prometheus prometheus promtool # the tests of examples/prefork and fuzz/prometheus
 exit "$missing"

@@ -121,16 +121,6 @@ func anew(s *inspect.Survey) string {
 	return ""
 }
 
-// waiting is how many dead processes wait.
-func waiting(s *inspect.Survey) (n int) {
-	for _, p := range s.Processes {
-		if p.State == inspect.Dead {
-			n++
-		}
-	}
-	return n
-}
-
 func (e *environment) absorb(ctx context.Context) error {
 	i, err := e.open()
 	if err != nil {
@@ -138,7 +128,7 @@ func (e *environment) absorb(ctx context.Context) error {
 	}
 	s := i.Read()
 	access, directory := i.Access(), s.Directory
-	n, all := waiting(s), len(s.Processes)
+	n, all := s.Count(inspect.Dead), len(s.Processes)
 	i.Close()
 	if !s.Present {
 		return present(s)

@@ -52,6 +52,8 @@ Exit status: 0 all is fine, 1 it failed, 2 the call is wrong, 3 problems were fo
 		{look, e.show()},
 		{look, e.get()},
 		{look, e.dump()},
+		{look, e.top()},
+		{look, e.watch()},
 		{judge, e.check()},
 		{judge, e.doctor()},
 		{judge, e.analyze()},

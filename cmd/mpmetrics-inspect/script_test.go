@@ -16,6 +16,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
@@ -48,10 +49,16 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"start":   startWorker,
 			"tell":    tellWorker,
+			"spin":    spinWorker,
+			"rest":    restWorker,
 			"sigkill": killWorker,
 			"damage":  damageFile,
 			"exits":   exits,
 			"json":    checkJSON,
+			"term":    startTerminal,
+			"screen":  waitForScreen,
+			"keys":    sendKeys,
+			"resize":  resizeTerminal,
 			"csv":     checkColumn,
 		},
 	})
@@ -62,6 +69,8 @@ type process struct {
 	cmd *exec.Cmd
 	in  io.WriteCloser
 	out *bufio.Reader
+
+	rest func() error // ends a spin; nil: there is none
 }
 
 type workersKey struct{}
@@ -91,6 +100,9 @@ func setUp(env *testscript.Env) error {
 }
 
 func (w *process) end() {
+	if w.rest != nil {
+		_ = w.rest()
+	}
 	_ = w.cmd.Process.Kill()
 	_ = w.cmd.Wait()
 }
@@ -257,4 +269,41 @@ func checkColumn(ts *testscript.TestScript, neg bool, args []string) {
 	if !slices.Equal(got, args[1:]) {
 		ts.Fatalf("%s: %q, want %q", args[0], got, args[1:])
 	}
+}
+
+// spinWorker lets a worker make updates again and again until rest: spin NAME UPDATE...
+func spinWorker(ts *testscript.TestScript, neg bool, args []string) {
+	w := workersOf(ts)[args[0]]
+	if neg || w == nil || w.rest != nil {
+		ts.Fatalf("usage: spin NAME UPDATE...")
+	}
+	rest, rested := make(chan struct{}), make(chan error)
+	go func() {
+		var err error
+		for done := false; err == nil && !done; {
+			if _, err = fmt.Fprintln(w.in, strings.Join(args[1:], "\x00")); err == nil {
+				_, err = w.out.ReadString('\n')
+			}
+			select {
+			case <-rest:
+				done = true
+			case <-time.After(time.Millisecond):
+			}
+		}
+		rested <- err
+	}()
+	w.rest = func() error {
+		close(rest)
+		return <-rested
+	}
+}
+
+// restWorker ends that: rest NAME.
+func restWorker(ts *testscript.TestScript, neg bool, args []string) {
+	w := workersOf(ts)[args[0]]
+	if neg || w == nil || w.rest == nil {
+		ts.Fatalf("usage: rest NAME")
+	}
+	ts.Check(w.rest())
+	w.rest = nil
 }

@@ -203,13 +203,7 @@ func (d *doctor) files() {
 
 func (d *doctor) dead() {
 	s := d.survey
-	n := 0
-	for _, p := range s.Processes {
-		if p.State == Dead {
-			n++
-		}
-	}
-	switch {
+	switch n := s.Count(Dead); {
 	case n == 0:
 		d.ok("absorption", "no dead process waits")
 	case n < manyDead:
