@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"io"
 	"math"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/mpmetrics/mpmetrics/internal/inspect"
@@ -45,6 +47,13 @@ func (n jsonNumber) MarshalJSON() ([]byte, error) {
 		return json.Marshal(inspect.FormatNumber(v))
 	}
 	return json.Marshal(v)
+}
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (n *jsonNumber) UnmarshalJSON(b []byte) error {
+	v, err := strconv.ParseFloat(strings.Trim(string(b), `"`), 64)
+	*n = jsonNumber(v)
+	return err
 }
 
 // jsonTime is a time, or nothing.

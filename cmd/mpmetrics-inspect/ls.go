@@ -124,6 +124,16 @@ func stateColor(s inspect.State) text.Colors {
 	return wrong
 }
 
+func changeColor(what string) text.Colors {
+	switch what {
+	case inspect.Added:
+		return good
+	case inspect.Removed, inspect.Restarted:
+		return warn
+	}
+	return nil
+}
+
 // archiveText is the line about the archive.
 func archiveText(s *inspect.Survey) string {
 	a := &s.Archive

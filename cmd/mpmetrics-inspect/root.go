@@ -54,6 +54,7 @@ Exit status: 0 all is fine, 1 it failed, 2 the call is wrong, 3 problems were fo
 		{look, e.dump()},
 		{look, e.top()},
 		{look, e.watch()},
+		{look, e.diff()},
 		{judge, e.check()},
 		{judge, e.doctor()},
 		{judge, e.analyze()},
@@ -62,7 +63,7 @@ Exit status: 0 all is fine, 1 it failed, 2 the call is wrong, 3 problems were fo
 		verb.cmd.GroupID = verb.group
 		root.AddCommand(verb.cmd)
 	}
-	root.AddCommand(e.version())
+	root.AddCommand(e.version(), e.man())
 	return root
 }
 

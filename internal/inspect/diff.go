@@ -1,0 +1,162 @@
+package inspect
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"math"
+	"slices"
+	"strings"
+	"time"
+
+	dto "github.com/prometheus/client_model/go"
+	"github.com/prometheus/common/expfmt"
+	"github.com/prometheus/common/model"
+
+	"github.com/mpmetrics/mpmetrics/internal/selector"
+)
+
+// Snapshot is all samples of one moment, buckets aside.
+type Snapshot struct {
+	Name    string    // where it is from
+	Time    time.Time // zero: not known
+	Samples map[string]Sample
+}
+
+// NewSnapshot returns one of families.
+func NewSnapshot(name string, at time.Time, families []*dto.MetricFamily) *Snapshot {
+	s := &Snapshot{Name: name, Time: at, Samples: map[string]Sample{}}
+	for _, f := range families {
+		for _, sample := range Samples(f) {
+			if sample.Name != f.GetName()+"_bucket" {
+				s.Add(sample)
+			}
+		}
+	}
+	return s
+}
+
+// Add adds a sample.
+func (s *Snapshot) Add(sample Sample) { s.Samples[SeriesText(sample.Name, sample.Labels)] = sample }
+
+// Snapshot returns what a Survey shows. It comes before the next Read.
+func (s *Survey) Snapshot(sel *selector.Selector, perProcess bool) (*Snapshot, error) {
+	if perProcess {
+		return NewSnapshot(s.Directory, s.Time, s.GatherProcesses(sel)), nil
+	}
+	families, err := s.Gather(sel)
+	if err != nil {
+		return nil, err
+	}
+	return NewSnapshot(s.Directory, s.Time, families), nil
+}
+
+// Snapshot returns what the file of one process says.
+func (d *Detail) Snapshot(sel *selector.Selector) *Snapshot {
+	s := &Snapshot{Name: d.Process.Path, Samples: map[string]Sample{}}
+	for _, v := range d.Values {
+		if !matches(sel, v.Family, v.Labels) {
+			continue
+		}
+		cumulative := v.Family.Type.Cumulative()
+		if !v.Observed {
+			s.Add(Sample{Name: v.Family.Name, Labels: v.Labels, Value: v.Value, Cumulative: cumulative})
+			continue
+		}
+		s.Add(Sample{Name: v.Family.Name + "_count", Labels: v.Labels, Value: float64(v.Count), Cumulative: true})
+		s.Add(Sample{Name: v.Family.Name + "_sum", Labels: v.Labels, Value: v.Sum, Cumulative: true})
+	}
+	return s
+}
+
+// ParseExposition reads families in the text format of Prometheus, or of OpenMetrics
+// as far as the two are alike.
+func ParseExposition(in io.Reader, sel *selector.Selector) ([]*dto.MetricFamily, error) {
+	p := expfmt.NewTextParser(model.UTF8Validation)
+	byName, err := p.TextToMetricFamilies(in)
+	if err != nil {
+		return nil, fmt.Errorf("no exposition: %w", err)
+	}
+	families := make([]*dto.MetricFamily, 0, len(byName))
+	for _, f := range byName {
+		families = append(families, f)
+	}
+	return filter(families, sel), nil
+}
+
+// What became of a series between two snapshots.
+const (
+	Changed   = "changed"
+	Unchanged = "unchanged"
+	Added     = "new"
+	Removed   = "gone"
+	Restarted = "reset" // a cumulative one is lower than before
+)
+
+// Change is a series in two snapshots.
+type Change struct {
+	Series        string
+	Sample        // as in the second one, or the first if it is gone
+	What          string
+	Before, After float64 // NaN where it is not
+	Rate          float64 // in a second; NaN: not known
+}
+
+// Delta is the difference.
+func (c *Change) Delta() float64 {
+	switch c.What {
+	case Added, Restarted:
+		return c.After
+	case Removed:
+		return math.NaN()
+	}
+	return c.After - c.Before
+}
+
+// Diff compares two snapshots: all series, the largest change first, and those that
+// did not change last.
+func Diff(a, b *Snapshot) []Change {
+	seconds := math.NaN()
+	if !a.Time.IsZero() && b.Time.After(a.Time) {
+		seconds = b.Time.Sub(a.Time).Seconds()
+	}
+	var all []Change
+	for key, after := range b.Samples {
+		before, known := a.Samples[key]
+		c := Change{Series: key, Sample: after, What: Changed, Before: before.Value, After: after.Value, Rate: math.NaN()}
+		switch {
+		case !known:
+			c.What, c.Before = Added, math.NaN()
+		case before.Value == after.Value || math.IsNaN(before.Value) && math.IsNaN(after.Value):
+			c.What = Unchanged
+		case after.Cumulative && after.Value < before.Value:
+			c.What = Restarted
+		}
+		if after.Cumulative && known {
+			c.Rate = c.Delta() / seconds
+		}
+		all = append(all, c)
+	}
+	for key, before := range a.Samples {
+		if _, there := b.Samples[key]; !there {
+			all = append(all, Change{Series: key, Sample: before, What: Removed, Before: before.Value, After: math.NaN(), Rate: math.NaN()})
+		}
+	}
+	weight := func(c *Change) float64 {
+		d := math.Abs(c.Delta())
+		if math.IsNaN(d) {
+			return 0
+		}
+		return d
+	}
+	slices.SortFunc(all, func(x, y Change) int {
+		if (x.What == Unchanged) != (y.What == Unchanged) {
+			if x.What == Unchanged {
+				return +1
+			}
+			return -1
+		}
+		return cmp.Or(cmp.Compare(weight(&y), weight(&x)), strings.Compare(x.Series, y.Series))
+	})
+	return all
+}
