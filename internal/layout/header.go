@@ -1,6 +1,7 @@
 package layout
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"math"
@@ -139,4 +140,32 @@ func DecodeHeader(b []byte) (*Header, error) {
 		return nil, fmt.Errorf("header texts: %w", err)
 	}
 	return h, nil
+}
+
+// FindHeader finds a header record somewhere in bytes, nil if there is none: for who
+// saves what is left of a file whose pages do not lead to it any more.
+func FindHeader(b []byte) *Header {
+	for {
+		at := bytes.Index(b, headerMagic[:])
+		if at < 0 {
+			return nil
+		}
+		b = b[at:]
+		if h, err := DecodeHeader(b[:headerLength(b)]); err == nil {
+			return h
+		}
+		b = b[1:]
+	}
+}
+
+// headerLength is how long the record at the beginning of b says it is.
+func headerLength(b []byte) int {
+	if len(b) < headerTextsAt {
+		return len(b)
+	}
+	d := decoder{rest: b[headerTextsAt:]}
+	for range 4 {
+		d.string(maxHeaderText)
+	}
+	return len(b) - len(d.rest)
 }
