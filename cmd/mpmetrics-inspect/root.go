@@ -59,6 +59,7 @@ Exit status: 0 all is fine, 1 it failed, 2 the call is wrong, 3 problems were fo
 		{judge, e.doctor()},
 		{judge, e.analyze()},
 		{change, e.gc()},
+		{change, e.repair()},
 	} {
 		verb.cmd.GroupID = verb.group
 		root.AddCommand(verb.cmd)

@@ -51,6 +51,9 @@ func (h hinted) Unwrap() error { return h.error }
 // errProblems says that problems were found, and shown already.
 var errProblems = errors.New("problems found")
 
+// errTold is a failure that was told already.
+var errTold = errors.New("failed")
+
 // exit says what has failed and returns the status.
 func (e *environment) exit(err error) int {
 	switch {
@@ -58,6 +61,8 @@ func (e *environment) exit(err error) int {
 		return exitFine
 	case errors.Is(err, errProblems):
 		return exitProblems
+	case errors.Is(err, errTold):
+		return exitFailure
 	}
 	e.complain(err.Error())
 	if s, ok := errors.AsType[*selector.Error](err); ok {

@@ -174,7 +174,7 @@ func killWorker(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// damageFile damages a file in the directory: damage FILE truncate|junk|log.
+// damageFile damages a file in the directory: damage FILE truncate|junk|log|cash|metas.
 func damageFile(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 2 {
 		ts.Fatalf("usage: damage FILE HOW")
@@ -191,6 +191,11 @@ func damageFile(ts *testscript.TestScript, neg bool, args []string) {
 		// A record in the middle of the series log.
 		at := bytes.Index(b, []byte("orders_total"))
 		b[at]++
+	case "cash":
+		// The record of one series.
+		b[bytes.Index(b, []byte("cash"))]++
+	case "metas":
+		clear(b[:2*4096])
 	default:
 		ts.Fatalf("damage: %s", args[1])
 	}

@@ -54,7 +54,7 @@ type Inspector struct {
 // New returns an Inspector. It does not look yet.
 func New(o Opts) *Inspector {
 	o.Dir = Parent(o.Dir)
-	o.Access = accessOf(o.Dir, o.Access)
+	o.Access = AccessOf(filepath.Join(o.Dir, layout.Subdirectory), o.Access)
 	i := &Inspector{
 		opts:   o,
 		merger: merge.New(),
@@ -84,11 +84,11 @@ func Parent(dir string) string {
 	return filepath.Dir(path)
 }
 
-// accessOf is what stores must have been configured with: who only looks does not
-// have to be told that the directory is shared with a group.
-func accessOf(dir string, a directory.Access) directory.Access {
+// AccessOf is what stores must have been configured with for a directory of ours: who
+// looks does not have to be told that it is shared with a group.
+func AccessOf(sub string, a directory.Access) directory.Access {
 	a = a.WithEnv()
-	info, err := os.Lstat(filepath.Join(dir, layout.Subdirectory))
+	info, err := os.Lstat(sub)
 	if err == nil && info.Mode()&(fs.ModeSetgid|0o777) == fs.ModeSetgid|0o770 {
 		a.GroupShared = true
 	}

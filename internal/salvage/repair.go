@@ -1,0 +1,234 @@
+package salvage
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+	"time"
+
+	"github.com/mpmetrics/mpmetrics/internal/archive"
+	"github.com/mpmetrics/mpmetrics/internal/boot"
+	"github.com/mpmetrics/mpmetrics/internal/directory"
+	"github.com/mpmetrics/mpmetrics/internal/layout"
+	"github.com/mpmetrics/mpmetrics/internal/partition"
+	"github.com/mpmetrics/mpmetrics/internal/reader"
+	"github.com/mpmetrics/mpmetrics/internal/scan"
+)
+
+// Why a file is not repaired.
+var (
+	// ErrFine: it can be read as it is.
+	ErrFine = errors.New("nothing is wrong with it")
+	// ErrLives: its process will make it anew.
+	ErrLives = errors.New("its process lives, and makes its file anew within a second")
+	// ErrAbsorbed: its counts are in the archive.
+	ErrAbsorbed = errors.New("its process was absorbed: what it has counted is in the archive")
+	// ErrThere: what is in quarantine is not needed any more.
+	ErrThere = errors.New("there is a good file of this process in the directory")
+	// ErrNotDamaged: it is left out for another reason.
+	ErrNotDamaged = errors.New("it is not damaged, but left out for another reason")
+	// ErrBoot: it was written before the last start of the machine.
+	ErrBoot = errors.New("it was written before the last start of the machine, and totals have begun anew since")
+)
+
+// Opts says how to repair.
+type Opts struct {
+	// ArchiveDir is the one that is configured for the archive, if any.
+	ArchiveDir string
+	// Access says what the directory may be like.
+	Access directory.Access
+	// DryRun only says what would be saved.
+	DryRun bool
+}
+
+// Repair saves what is readable of a damaged file of a dead process into a new file of
+// the same name, which is counted and absorbed like any other. The damaged one is in
+// quarantine afterwards, or stays there.
+//
+//  1. Lock compact.lock: no absorption meanwhile.
+//  2. See that the process is dead, was not absorbed, and that the file is damaged.
+//  3. Read what can be read.
+//  4. Write it to a new file under a temporary name.
+//  5. Link the damaged file into quarantine; rename the new one over it.
+//
+// Killed before the rename nothing has happened; the temporary file goes with the next
+// absorption.
+func Repair(path string, o Opts) (*Found, error) {
+	sub, err := subdirectory(path, o.Access)
+	if err != nil {
+		return nil, err
+	}
+	if !o.DryRun {
+		unlock, err := archive.Lock(sub) // (1)
+		if err != nil {
+			return nil, err
+		}
+		defer unlock()
+	}
+	if err := needed(path, sub, o); err != nil { // (2)
+		return nil, &fs.PathError{Op: "repair", Path: path, Err: err}
+	}
+	found, err := Read(path) // (3)
+	if err != nil {
+		return nil, err
+	}
+	if boot.Differ(found.Header.BootID, boot.ID()) {
+		return nil, &fs.PathError{Op: "repair", Path: path, Err: ErrBoot}
+	}
+	if o.DryRun {
+		return found, nil
+	}
+	return found, found.write(path, sub)
+}
+
+// subdirectory is ours that the file is in, itself or in quarantine.
+func subdirectory(path string, a directory.Access) (string, error) {
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return "", err
+	}
+	if _, _, err := layout.ParseFileName(filepath.Base(path)); err != nil {
+		return "", err
+	}
+	sub := filepath.Dir(path)
+	if filepath.Base(sub) == layout.QuarantineName {
+		sub = filepath.Dir(sub)
+	}
+	if filepath.Base(sub) != layout.Subdirectory {
+		return "", &fs.PathError{Op: "repair", Path: path, Err: fmt.Errorf("it is not in a directory %s, nor in its %s; move it back there", layout.Subdirectory, layout.QuarantineName)}
+	}
+	return directory.Find(filepath.Dir(sub), a)
+}
+
+// needed returns why there is nothing to repair.
+func needed(path, sub string, o Opts) error {
+	_, id, err := layout.ParseFileName(filepath.Base(path))
+	if err != nil {
+		return err
+	}
+	f, _, err := directory.OpenFile(path)
+	if err != nil {
+		return err
+	}
+	live, err := f.Live()
+	f.Close()
+	switch {
+	case err != nil:
+		return err
+	case live:
+		return ErrLives
+	}
+	where, err := archive.Locate(sub, o.ArchiveDir, o.Access)
+	if err != nil {
+		return err
+	}
+	a, err := archive.Read(where)
+	if err != nil {
+		return fmt.Errorf("whether it was absorbed cannot be told: %w", err)
+	}
+	if a.Holds(id) {
+		return ErrAbsorbed
+	}
+	if there := filepath.Join(sub, filepath.Base(path)); filepath.Dir(path) != sub && read(there) == nil {
+		return ErrThere
+	}
+	switch err := read(path); scan.ReasonOf(err) {
+	case scan.Damaged, scan.Foreign:
+		return nil
+	default:
+		if err == nil {
+			return ErrFine
+		}
+		return fmt.Errorf("%w: %w", ErrNotDamaged, err)
+	}
+}
+
+// read reads a file as everybody does.
+func read(path string) error {
+	return scan.Prove(func() error {
+		f, err := reader.Open(path)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		_, err = f.Load()
+		return err
+	})
+}
+
+// write makes the new file, and puts it in the place of the damaged one.
+func (s *Found) write(path, sub string) error {
+	p, err := partition.Prepare(sub, s.Header) // (4)
+	if err != nil {
+		return err
+	}
+	defer p.Close()
+	numbers := make([]uint32, len(s.Families))
+	for i, f := range s.Families {
+		err := grown(p, func() (ok bool) {
+			numbers[i], ok = p.AppendFamily(f)
+			return ok
+		})
+		if err != nil {
+			return err
+		}
+	}
+	for _, x := range s.Series {
+		err := grown(p, func() bool {
+			return p.AppendSeries(numbers[x.Family], x.Created, x.Values, len(x.Cells), func(cells []atomic.Uint64) {
+				for i, v := range x.Cells {
+					cells[i].Store(v)
+				}
+			})
+		})
+		if err != nil {
+			return err
+		}
+	}
+	if err := p.Mirror(partition.Mirrored{Families: s.Mirrored, Exemplars: s.Exemplars}); err != nil {
+		return err
+	}
+	if filepath.Dir(path) == sub { // (5)
+		if err := quarantine(path, sub); err != nil {
+			return err
+		}
+	}
+	return p.Publish()
+}
+
+// grown appends, and lets the file grow as often as that needs.
+func grown(p *partition.Partition, appends func() bool) error {
+	// Once for each of the two kinds of slabs, and for a record longer than what
+	// was made.
+	for range 4 {
+		if appends() {
+			return nil
+		}
+		if err := p.Grow(); err != nil {
+			return err
+		}
+	}
+	return errors.New("a record does not fit")
+}
+
+// quarantine links the damaged file into quarantine, with the reason beside it. It has
+// its name here until the new one takes that.
+func quarantine(path, sub string) error {
+	dir := filepath.Join(sub, layout.QuarantineName)
+	if err := directory.Make(dir); err != nil {
+		return err
+	}
+	name := filepath.Base(path)
+	if _, err := os.Lstat(filepath.Join(dir, name)); err == nil {
+		name += "-" + layout.NewID().String()
+	}
+	if err := os.Link(path, filepath.Join(dir, name)); err != nil {
+		return err
+	}
+	text := time.Now().UTC().Format(time.RFC3339) + "\nrepaired: what was readable is in a new file of this name\n"
+	_ = directory.Write(filepath.Join(dir, name+".txt"), text) // that the file is there is more important
+	return nil
+}
