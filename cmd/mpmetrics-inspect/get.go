@@ -55,6 +55,7 @@ values may be too low.`,
 			return e.report(s.Problems)
 		},
 	}
+	cmd.ValidArgsFunction = e.completeNames
 	cmd.Flags().BoolVarP(&buckets, "buckets", "b", false, "the buckets of histograms too")
 	e.outputFlag(cmd, tableFormat, jsonFormat, csvFormat)
 	return cmd

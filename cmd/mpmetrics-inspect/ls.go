@@ -20,7 +20,7 @@ func (e *environment) ls() *cobra.Command {
   dead        it has ended, and waits to be absorbed into the archive
   archived    what it has counted is in the archive; its file is about to be removed
   damaged     its file is left out of every scrape, because it is damaged or none of ours
-  refused     its file is left out for another reason: a copy, another version, another user's
+  refused     its file is left out for another reason: a copy, another version or user
   unreadable  it could not be read for the moment
   gone        its file was removed by hand
 

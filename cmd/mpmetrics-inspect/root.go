@@ -10,6 +10,7 @@ import (
 
 // root is the command with all verbs.
 func (e *environment) root() *cobra.Command {
+	cobra.EnableCommandSorting = false // by worth, not by letter
 	list := e.ls()
 	root := &cobra.Command{
 		Use:   program,
@@ -64,6 +65,7 @@ Exit status: 0 all is fine, 1 it failed, 2 the call is wrong, 3 problems were fo
 		verb.cmd.GroupID = verb.group
 		root.AddCommand(verb.cmd)
 	}
+	root.SetHelpCommand(e.help())
 	root.AddCommand(e.version(), e.man())
 	return root
 }
@@ -114,5 +116,6 @@ func (e *environment) outputFlag(cmd *cobra.Command, formats ...string) {
 
 // matchFlag adds --match to a verb.
 func (e *environment) matchFlag(cmd *cobra.Command) {
+	defer func() { _ = cmd.RegisterFlagCompletionFunc("match", e.completeNames) }()
 	cmd.Flags().StringVarP(&e.match, "match", "m", "", `only series that a PromQL selector means, such as 'shop_orders_total{payment="card"}'`)
 }

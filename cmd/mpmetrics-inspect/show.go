@@ -51,6 +51,7 @@ are used for. internal/layout/layout.go of the sources draws the format.`,
 			return e.report(p.Problems())
 		},
 	}
+	cmd.ValidArgsFunction = e.completeProcesses
 	cmd.Flags().BoolVar(&rawToo, "raw", false, "buckets, slabs with offsets, use of pages")
 	cmd.Flags().IntVarP(&limit, "top", "n", 10, "so many series, those with the largest values")
 	e.outputFlag(cmd, tableFormat, jsonFormat)
