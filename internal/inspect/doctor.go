@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"time"
@@ -26,6 +27,9 @@ const (
 	scrapeTimeout = 10 * time.Second
 	// slowScrape leaves others, which share the machine, their time.
 	slowScrape = scrapeTimeout / 5
+
+	// took is how exactly times are told.
+	took = 100 * time.Microsecond
 
 	// littleSpace is room for some processes' files to grow once more.
 	littleSpace = 16 << 20
@@ -97,7 +101,11 @@ func (d *doctor) directory() {
 
 func (d *doctor) fileSystem() {
 	dir := d.survey.Directory
-	if !directory.OnDisk(dir) {
+	switch {
+	case runtime.GOOS != "linux":
+		d.ok("filesystem", "its kind is not known on %s; best is one in memory", runtime.GOOS)
+		return
+	case !directory.OnDisk(dir):
 		d.ok("filesystem", "in memory: a scrape and an update never wait for a disk")
 		return
 	}
@@ -197,7 +205,7 @@ func (d *doctor) files() {
 		}
 	}
 	if bad == 0 {
-		d.ok("files", "%d files of processes, all of format version %d and readable", len(s.Processes), layout.Version)
+		d.ok("files", "files of processes: %d, all readable and of format version %d", len(s.Processes), layout.Version)
 	}
 }
 
@@ -207,7 +215,7 @@ func (d *doctor) dead() {
 	case n == 0:
 		d.ok("absorption", "no dead process waits")
 	case n < manyDead:
-		d.ok("absorption", "%d dead processes wait for the next scrape, which absorbs them; if that does not happen, no collector is scraped here", n)
+		d.ok("absorption", "dead processes that the next scrape will absorb: %d; if that does not happen, no collector is scraped here", n)
 	default:
 		d.add("absorption", Warning, s.Directory, fmt.Sprintf("%d dead processes are not absorbed", n),
 			"every scrape reads their files: it takes longer with each process that ends",
@@ -319,7 +327,7 @@ func (d *doctor) scrape() {
 	for _, f := range s.Families {
 		n += f.Series
 	}
-	text := fmt.Sprintf("reading and merging %d series of %d processes took %s; Prometheus waits %s for a scrape", n, len(s.Processes), s.Took.Round(time.Millisecond), scrapeTimeout)
+	text := fmt.Sprintf("reading and merging %d series of %d processes took %s; Prometheus waits %s for a scrape", n, len(s.Processes), s.Took.Round(took), scrapeTimeout)
 	if s.Took < slowScrape {
 		d.ok("scrape", "%s", text)
 		return

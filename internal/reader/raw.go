@@ -14,10 +14,10 @@ type Raw struct {
 	Header      *layout.Header
 	Bytes       int64 // of the file
 	PageSize    int
-	Pages       uint64 // below the high-water mark; what is beyond was never used
-	Transaction uint64 // the newest
-	TreePages   int    // that are reachable, slabs apart
-	Slabs       []RawSlab
+	Pages       uint64            // below the high-water mark; what is beyond was never used
+	Transaction uint64            // the newest
+	TreePages   int               // that are reachable, slabs apart
+	Slabs       []RawSlab         // by number
 	Mirrored    map[string][]byte // by name of the family
 	Exemplars   map[string][]byte // likewise
 }
@@ -59,7 +59,7 @@ func ReadRaw(path string) (*Raw, error) {
 	for _, p := range s.slabs {
 		r.Slabs = append(r.Slabs, RawSlab{p.header, p.offset})
 	}
-	slices.SortFunc(r.Slabs, func(a, b RawSlab) int { return cmp.Compare(a.Offset, b.Offset) })
+	slices.SortFunc(r.Slabs, func(a, b RawSlab) int { return cmp.Compare(a.Number, b.Number) })
 	return r, nil
 }
 
