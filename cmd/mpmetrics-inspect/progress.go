@@ -22,10 +22,11 @@ func (e *environment) progress(what string, steps int) *bar {
 		return &bar{}
 	}
 	w := progress.NewWriter()
-	w.SetOutputWriter(e.stderr)
+	w.SetOutputWriter(raw(e.stderr))
 	w.SetTrackerLength(max(10, min(40, width-40)))
 	w.SetUpdateFrequency(100 * time.Millisecond)
 	w.SetAutoStop(false)
+	w.SetTrackerPosition(progress.PositionRight)
 	w.Style().Visibility.TrackerOverall = false
 	t := &progress.Tracker{Message: what, Total: int64(steps)}
 	w.AppendTracker(t)

@@ -22,7 +22,7 @@ const program = "mpmetrics-inspect"
 
 // run is the whole command.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	e := &environment{stdin: stdin, stdout: safe(stdout), stderr: stderr}
+	e := &environment{stdin: stdin, stdout: safe(stdout), stderr: safe(stderr)}
 	root := e.root()
 	root.SetArgs(args)
 	root.SetIn(stdin)
@@ -62,6 +62,9 @@ func (e *environment) exit(err error) int {
 	case errors.Is(err, errProblems):
 		return exitProblems
 	case errors.Is(err, errTold):
+		return exitFailure
+	case errors.Is(err, context.Canceled):
+		e.complain("interrupted")
 		return exitFailure
 	}
 	e.complain(err.Error())

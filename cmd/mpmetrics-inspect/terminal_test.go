@@ -13,11 +13,11 @@ import (
 )
 
 // The commands of scripts that need a terminal drive one of tmux's, with a server of
-// its own for each script.
+// its own for each terminal: one that ends may take its socket with it a little later.
 
 // tmux runs tmux for a script.
 func tmux(ts *testscript.TestScript, args ...string) (string, error) {
-	cmd := exec.Command("tmux", append([]string{"-f", os.DevNull, "-S", filepath.Join(ts.Getenv("TMPDIR"), "tmux")}, args...)...)
+	cmd := exec.Command("tmux", append([]string{"-f", os.DevNull, "-S", filepath.Join(ts.Getenv("TMPDIR"), ts.Getenv("TERMINAL"))}, args...)...)
 	cmd.Dir = ts.Getenv("WORK")
 	for _, name := range []string{"PATH", "HOME", "TMPDIR", "TZ", "GORACE", "GOCOVERDIR", "MPMETRICS_DIR"} {
 		cmd.Env = append(cmd.Env, name+"="+ts.Getenv(name))
@@ -27,11 +27,15 @@ func tmux(ts *testscript.TestScript, args ...string) (string, error) {
 	return string(out), err
 }
 
-// startTerminal starts a shell command in a terminal: term COLUMNS LINES COMMAND.
+// startTerminal starts a shell command in a terminal, and ends the one before: term COLUMNS LINES COMMAND.
 func startTerminal(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 3 {
 		ts.Fatalf("usage: term COLUMNS LINES COMMAND")
 	}
+	if ts.Getenv("TERMINAL") != "" {
+		_, _ = tmux(ts, "kill-server")
+	}
+	ts.Setenv("TERMINAL", ts.Getenv("TERMINAL")+"t")
 	// The terminal stays when the command has ended, to be looked at.
 	command := args[2] + "; echo status $?; exec sleep 1000"
 	if out, err := tmux(ts, "new-session", "-d", "-x", args[0], "-y", args[1], command); err != nil {
