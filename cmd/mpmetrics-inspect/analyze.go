@@ -98,7 +98,7 @@ func (e *environment) writeCardinality(s *inspect.Survey, c *inspect.Cardinality
 			Families: []jsonFamilySize{}, Labels: jsonLabelSizesOf(labels), Duplicates: []jsonDuplicate{}, Problems: jsonProblemsOf(s.Problems),
 		}
 		for _, f := range families {
-			size := jsonFamilySize{f.Name, f.Type.String(), "", f.Series, f.Samples, f.Processes, f.InFiles, f.Bytes, jsonLabelSizesOf(f.Labels)}
+			size := jsonFamilySize{f.Name, f.Type.String(), "", f.Matching, f.Samples, f.Processes, f.InFiles, f.Bytes, jsonLabelSizesOf(f.Labels)}
 			if f.Mode.Valid() {
 				size.Mode = f.Mode.String()
 			}
@@ -128,7 +128,7 @@ func (e *environment) writeCardinality(s *inspect.Survey, c *inspect.Cardinality
 		for i, l := range f.Labels {
 			texts[i] = fmt.Sprintf("%s %d", inspect.Escape(l.Name), l.Values)
 		}
-		g.add(escaped(f.Name), plain(f.Kind()), number(f.Series), number(f.Samples), number(f.Processes), number(f.InFiles), size(f.Bytes), plain(strings.Join(texts, ", ")))
+		g.add(escaped(f.Name), plain(f.Kind()), number(f.Matching), number(f.Samples), number(f.Processes), number(f.InFiles), size(f.Bytes), plain(strings.Join(texts, ", ")))
 	}
 	if e.format == csvFormat {
 		return g.csv(e.stdout)

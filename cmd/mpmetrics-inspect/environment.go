@@ -83,7 +83,7 @@ func present(s *inspect.Survey) error {
 		return nil
 	}
 	if s.Err != nil {
-		return s.Err
+		return hinted{s.Err, "if it is the directory of another user: run this as that user, or as root; mpmetrics-inspect doctor says more"}
 	}
 	err := error(&os.PathError{Op: "open", Path: s.Directory, Err: os.ErrNotExist})
 	hint := "no process with this directory has counted anything yet; is it the one of the service?"

@@ -24,8 +24,8 @@ func (e *environment) ls() *cobra.Command {
   unreadable  it could not be read for the moment
   gone        its file was removed by hand
 
-Exit status 3 if a file could not be read; all others are listed, and standard error
-says which one, what that means, and what to do.`,
+Exit status 3 if a file could not be read, or if values are left out because processes
+do not agree; standard error says which, what that means, and what to do.`,
 		Example: "  mpmetrics-inspect ls --wide\n  mpmetrics-inspect ls -o json | jq '.processes[] | select(.state == \"live\") | .pid'",
 		Args:    usageArgs(cobra.NoArgs),
 		RunE: func(*cobra.Command, []string) error {

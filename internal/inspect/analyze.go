@@ -22,10 +22,11 @@ type Cardinality struct {
 // FamilySize is how much a family takes.
 type FamilySize struct {
 	*Family
-	InFiles int   // series of all processes
-	Bytes   int64 // about what they take in the files: records and cells
-	Samples int   // lines of an exposition
-	Labels  []LabelSize
+	Matching int   // of its merged series, those that are meant
+	InFiles  int   // series of all processes
+	Bytes    int64 // about what they take in the files: records and cells
+	Samples  int   // lines of an exposition
+	Labels   []LabelSize
 }
 
 // LabelSize is how many values a label has.
@@ -71,6 +72,7 @@ func (s *Survey) Analyze(sel *selector.Selector) *Cardinality {
 			continue
 		}
 		c.Series += n
+		size.Matching = n
 		size.Samples = n * samplesOf(f)
 		size.Labels = labelSizes(f.Name, own, n)
 		sizes[f.Name] = size
@@ -86,7 +88,7 @@ func (s *Survey) Analyze(sel *selector.Selector) *Cardinality {
 		c.Families = append(c.Families, *size)
 	}
 	slices.SortFunc(c.Families, func(a, b FamilySize) int {
-		return cmp.Or(cmp.Compare(b.Bytes, a.Bytes), cmp.Compare(b.Series, a.Series), strings.Compare(a.Name, b.Name))
+		return cmp.Or(cmp.Compare(b.Bytes, a.Bytes), cmp.Compare(b.Matching, a.Matching), strings.Compare(a.Name, b.Name))
 	})
 	c.Duplicates = s.duplicates()
 	return c
