@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"math"
 	"path/filepath"
 	"slices"
@@ -90,15 +91,12 @@ type salvor struct {
 	bytes []byte
 	found Found
 
-	logSlab    uint32 // where the log begins
-	generation uint32 // of the log
-	known      bool   // the header says both
-	slabs      map[layout.SlabKind]map[uint32][]byte
-	families   map[uint32]int // number to index in found.Families
-	series     map[uint32]int // number to index in found.Series
-	gone       map[uint32]bool
-	damaged    bool // the log has gaps
-	lost       int  // series that are known by name
+	slabs    map[layout.SlabKind]map[uint32][]byte // bodies by number
+	families map[uint32]int                        // number to index in found.Families
+	series   map[uint32]int                        // number to index in found.Series
+	gone     map[uint32]bool                       // numbers
+	damaged  bool                                  // the log has gaps
+	lost     int                                   // series whose family is
 }
 
 func (s *salvor) lose(format string, args ...any) {
@@ -120,7 +118,6 @@ func (s *salvor) header(path string, pid int, id layout.ID) {
 		s.found.Header = layout.Header{PID: uint32(pid), ID: id}
 		return
 	}
-	s.logSlab, s.generation, s.known = h.LogSlab, h.Generation, true
 	s.found.Header = layout.Header{PID: h.PID, ID: h.ID, Start: h.Start, BootID: h.BootID, Host: h.Host, Program: h.Program, Process: h.Process}
 }
 
@@ -137,60 +134,38 @@ func (s *salvor) check(all map[string][]byte) map[string][]byte {
 	return good
 }
 
-// findSlabs looks for slabs at the beginning of each page run. Of log slabs those of
-// one generation count: the others were written anew since.
+// findSlabs looks for slabs at the beginning of each page run.
 func (s *salvor) findSlabs() {
-	type slab struct {
-		header layout.SlabHeader
-		body   []byte
-	}
-	var all []slab
-	newest := s.generation
 	for at := layout.ValueOffset; at+layout.SlabHeaderBytes <= len(s.bytes); at += layout.PageSize {
 		h, err := layout.DecodeSlab(s.bytes[at:])
 		if err != nil {
 			continue
 		}
-		end := min(len(s.bytes), at+int(h.Bytes))
-		all = append(all, slab{h, s.bytes[at+layout.SlabHeaderBytes : end]})
-		if h.Kind == layout.LogSlab && !s.known {
-			newest = max(newest, h.Generation)
+		if s.slabs[h.Kind] == nil {
+			s.slabs[h.Kind] = map[uint32][]byte{}
 		}
-	}
-	s.generation = newest
-	for _, x := range all {
-		if x.header.Kind == layout.LogSlab && x.header.Generation != s.generation {
-			continue
-		}
-		if s.slabs[x.header.Kind] == nil {
-			s.slabs[x.header.Kind] = map[uint32][]byte{}
-		}
-		s.slabs[x.header.Kind][x.header.Number] = x.body
+		s.slabs[h.Kind][h.Number] = s.bytes[at+layout.SlabHeaderBytes : min(len(s.bytes), at+int(h.Bytes))]
 	}
 }
 
-// log reads all records that can be read, in the order of the slabs.
+// log reads all records that can be read, of former logs too: which one is in force
+// need not be known. A series keeps its number when the log is written anew, and who
+// is gone in one log is gone.
 func (s *salvor) log() {
 	s.gone = map[uint32]bool{}
-	var numbers []uint32
-	for number := range s.slabs[layout.LogSlab] {
-		if !s.known || number >= s.logSlab {
-			numbers = append(numbers, number)
-		}
-	}
-	slices.Sort(numbers)
+	numbers := slices.Sorted(maps.Keys(s.slabs[layout.LogSlab]))
 	if len(numbers) == 0 {
 		s.lose("the series log")
 		return
-	}
-	if s.known && numbers[0] != s.logSlab {
-		s.damaged = true
 	}
 	for _, number := range numbers {
 		s.readSlab(s.slabs[layout.LogSlab][number])
 	}
 	if s.damaged {
 		s.lose("parts of the series log, with the series that are named there")
+	}
+	if s.damaged && len(s.gone) > 0 {
+		s.lose("perhaps the deletion of series: they may be back, with cells that others have now")
 	}
 	if s.lost > 0 {
 		s.lose("%d series whose family is lost", s.lost)

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	dto "github.com/prometheus/client_model/go"
@@ -212,6 +213,64 @@ func TestRepair(t *testing.T) {
 				t.Errorf("again: %v", err)
 			}
 		})
+	}
+}
+
+// A log that was written anew leaves the old one behind: what was deleted stays so.
+func TestRewrittenLog(t *testing.T) {
+	sub, err := directory.Ensure(t.TempDir(), directory.Access{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := partition.Create(sub, layout.Header{PID: 1, ID: layout.NewID(), BootID: boot.ID()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	family := &layout.Family{Type: layout.Counter, Name: "c_total", LabelNames: []string{"n"}}
+	if err := grown(p, func() bool { _, ok := p.AppendFamily(family); return ok }); err != nil {
+		t.Fatal(err)
+	}
+	var runs []partition.Run
+	add := func(n int) {
+		t.Helper()
+		err := grown(p, func() bool {
+			r, ok := p.ReplaceSeries(nil, 0, 1, []string{fmt.Sprint(n)}, layout.CounterWords, func(cells []atomic.Uint64) { cells[0].Store(uint64(n)) })
+			if ok {
+				runs = append(runs, r)
+			}
+			return ok
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for n := range 2000 {
+		add(n)
+	}
+	for _, r := range runs[:1500] {
+		if err := grown(p, func() bool { return p.AppendGone(r, 1) }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := p.Rewrite(time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	if p.Header().Generation != 1 {
+		t.Fatal("the log was not written anew")
+	}
+	add(5000)
+	if err := errors.Join(p.Close(), os.Chmod(p.Path(), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	want := valuesOf(t, p.Path())
+	m := &made{path: p.Path()}
+	m.change(t, page(0, 9))
+	m.change(t, page(1, 9))
+	if _, err := Repair(p.Path(), Opts{}); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, valuesOf(t, p.Path())); diff != "" || len(want) != 501 {
+		t.Errorf("%d series (-want +got):\n%s", len(want), diff)
 	}
 }
 
