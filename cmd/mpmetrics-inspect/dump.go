@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"os"
 	"path/filepath"
@@ -107,6 +108,10 @@ func (e *environment) writeDump(out io.Writer, s *inspect.Survey, families []*dt
 // replaceFile writes a file under another name in the same directory and renames it:
 // who reads it meanwhile finds the old one or the new one, and never a part.
 func replaceFile(path string, write func(io.Writer) error) error {
+	// As root the rename would put a file in the place of /dev/null.
+	if info, err := os.Lstat(path); err == nil && !info.Mode().IsRegular() {
+		return hinted{&os.PathError{Op: "replace", Path: path, Err: errors.New("it is not a regular file")}, "without --out it goes to standard output"}
+	}
 	var b bytes.Buffer
 	if err := write(&b); err != nil {
 		return err
