@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io/fs"
 	"log/slog"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -16,7 +17,9 @@ import (
 	"github.com/mpmetrics/mpmetrics/collector"
 	"github.com/mpmetrics/mpmetrics/compact"
 	"github.com/mpmetrics/mpmetrics/fuzz/damage"
+	"github.com/mpmetrics/mpmetrics/internal/inspect"
 	"github.com/mpmetrics/mpmetrics/internal/layout"
+	"github.com/mpmetrics/mpmetrics/internal/salvage"
 	"github.com/mpmetrics/mpmetrics/store"
 )
 
@@ -121,6 +124,7 @@ func (w *world) survive(content []byte) string {
 	w.t.Helper()
 	w.put(content)
 	before := w.scrape()
+	w.inspect(before)
 	report := w.absorb()
 	after := w.scrape()
 	if before < good || after < good || before != after {
@@ -164,6 +168,51 @@ func (w *world) scrape() (total float64) {
 		}
 	})
 	return total
+}
+
+// inspect checks that whoever looks finds what a scrape shows, and that all have a
+// part in it that adds up.
+func (w *world) inspect(total float64) {
+	w.t.Helper()
+	damage.Bounded(w.t, "inspection", func() {
+		i := inspect.New(inspect.Opts{Dir: w.dir})
+		defer i.Close()
+		s := i.Read()
+		values := s.Select(nil)
+		s.Explain(values)
+		found := 0.0
+		for _, v := range values {
+			sum := 0.0
+			for _, c := range v.Parts {
+				sum += c.Value
+			}
+			if v.Family.Type != layout.Counter || v.Family.Mode.Valid() || math.IsNaN(sum) {
+				continue
+			}
+			// Here they are rounded one by one, and there once.
+			if math.Abs(sum-v.Value) > 1e-12*math.Abs(v.Value) {
+				w.t.Errorf("%s is %v, its parts are %v", v.Series(), v.Value, sum)
+			}
+			if v.Family.Name == "good_total" && len(v.Labels) == 1 && v.Labels[0].Value == "1" {
+				found = v.Value
+			}
+		}
+		if found != total {
+			w.t.Errorf("good_total is %v, a scrape shows %v", found, total)
+		}
+		if _, err := s.Gather(nil); err != nil {
+			w.t.Errorf("gather: %v", err)
+		}
+		s.GatherProcesses(nil)
+		s.Analyze(nil)
+		s.Doctor()
+		for _, p := range s.Processes {
+			p.Detail()
+		}
+	})
+	damage.Bounded(w.t, "salvage", func() {
+		_, _ = salvage.Read(w.name) // that it ends is all that can be asked for
+	})
 }
 
 // absorb checks that an absorption gets over the file, one way or another.
