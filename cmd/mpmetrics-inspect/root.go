@@ -59,6 +59,7 @@ Exit status: 0 all is fine, 1 it failed, 2 the call is wrong, 3 problems were fo
 		{judge, e.check()},
 		{judge, e.doctor()},
 		{judge, e.analyze()},
+		{look, e.serve()},
 		{change, e.gc()},
 		{change, e.repair()},
 	} {

@@ -1,0 +1,46 @@
+package inspect
+
+import "github.com/mpmetrics/mpmetrics/internal/merge"
+
+// Total is what the series of a family amount to, all together: their counts if they
+// are observed. Of gauges it says nothing, and is 0.
+func (s *Survey) Total(f *Family) (total float64) {
+	if f.merged == nil || !f.Type.Cumulative() {
+		return 0
+	}
+	for _, series := range f.merged.Series {
+		total += s.value(f, series).Number()
+	}
+	return total
+}
+
+// Totals are what each process has of a family's Total, by name of its file. It comes
+// before the next Read.
+func (s *Survey) Totals(f *Family) map[string]float64 {
+	totals := map[string]float64{}
+	if f.merged == nil || !f.Type.Cumulative() {
+		return totals
+	}
+	of := make(map[*merge.Series]bool, len(f.merged.Series))
+	for _, series := range f.merged.Series {
+		of[series] = true
+	}
+	for _, p := range s.Processes {
+		for _, part := range s.inspector.scanner.Parts(p.seen, of) {
+			totals[p.Name] += reading(f, part.Series, part.Counter).Number()
+		}
+	}
+	return totals
+}
+
+// SelectFamily is Select for the series of one family.
+func (s *Survey) SelectFamily(f *Family) []*Value {
+	if f.merged == nil {
+		return nil
+	}
+	values := make([]*Value, len(f.merged.Series))
+	for i, series := range f.merged.Series {
+		values[i] = s.value(f, series)
+	}
+	return values
+}
