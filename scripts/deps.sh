@@ -75,9 +75,17 @@ screen() {
 	missing=1
 }
 
+# The status page is looked at in a browser, which needs a hundred libraries.
+browser() {
+	have chromium || have google-chrome || install chromium && return
+	echo 'deps: chromium not found; on Debian: apt-get install --no-install-recommends chromium' >&2
+	missing=1
+}
+
 compiler
 tracer
 disk
+browser
 screen
 need prometheus prometheus promtool # the tests of examples/prefork and fuzz/prometheus
 exit "$missing"

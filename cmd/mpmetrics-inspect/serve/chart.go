@@ -13,7 +13,7 @@ const (
 	chartHeight = 220
 	chartLeft   = 56 // for the numbers of the axis
 	chartBottom = 20 // for the times
-	chartTop    = 8
+	chartTop    = 16
 
 	// maxLines is how many processes have a line of their own. There are as many
 	// colours.
