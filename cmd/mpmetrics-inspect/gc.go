@@ -156,7 +156,7 @@ func (e *environment) absorb(ctx context.Context) error {
 			Anew: report.Aside, Series: report.Series, Bytes: report.Bytes, Seconds: report.Took.Seconds(),
 		})
 	} else {
-		fmt.Fprintf(e.stdout, "%s, in %s; the archive has %d series, %s\n", inspect.Escape(report.String()), humanDuration(report.Took), report.Series, humanSize(report.Bytes))
+		fmt.Fprintf(e.stdout, "%s, in %s; the archive has %d series, %s\n", inspect.Escape(report.String()), inspect.HumanDuration(report.Took), report.Series, inspect.HumanSize(report.Bytes))
 	}
 	if err != nil {
 		return err

@@ -143,7 +143,7 @@ func archiveText(s *inspect.Survey) string {
 		}
 		return "archive: cannot be read"
 	}
-	line := fmt.Sprintf("archive: %d series of %d absorbed processes, %s, last absorption %s", a.Series, a.Absorbed, humanSize(a.Bytes), ago(s, a.Last))
+	line := fmt.Sprintf("archive: %d series of %d absorbed processes, %s, last absorption %s", a.Series, a.Absorbed, inspect.HumanSize(a.Bytes), ago(s, a.Last))
 	if a.Dead > 0 {
 		line += fmt.Sprintf(", samples of %d of them", a.Dead)
 	}

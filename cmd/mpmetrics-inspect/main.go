@@ -13,6 +13,7 @@
 //	top         Watch processes and series on the full screen, by rate
 //	watch       Print a line with rates for each interval
 //	diff        Compare two moments: files, directories, saved dumps, or now and later
+//	serve       Serve the metrics of the directory, and a status page: the sidecar
 //	check       Check every file and the archive, and what processes do not agree about
 //	doctor      Look at the environment, and say what will hurt and how to mend it
 //	analyze     Say which families and labels have how many series, values and bytes

@@ -60,6 +60,9 @@ func TestScripts(t *testing.T) {
 			"keys":    sendKeys,
 			"resize":  resizeTerminal,
 			"csv":     checkColumn,
+			"sidecar": startSidecar,
+			"fetch":   fetchPage,
+			"ends":    endSidecar,
 		},
 	})
 }
@@ -87,6 +90,7 @@ func setUp(env *testscript.Env) error {
 	}
 	workers := map[string]*process{}
 	env.Values[workersKey{}] = workers
+	env.Values[sidecarKey{}] = map[string]*served{}
 	env.Setenv(store.EnvDir, dir)
 	env.Setenv("TZ", "UTC")
 	env.Setenv("GORACE", "atexit_sleep_ms=0")

@@ -215,14 +215,14 @@ func (e *environment) writeHeader(p *inspect.Process) {
 	line("program", inspect.Escape(p.Program))
 	line("host", inspect.Escape(p.Host))
 	line("process", inspect.Escape(p.Label))
-	line("started", moment(p.Start).human+", "+humanDuration(time.Since(p.Start))+" ago")
+	line("started", moment(p.Start).human+", "+inspect.HumanDuration(time.Since(p.Start))+" ago")
 	boot := "of this boot of the machine"
 	if p.OtherBoot() {
 		boot = "of an earlier boot of the machine"
 	}
 	line("boot", inspect.Escape(p.BootID)+", "+boot)
 	line("format", fmt.Sprintf("version %d", p.Format))
-	line("size", humanSize(p.Bytes))
+	line("size", inspect.HumanSize(p.Bytes))
 	line("series", fmt.Sprintf("%d, %d of them mirrored", p.SeriesTotal(), p.Mirrored))
 }
 

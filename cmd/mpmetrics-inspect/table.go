@@ -112,24 +112,7 @@ func (g *grid) csv(out io.Writer) error {
 func number[T int | int64 | uint64](n T) cell { return plain(fmt.Sprint(n)) }
 
 // size is a cell with a number of bytes.
-func size(n int64) cell { return cell{human: humanSize(n), exact: fmt.Sprint(n)} }
-
-func humanSize(n int64) string {
-	const unit = 1024
-	if n < unit {
-		return fmt.Sprintf("%d B", n)
-	}
-	v := float64(n)
-	for _, suffix := range []string{"KiB", "MiB", "GiB", "TiB"} {
-		if v /= unit; v < unit {
-			if v < 10 {
-				return fmt.Sprintf("%.1f %s", v, suffix)
-			}
-			return fmt.Sprintf("%.0f %s", v, suffix)
-		}
-	}
-	return fmt.Sprintf("%.0f PiB", v/unit)
-}
+func size(n int64) cell { return cell{human: inspect.HumanSize(n), exact: fmt.Sprint(n)} }
 
 // moment is a cell with a time, of which zero is none.
 func moment(t time.Time) cell {
@@ -145,27 +128,7 @@ func since(t, now time.Time) cell {
 		return cell{human: "-"}
 	}
 	d := now.Sub(t)
-	return cell{human: humanDuration(d), exact: fmt.Sprint(d.Seconds())}
-}
-
-// humanDuration has two units at most.
-func humanDuration(d time.Duration) string {
-	const day = 24 * time.Hour
-	switch {
-	case d < 0:
-		return "-" + humanDuration(-d)
-	case d < 10*time.Millisecond:
-		return fmt.Sprintf("%.1f ms", d.Seconds()*1000)
-	case d < time.Second:
-		return fmt.Sprintf("%d ms", d.Milliseconds())
-	case d < time.Minute:
-		return fmt.Sprintf("%ds", d/time.Second)
-	case d < time.Hour:
-		return fmt.Sprintf("%dm%02ds", d/time.Minute, d%time.Minute/time.Second)
-	case d < day:
-		return fmt.Sprintf("%dh%02dm", d/time.Hour, d%time.Hour/time.Minute)
-	}
-	return fmt.Sprintf("%dd%02dh", d/day, d%day/time.Hour)
+	return cell{human: inspect.HumanDuration(d), exact: fmt.Sprint(d.Seconds())}
 }
 
 // ago is a time in a sentence.
@@ -173,5 +136,5 @@ func ago(s *inspect.Survey, t time.Time) string {
 	if t.IsZero() {
 		return "never"
 	}
-	return humanDuration(s.Time.Sub(t)) + " ago"
+	return inspect.HumanDuration(s.Time.Sub(t)) + " ago"
 }
