@@ -1,0 +1,157 @@
+package mirror
+
+import (
+	"errors"
+	"math"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/mpmetrics/mpmetrics/internal/layout"
+)
+
+// observed is a native histogram of client_golang's that has observed some values.
+func observed(t testing.TB, o prometheus.HistogramOpts, values ...float64) *dto.Histogram {
+	t.Helper()
+	o.Name = "h"
+	h := prometheus.NewHistogram(o)
+	for _, v := range values {
+		h.Observe(v)
+	}
+	var m dto.Metric
+	if err := h.Write(&m); err != nil {
+		t.Fatal(err)
+	}
+	return m.Histogram
+}
+
+// What client_golang writes is read, and written again as it was.
+func TestNativeRoundTrip(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		opts   prometheus.HistogramOpts
+		values []float64
+	}{
+		{"nothing observed", prometheus.HistogramOpts{NativeHistogramBucketFactor: 1.1}, nil},
+		{"nothing observed, no zero bucket", prometheus.HistogramOpts{NativeHistogramBucketFactor: 2, NativeHistogramZeroThreshold: prometheus.NativeHistogramZeroThresholdZero}, nil},
+		{"both signs and zero", prometheus.HistogramOpts{NativeHistogramBucketFactor: 1.1}, []float64{0, 1, 1.05, 3, -7, -7, 1e9, 1e-9}},
+		{"gaps of one, two and three", prometheus.HistogramOpts{NativeHistogramBucketFactor: 2}, []float64{1, 4, 32, 512}},
+		{"the ends", prometheus.HistogramOpts{NativeHistogramBucketFactor: 1.003}, []float64{math.MaxFloat64, math.Inf(1), math.Inf(-1), -math.MaxFloat64}},
+		{"the ends, coarse", prometheus.HistogramOpts{NativeHistogramBucketFactor: 65536}, []float64{math.MaxFloat64, math.Inf(1), math.Inf(-1), 1e-30}},
+		{"not a number", prometheus.HistogramOpts{NativeHistogramBucketFactor: 2}, []float64{1, math.NaN()}},
+		{"with classic buckets", prometheus.HistogramOpts{NativeHistogramBucketFactor: 2, Buckets: []float64{1, 2}}, []float64{1, 5}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			h := observed(t, c.opts, c.values...)
+			n, err := DecodeNative(h)
+			if err != nil {
+				t.Fatal(err)
+			}
+			again := &dto.Histogram{SampleCount: h.SampleCount, SampleSum: h.SampleSum, Bucket: h.Bucket, CreatedTimestamp: h.CreatedTimestamp}
+			EncodeNative(again, n)
+			if !proto.Equal(h, again) && !math.IsNaN(h.GetSampleSum()) {
+				t.Errorf("written again:\ngot  %v\nwant %v", again, h)
+			}
+			back, err := DecodeNative(again)
+			if diff := cmp.Diff(n, back, cmpopts.EquateEmpty()); err != nil || diff != "" {
+				t.Errorf("read again: %v (-want +got):\n%s", err, diff)
+			}
+		})
+	}
+}
+
+// A process that observed NaN died, and only its count was absorbed: Prometheus takes the
+// rest with a sum that says so.
+func TestNativeWithMoreCountedThanInBuckets(t *testing.T) {
+	h := &dto.Histogram{SampleCount: new(uint64(3)), SampleSum: new(1.5)}
+	EncodeNative(h, &layout.Native{Zero: 2})
+	if !math.IsNaN(h.GetSampleSum()) {
+		t.Errorf("sum %v of three observations, two of them in buckets", h.GetSampleSum())
+	}
+	if _, err := DecodeNative(h); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestNativeRefused(t *testing.T) {
+	span := func(offset int32, length uint32) *dto.BucketSpan {
+		return &dto.BucketSpan{Offset: &offset, Length: &length}
+	}
+	for _, c := range []struct {
+		name   string
+		change func(*dto.Histogram)
+		saying string
+	}{
+		{"schema of custom bounds", func(h *dto.Histogram) { h.Schema = new(int32(-53)) }, "schema -53"},
+		{"threshold below zero", func(h *dto.Histogram) { h.ZeroThreshold = new(-1.0) }, "zero threshold -1"},
+		{"span that goes back", func(h *dto.Histogram) { h.PositiveSpan = []*dto.BucketSpan{span(0, 1), span(-1, 1)} }, "goes back by -1"},
+		{"span without buckets", func(h *dto.Histogram) { h.PositiveSpan = []*dto.BucketSpan{span(0, math.MaxUint32)} }, "4294967295 buckets, 2 are there"},
+		{"buckets without a span", func(h *dto.Histogram) { h.PositiveSpan = nil }, "2 native buckets behind the last span"},
+		{"count below zero", func(h *dto.Histogram) { h.PositiveDelta = []int64{1, -2} }, "with count -1"},
+		{"index beyond its type", func(h *dto.Histogram) { h.PositiveSpan = []*dto.BucketSpan{span(math.MaxInt32, 2)} }, "native bucket 2147483648"},
+		{"index beyond the numbers", func(h *dto.Histogram) { h.PositiveSpan = []*dto.BucketSpan{span(5000, 2)} }, "beyond the numbers"},
+		{"negative buckets likewise", func(h *dto.Histogram) { h.NegativeDelta = []int64{1} }, "behind the last span"},
+		{"more in buckets than counted", func(h *dto.Histogram) { h.SampleCount = new(uint64(1)) }, "2 observations in native buckets, of 1"},
+		{"fewer in buckets than counted", func(h *dto.Histogram) { h.SampleCount = new(uint64(3)) }, "2 observations in native buckets, of 3"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			h := observed(t, prometheus.HistogramOpts{NativeHistogramBucketFactor: 2}, 1, 2)
+			c.change(h)
+			n, err := DecodeNative(h)
+			if !errors.Is(err, layout.ErrDamaged) || !strings.Contains(err.Error(), c.saying) || n != nil {
+				t.Errorf("got %v, %v, want nil and an error that says %q", n, err, c.saying)
+			}
+		})
+	}
+}
+
+// Counts that are not whole are nobody's observations.
+func TestFloatHistograms(t *testing.T) {
+	h := observed(t, prometheus.HistogramOpts{NativeHistogramBucketFactor: 2}, 1)
+	if IsFloat(h) || !IsNative(h) {
+		t.Error("one of client_golang's is taken for one of floats")
+	}
+	h.SampleCountFloat = new(1.5)
+	if !IsFloat(h) || IsNative(h) {
+		t.Error("one of floats is not")
+	}
+}
+
+func FuzzDecode(f *testing.F) {
+	for _, h := range []*dto.Histogram{
+		observed(f, prometheus.HistogramOpts{NativeHistogramBucketFactor: 1.1, Buckets: []float64{1, 2}}, -1, 0, 1, 2, 3),
+		observed(f, prometheus.HistogramOpts{Buckets: []float64{1, 2}}, 1),
+	} {
+		family := &dto.MetricFamily{Name: new("h"), Type: dto.MetricType_HISTOGRAM.Enum(), Metric: []*dto.Metric{{Histogram: h}}}
+		b, err := proto.Marshal(family)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(b)
+	}
+	f.Fuzz(func(t *testing.T, family []byte) {
+		all, err := Decode("h", layout.AppendMirror(nil, 0, family))
+		if err != nil {
+			if !errors.Is(err, layout.ErrDamaged) {
+				t.Fatalf("error %v does not wrap %v", err, layout.ErrDamaged)
+			}
+			return
+		}
+		for _, s := range all {
+			if err := s.Family.Validate(); err != nil {
+				t.Error(err)
+			}
+			if len(s.Words) != s.Family.ValueWords() || (s.Native != nil) != (s.Family.Type == layout.NativeHistogram) {
+				t.Errorf("series %+v of %+v", s, s.Family)
+			}
+			if s.Native != nil && s.Native.Validate() != nil {
+				t.Error(s.Native.Validate())
+			}
+		}
+	})
+}
