@@ -194,7 +194,7 @@ func (p *Partition) rewrite(now time.Time, from, end mark) error {
 		}
 	}
 	if err == nil {
-		err = p.mirror(next, end) // 2
+		err = p.appendToBoth(next, end) // 2
 	}
 	if err != nil {
 		p.unused(s)
@@ -204,7 +204,7 @@ func (p *Partition) rewrite(now time.Time, from, end mark) error {
 		p.broken = true // both logs are appended to from now on
 		return err
 	} else if err != nil {
-		p.stopMirror()
+		p.appendToOne()
 		p.unused(s)
 		return err
 	}
@@ -288,8 +288,8 @@ func (p *Partition) catchUp(next *tail, from mark) (end mark, err error) {
 	return end, p.walk(from, end, next.copyIn)
 }
 
-// mirror copies the rest. From its return on each record is appended to both logs.
-func (p *Partition) mirror(next *tail, from mark) error {
+// appendToBoth copies the rest. From its return on each record is appended to both logs.
+func (p *Partition) appendToBoth(next *tail, from mark) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if err := p.walk(from, mark{p.log.current, p.log.used}, next.copyIn); err != nil {
@@ -299,7 +299,8 @@ func (p *Partition) mirror(next *tail, from mark) error {
 	return nil
 }
 
-func (p *Partition) stopMirror() {
+// appendToOne leaves the new log as it is.
+func (p *Partition) appendToOne() {
 	p.mu.Lock()
 	p.next = nil
 	p.mu.Unlock()
