@@ -89,7 +89,9 @@ type exemplared interface {
 	own() *exemplars
 }
 
-// exemplarList are the instruments that have any.
+// exemplarList are the instruments that have any. It lets go of those that were
+// deleted, also of one that got its first exemplar afterwards: the cells of an
+// instrument are used again once nothing leads to it.
 type exemplarList struct {
 	mu  sync.Mutex // never held over anything else
 	all []exemplared
@@ -101,25 +103,11 @@ func (l *exemplarList) add(i exemplared) {
 	l.all = append(l.all, i)
 }
 
-// forget lets go of those that were deleted: the cells of an instrument are used
-// again once nothing leads to it. It makes a list of its own, since collect walks the
-// one that it found. The store's mu is held.
-func (l *exemplarList) forget() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	var all []exemplared
-	for _, i := range l.all {
-		if !i.base().gone {
-			all = append(all, i)
-		}
-	}
-	l.all = all
-}
-
 // collect adds the exemplars of all to those of families by name.
 func (l *exemplarList) collect(byName map[string][]mirror.Exemplar) {
 	l.mu.Lock()
-	all := l.all[:len(l.all):len(l.all)]
+	l.all = slices.DeleteFunc(l.all, func(i exemplared) bool { return i.base().gone.Load() })
+	all := slices.Clone(l.all)
 	l.mu.Unlock()
 	for _, i := range all {
 		b := i.base()

@@ -93,7 +93,7 @@ type series struct {
 	sameHash *series       // the next one in living.byHash
 	born     uint64        // which series of a vec it is, from 1; read by the background work too, behind the lock of the vec
 	counted  bool          // against MaxSeries
-	gone     bool          // deleted from its vec
+	gone     atomic.Bool   // deleted from its vec; read without mu too
 	recorded bool          // the log says that it is gone, in front of the one that was made again
 
 	seen uint64 // last sweep that met it; the background work's alone
@@ -294,7 +294,7 @@ func (s *Store) publish(i instrument) bool {
 // is no room. mu is held.
 func (s *Store) publishIn(p *partition.Partition, i instrument, gone *partition.Run) bool {
 	b := i.base()
-	if b.gone {
+	if b.gone.Load() {
 		return true // nobody is to see it any more
 	}
 	if !s.repay() {

@@ -50,7 +50,7 @@ const (
 // depart is step 1. mu is held.
 func (s *Store) depart(b *series) {
 	b.family.living.remove(b)
-	b.gone = true
+	b.gone.Store(true)
 	if b.counted {
 		s.series.Add(-1)
 		b.counted = false
@@ -97,9 +97,6 @@ func (s *Store) release() {
 	s.repay()
 	done := s.leaving
 	s.leaving = nil
-	if len(done) > 0 {
-		s.mirror.exemplars.forget()
-	}
 	s.mu.Unlock()
 	for _, b := range done {
 		runtime.AddCleanup(b, func(f freedRun) { f.home.Free(f.run) }, freedRun{b.home.Load(), b.run})
@@ -117,7 +114,7 @@ func (s *Store) sweep(all bool) {
 		}
 	}
 	s.mu.Lock()
-	s.pending = slices.DeleteFunc(s.pending, func(i instrument) bool { return i.base().gone })
+	s.pending = slices.DeleteFunc(s.pending, func(i instrument) bool { return i.base().gone.Load() })
 	s.mu.Unlock()
 }
 

@@ -272,28 +272,59 @@ func TestHeldOverDeletion(t *testing.T) {
 	})
 }
 
-// What has exemplars is let go of as well, and they leave with it.
+// An exemplar keeps neither a deleted series nor its cells, and leaves with it; also
+// one of an instrument that is still held, and has its first exemplar afterwards.
 func TestDeletedWithExemplars(t *testing.T) {
-	store.SetTickFor(t, time.Millisecond)
+	store.SetTickFor(t, 2*time.Millisecond)
 	clock := newClock(t)
 	dir := t.TempDir()
-	s := open(t, store.Opts{Location: dir})
-	vec := s.NewCounterVec(counterOpts, []string{"a"})
-	const n = 20
-	for i := range n {
-		vec.WithLabelValues(strconv.Itoa(i)).(prometheus.ExemplarAdder).AddWithExemplar(1, prometheus.Labels{"trace": "x"})
-	}
-	s.Flush()
-	vec.Reset()
+	s := open(t, store.Opts{Location: dir, FlushInterval: 2 * time.Millisecond})
+	counters := s.NewCounterVec(counterOpts, []string{"a"})
+	histograms := s.NewHistogramVec(prometheus.HistogramOpts{Name: "h", Help: "h"}, []string{"a"})
+	trace := prometheus.Labels{"trace": "t"}
+	counters.WithLabelValues("x").(prometheus.ExemplarAdder).AddWithExemplar(1, trace)
+	histograms.WithLabelValues("x").(prometheus.ExemplarObserver).ObserveWithExemplar(1, trace)
+	eventually(t, "both exemplars are shown", func() bool { return len(exemplarsOf(t, dir)) == 2 })
+	held := counters.WithLabelValues("late").(prometheus.ExemplarAdder)
+	counters.Reset()
+	histograms.Reset()
+	eventually(t, "the series left", func() bool { return len(series(mergedOf(t, dir))) == 0 })
+	held.AddWithExemplar(1, trace)
+	counters.WithLabelValues("x")
+	counters.WithLabelValues("late")
+	eventually(t, "their exemplars left too", func() bool { return len(exemplarsOf(t, dir)) == 0 })
 	eventually(t, "cells are free", func() bool {
 		runtime.GC()
 		clock.forward(time.Hour)
-		return s.FreeRuns() == n
+		return s.FreeRuns() == 3
 	})
-	vec.WithLabelValues("0").Inc()
-	if got := series(mergedOf(t, dir)); !cmp.Equal(got, map[string]float64{"c_total/0": 1}) {
-		t.Errorf("got %v", got)
+	if got := exemplarsOf(t, dir); len(got) != 0 {
+		t.Errorf("made again: exemplars %v", got)
 	}
+}
+
+// Without a directory a series is gone at once, and begins anew.
+func TestDeletedWithoutDirectory(t *testing.T) {
+	s := open(t, store.Opts{Location: "memory:"})
+	vec := s.NewCounterVec(counterOpts, []string{"a"})
+	c := collector.New(collector.Opts{Store: s})
+	defer c.Close()
+	r := registry(c)
+	shows := func(what string, want map[string]float64) {
+		t.Helper()
+		if diff := cmp.Diff(want, series(merged(r))); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", what, diff)
+		}
+	}
+	held := vec.WithLabelValues("x")
+	held.Add(2)
+	vec.WithLabelValues("y").Inc()
+	shows("before", map[string]float64{"c_total/x": 2, "c_total/y": 1})
+	vec.DeleteLabelValues("x")
+	held.Inc()
+	shows("deleted", map[string]float64{"c_total/y": 1})
+	vec.WithLabelValues("x").Inc()
+	shows("made again", map[string]float64{"c_total/x": 1, "c_total/y": 1})
 }
 
 // Series come and go: nobody ever sees a value of another series, and the file stays
