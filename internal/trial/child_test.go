@@ -27,6 +27,7 @@ var programs = map[string]func(args []string) error{
 	"observe": observe,
 	"grow":    grow,
 	"churn":   churn,
+	"replace": replace,
 	"compact": compactForever,
 	"absorb":  absorbOnce,
 }
