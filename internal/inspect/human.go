@@ -29,6 +29,8 @@ func HumanDuration(d time.Duration) string {
 	switch {
 	case d < 0:
 		return "-" + HumanDuration(-d)
+	case d < 10*time.Millisecond:
+		return fmt.Sprintf("%.1f ms", d.Seconds()*1000)
 	case d < time.Second:
 		return fmt.Sprintf("%d ms", d.Milliseconds())
 	case d < time.Minute:

@@ -1,0 +1,83 @@
+package inspect
+
+import (
+	"fmt"
+	"math"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestDiff(t *testing.T) {
+	start := time.Unix(1000, 0)
+	snapshot := func(at time.Time, text string) *Snapshot {
+		t.Helper()
+		families, err := ParseExposition(strings.NewReader(text), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return NewSnapshot("x", at, families)
+	}
+	a := snapshot(start, `# TYPE c counter
+c{l="same"} 5
+c{l="more"} 5
+c{l="less"} 5
+c{l="gone"} 5
+# TYPE g gauge
+g 5
+nan NaN
+# TYPE h histogram
+h_bucket{le="1"} 1
+h_bucket{le="+Inf"} 2
+h_sum 3
+h_count 2
+`)
+	b := snapshot(start.Add(10*time.Second), `# TYPE c counter
+c{l="same"} 5
+c{l="more"} 25
+c{l="less"} 2
+c{l="new"} 1
+# TYPE g gauge
+g 4
+nan NaN
+# TYPE h histogram
+h_bucket{le="1"} 2
+h_bucket{le="+Inf"} 4
+h_sum 3
+h_count 4
+`)
+	text := func(changes []Change) (lines []string) {
+		for _, c := range changes {
+			lines = append(lines, fmt.Sprint(c.Series, " ", c.What, " ", c.Before, " ", c.After, " ", c.Delta(), " ", c.Rate))
+		}
+		return lines
+	}
+	want := []string{
+		`c{l="more"} changed 5 25 20 2`,
+		`c{l="less"} reset 5 2 2 0.2`,
+		`h_count changed 2 4 2 0.2`,
+		`c{l="new"} new NaN 1 1 NaN`,
+		`g changed 5 4 -1 NaN`,
+		`c{l="gone"} gone 5 NaN NaN NaN`,
+		`c{l="same"} unchanged 5 5 0 0`,
+		`h_sum unchanged 3 3 0 0`,
+		`nan unchanged NaN NaN NaN NaN`,
+	}
+	if diff := cmp.Diff(want, text(Diff(a, b))); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	b.Time = time.Time{}
+	for _, c := range Diff(a, b) {
+		if !math.IsNaN(c.Rate) {
+			t.Errorf("%s has the rate %v in an unknown time", c.Series, c.Rate)
+		}
+	}
+}
+
+func TestNoExposition(t *testing.T) {
+	if _, err := ParseExposition(strings.NewReader("a b c\n"), nil); err == nil || !strings.Contains(err.Error(), "no exposition") {
+		t.Error(err)
+	}
+}
