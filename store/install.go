@@ -2,6 +2,7 @@ package store
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -92,6 +93,13 @@ func (g *gathered) Collect(ch chan<- prometheus.Metric) {
 		ch <- prometheus.NewInvalidMetric(prometheus.NewInvalidDesc(err), err)
 	}
 	for _, f := range families {
+		if f.GetType() == dto.MetricType_GAUGE_HISTOGRAM {
+			// A metric does not say its type: a registry would take it for a
+			// histogram that only grows.
+			err := fmt.Errorf("family %q: gauge histograms are not mirrored", f.GetName())
+			ch <- prometheus.NewInvalidMetric(prometheus.NewInvalidDesc(err), err)
+			continue
+		}
 		descs := map[string]*prometheus.Desc{}
 		for _, m := range f.GetMetric() {
 			names := make([]string, len(m.GetLabel()))
