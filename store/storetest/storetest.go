@@ -1,0 +1,221 @@
+// Package storetest is what every backend of package store has to do, as one suite of
+// tests: the promises of the package, told by instruments and scrapes alone. Whatever
+// keeps the values, what holds for one holds for all, or the backend says which row it
+// cannot promise, and why.
+//
+//	func TestMain(m *testing.M) { storetest.Main(m) }
+//
+//	func TestConformance(t *testing.T) {
+//		storetest.Run(t, storetest.Backend{Location: func(t testing.TB) string { … }})
+//	}
+package storetest
+
+import (
+	"fmt"
+	"log/slog"
+	"maps"
+	"os"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
+
+	"github.com/mpmetrics/mpmetrics/collector"
+	"github.com/mpmetrics/mpmetrics/store"
+)
+
+// Backend is what is tested.
+type Backend struct {
+	// Location returns a location for store.Opts that nobody has used yet. It is the
+	// same for all processes of a row.
+	Location func(t testing.TB) string
+
+	// Lacks are the rows that the backend cannot promise, each with the reason.
+	Lacks map[string]string
+}
+
+// Rows are the names of all rows, in order.
+func Rows() []string {
+	names := make([]string, len(rows))
+	for i, r := range rows {
+		names[i] = r.name
+	}
+	return names
+}
+
+// Run runs all rows on a backend.
+func Run(t *testing.T, b Backend) {
+	for _, name := range slices.Sorted(maps.Keys(b.Lacks)) {
+		if !slices.Contains(Rows(), name) || b.Lacks[name] == "" {
+			t.Errorf("lacks %q: no such row, or no reason", name)
+		}
+	}
+	for _, r := range rows {
+		t.Run(r.name, func(t *testing.T) {
+			if why := b.Lacks[r.name]; why != "" {
+				t.Logf("not promised: %s", why)
+				return
+			}
+			r.test(&trial{T: t, location: b.Location(t)})
+		})
+	}
+}
+
+// childEnv names the row whose child the test binary is.
+const childEnv = "MPMETRICS_STORETEST"
+
+// Main runs the tests of a package that calls Run, and in children what they do.
+func Main(m *testing.M) {
+	name, isChild := os.LookupEnv(childEnv)
+	if !isChild {
+		os.Exit(m.Run())
+	}
+	for _, r := range rows {
+		if r.name == name {
+			s, err := store.Open(opts(os.Args[1]))
+			if err != nil {
+				fmt.Fprintln(os.Stderr, err)
+				os.Exit(1)
+			}
+			r.child(s)
+			os.Exit(0)
+		}
+	}
+	os.Exit(1)
+}
+
+func opts(location string) store.Opts {
+	return store.Opts{
+		Location: location, NoAbsorption: true, FlushInterval: 20 * time.Millisecond, Logger: slog.New(slog.DiscardHandler),
+	}
+}
+
+// row is one promise.
+type row struct {
+	name  string
+	test  func(t *trial)
+	child func(s *store.Store) // what its children do; nil: it has none
+}
+
+// trial is one row on one backend.
+type trial struct {
+	*testing.T
+	location string
+	last     *store.Store // opened last, through which memory is collected
+}
+
+// open opens a store, which readers take for a process of its own.
+func (t *trial) open() *store.Store {
+	t.Helper()
+	s, err := store.Open(opts(t.location))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	t.last = s
+	return s
+}
+
+func (t *trial) close(s *store.Store) {
+	t.Helper()
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// scraper is a registry whose collector absorbs the dead.
+func (t *trial) scraper() prometheus.Gatherer {
+	t.Helper()
+	o := collector.Opts{Location: t.location, Logger: slog.New(slog.DiscardHandler)}
+	if t.last != nil && t.last.Dir() == "" {
+		o = collector.Opts{Store: t.last, Logger: o.Logger}
+	}
+	c := collector.New(o)
+	t.Cleanup(func() { _ = c.Close() })
+	r := prometheus.NewRegistry()
+	r.MustRegister(c)
+	return r
+}
+
+// metrics are those of a scrape, by name and label values.
+func (t *trial) metrics(g prometheus.Gatherer) map[string]*dto.Metric {
+	t.Helper()
+	families, err := g.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := map[string]*dto.Metric{}
+	for _, f := range families {
+		for _, m := range f.Metric {
+			name := f.GetName()
+			for _, l := range m.Label {
+				name += "/" + l.GetValue()
+			}
+			all[name] = m
+		}
+	}
+	if up := all["mpmetrics_up"].GetGauge().GetValue(); up != 1 {
+		t.Errorf("mpmetrics_up %v", up)
+	}
+	return all
+}
+
+// value is a number that a scrape has, and whether it is there: the count of what is
+// observed.
+func value(m *dto.Metric) (v float64, there bool) {
+	switch {
+	case m == nil:
+		return 0, false
+	case m.Counter != nil:
+		return m.Counter.GetValue(), true
+	case m.Gauge != nil:
+		return m.Gauge.GetValue(), true
+	case m.Histogram != nil:
+		return float64(m.Histogram.GetSampleCount()), true
+	case m.Summary != nil:
+		return float64(m.Summary.GetSampleCount()), true
+	}
+	return m.Untyped.GetValue(), true
+}
+
+// absent stands for a sample that must not be there.
+const absent = -1e300
+
+// shows checks that a scrape has these values.
+func (t *trial) shows(what string, g prometheus.Gatherer, want map[string]float64) {
+	t.Helper()
+	if got := t.differs(g, want); got != "" {
+		t.Errorf("%s: %s", what, got)
+	}
+}
+
+// comesTo waits until a scrape has these values: for what takes a tick, or a flush.
+func (t *trial) comesTo(what string, g prometheus.Gatherer, want map[string]float64) {
+	t.Helper()
+	for limit := time.Now().Add(20 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		got := t.differs(g, want)
+		if got == "" {
+			return
+		}
+		if time.Now().After(limit) {
+			t.Fatalf("%s, waited in vain: %s", what, got)
+		}
+	}
+}
+
+func (t *trial) differs(g prometheus.Gatherer, want map[string]float64) string {
+	t.Helper()
+	all := t.metrics(g)
+	for _, name := range slices.Sorted(maps.Keys(want)) {
+		v, there := value(all[name])
+		if !there {
+			v = absent
+		}
+		if v != want[name] {
+			return fmt.Sprintf("%s is %v, want %v (%v: absent)", name, v, want[name], absent)
+		}
+	}
+	return ""
+}
