@@ -35,9 +35,13 @@ func run(ctx context.Context, short bool) error {
 	if err != nil {
 		return err
 	}
+	missing, err := measurePeers(ctx, results)
+	if err != nil {
+		return err
+	}
 	text := report(results, conditions{
 		Date: time.Now(), Command: command, Rounds: rounds, Machine: machine(results.cpu),
-	})
+	}) + reportPeers(results, missing)
 	fmt.Print("\n", text)
 	if short {
 		return nil

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Gets the programs that tests run beside Go. What is in PATH is taken. What is missing is unpacked from its Debian
+# Gets the programs that tests run beside Go; with the argument "peers", the libraries that benchmarks compare with. What is in PATH is taken. What is missing is unpacked from its Debian
 # package into .cache/deb, not installed: no server starts, no root is needed, and nothing of the machine changes.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -82,6 +82,18 @@ browser() {
 	missing=1
 }
 
+# peers are libraries of other languages, and what runs them. What is missing is told by the report.
+peers() {
+	/usr/bin/python3 -c 'import prometheus_client' 2>/dev/null || install python3 python3-prometheus-client || true
+	ruby -e 'require "prometheus/client"' 2>/dev/null || install ruby ruby-prometheus-client-mmap || true
+	[ -d .cache/node/node_modules/prom-client ] || ! have npm ||
+		npm install --silent --no-audit --no-fund --prefix .cache/node prom-client@15.1.3 >/dev/null 2>&1 || true
+}
+
+if [ "${1-}" = peers ]; then
+	peers
+	exit
+fi
 compiler
 tracer
 disk
