@@ -46,5 +46,8 @@ func run(ctx context.Context, short bool) error {
 	if short {
 		return nil
 	}
+	if err := writePlot(results); err != nil {
+		return err
+	}
 	return os.WriteFile(resultsFile, []byte(text), 0o644)
 }

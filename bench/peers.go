@@ -162,7 +162,7 @@ func reportPeers(r *results, missing []string) string {
 	var out strings.Builder
 	out.WriteString("\n## Beside libraries for several processes in other languages\n\n")
 	align(&out, table)
-	fmt.Fprintf(&out, "\n"+peersLegend, peerRounds)
+	fmt.Fprintf(&out, "\n![Time of a scrape against processes](%s)\n\n"+peersLegend, plotFile, peerRounds)
 	if len(missing) > 0 {
 		fmt.Fprintf(&out, "\nMissing on this machine: %s.\n", strings.Join(missing, ", "))
 	}

@@ -41,3 +41,25 @@ func TestReportPeers(t *testing.T) {
 		t.Error("a row that was not measured")
 	}
 }
+
+// The plot has a line for each library that was measured.
+func TestPlot(t *testing.T) {
+	r := newResults()
+	for _, s := range scrapes {
+		for i, lib := range libraries()[:3] {
+			r.add("Benchmark"+s.row+"/lib="+lib, perOperation, float64((i+1)*s.processes)*1e5)
+		}
+	}
+	svg, err := plot(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, part := range []string{"<svg", "mpmetrics", "client_golang, one process", "client_python", "100 ms"} {
+		if !strings.Contains(string(svg), part) {
+			t.Errorf("no %q in the plot", part)
+		}
+	}
+	if strings.Contains(string(svg), "GitLab") {
+		t.Error("a line for a library that was not measured")
+	}
+}
