@@ -17,10 +17,11 @@ func TestLimits(t *testing.T) {
 		keep   func(*File) error
 		saying string
 	}{
-		"families":           {&File{families: make([]*layout.Family, maxFamilies)}, func(r *File) error { return r.keepFamily(family) }, "100000 families"},
-		"memory of families": {&File{memory: maxFileMemory}, func(r *File) error { return r.keepFamily(family) }, "1024 MiB"},
-		"series":             {&File{entries: make([]Entry, layout.MaxSeries)}, func(r *File) error { return r.keepEntry(family, Entry{}) }, "1048576 series"},
-		"memory of series":   {&File{memory: maxFileMemory}, func(r *File) error { return r.keepEntry(family, Entry{}) }, "1024 MiB"},
+		"families":                    {&File{families: make([]*layout.Family, maxFamilies)}, func(r *File) error { return r.keepFamily(family) }, "100000 families"},
+		"memory of families":          {&File{memory: maxFileMemory}, func(r *File) error { return r.keepFamily(family) }, "1024 MiB"},
+		"series":                      {&File{entries: make([]Entry, layout.MaxSeries)}, func(r *File) error { return r.keepEntry(family, Entry{}) }, "1048576 series"},
+		"memory of series":            {&File{memory: maxFileMemory}, func(r *File) error { return r.keepEntry(family, Entry{}) }, "1024 MiB"},
+		"memory of native histograms": {&File{memory: maxFileMemory}, func(r *File) error { return r.keepNative(0, &layout.Native{}) }, "1024 MiB"},
 		"mirrored families": {nil, func(*File) error {
 			full := make([]mirrorValue, maxFamilies)
 			return (&tree{}).values(0, leafOf(0), &full)
