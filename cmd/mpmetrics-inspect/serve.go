@@ -49,6 +49,9 @@ directory can be scraped instead.
 			if o.MaxRequests < 0 {
 				return usagef("--web.max-requests %d: want 0 or more", o.MaxRequests)
 			}
+			if o.Interval < serve.MinInterval {
+				return usagef("--web.interval %v: want %v or more", o.Interval, serve.MinInterval)
+			}
 			o.Dir, o.ArchiveDir, o.Access = dir, e.archiveDir, e.access
 			o.Web = web.FlagConfig{WebListenAddresses: &addresses, WebSystemdSocket: &systemd, WebConfigFile: &config}
 			o.Logger = promslog.New(&promslog.Config{Level: logLevel, Format: logFormat, Writer: e.stderr})

@@ -21,7 +21,13 @@ const (
 
 	// A line is broken where so many samples are missing.
 	maxMissing = 3
+
+	// What is beyond is drawn at the edge: an axis that has to end above it could not.
+	maxRate = 1e300
 )
+
+// drawn reports whether there is a place for a point: a counter may be given Inf.
+func (p point) drawn() bool { return !math.IsNaN(p.rate) && !math.IsInf(p.rate, 0) }
 
 // chart is a drawing of rates over time, as the template wants it.
 type chart struct {
@@ -63,7 +69,9 @@ func draw(all []rates, from, to time.Time, interval time.Duration, name func(pro
 	for i, r := range all {
 		if i < maxLines {
 			for _, p := range r.points {
-				top = max(top, p.rate)
+				if p.drawn() {
+					top = max(top, min(p.rate, maxRate))
+				}
 			}
 		}
 	}
@@ -87,11 +95,14 @@ func draw(all []rates, from, to time.Time, interval time.Duration, name func(pro
 		var path strings.Builder
 		var before time.Time
 		for _, p := range r.points {
+			if !p.drawn() {
+				continue
+			}
 			verb := "L"
 			if before.IsZero() || p.time.Sub(before) > maxMissing*interval {
 				verb = "M"
 			}
-			fmt.Fprintf(&path, "%s%.1f %.1f", verb, x(p.time), y(p.rate))
+			fmt.Fprintf(&path, "%s%.1f %.1f", verb, x(p.time), y(min(p.rate, maxRate)))
 			before = p.time
 		}
 		c.Lines = append(c.Lines, line{i, name(r.process), path.String(), humanNumber(r.last)})
@@ -102,7 +113,7 @@ func draw(all []rates, from, to time.Time, interval time.Duration, name func(pro
 // scale returns where an axis ends that holds a value, and its steps: one, two or five
 // times a power of ten, of which there are four to eight.
 func scale(top float64) (end, step float64) {
-	if top <= 0 {
+	if top < 1/maxRate {
 		return 1, 0.25
 	}
 	const steps = 4

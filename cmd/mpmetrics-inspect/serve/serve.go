@@ -13,6 +13,8 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"path"
+	"slices"
 	"strings"
 	"time"
 
@@ -47,7 +49,7 @@ type Opts struct {
 	// status 503. 0: no bound.
 	MaxRequests int
 
-	// Interval is how often the page looks at the directory. 0: 2 s.
+	// Interval is how often the page looks at the directory: MinInterval or more. 0: 2 s.
 	Interval time.Duration
 
 	// NoAbsorption leaves absorbing the dead to others.
@@ -55,6 +57,9 @@ type Opts struct {
 
 	Logger *slog.Logger
 }
+
+// MinInterval bounds the samples of a chart, and what looking costs.
+const MinInterval = 100 * time.Millisecond
 
 const (
 	defaultInterval = 2 * time.Second
@@ -109,8 +114,8 @@ type server struct {
 }
 
 func newServer(o Opts) (*server, error) {
-	if !strings.HasPrefix(o.TelemetryPath, "/") || o.TelemetryPath == "/" {
-		return nil, fmt.Errorf("telemetry path %q: want one that begins with a slash, and is not that of the page", o.TelemetryPath)
+	if err := checkTelemetryPath(o.TelemetryPath); err != nil {
+		return nil, err
 	}
 	o.Interval = cmp.Or(o.Interval, defaultInterval)
 	s := &server{opts: o, watcher: newWatcher(o)}
@@ -130,6 +135,19 @@ func newServer(o Opts) (*server, error) {
 	newPages(s.watcher, o).register(mux)
 	s.handler = mux
 	return s, nil
+}
+
+// checkTelemetryPath refuses what ServeMux would panic at, or take for a pattern, and
+// what would hide a page.
+func checkTelemetryPath(p string) error {
+	first, _, _ := strings.Cut(strings.TrimPrefix(p, "/"), "/")
+	switch {
+	case !strings.HasPrefix(p, "/"), path.Clean(p) != p, strings.ContainsAny(p, "{}?#% \t"):
+		return fmt.Errorf("telemetry path %q: want one that begins with a slash, such as /metrics", p)
+	case slices.Contains([]string{"", "-", "family", "process", "static"}, first):
+		return fmt.Errorf("telemetry path %q: want one that is not that of a page", p)
+	}
+	return nil
 }
 
 // ready answers whether the directory was looked at.

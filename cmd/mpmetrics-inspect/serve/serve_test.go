@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -275,10 +276,24 @@ func TestScale(t *testing.T) {
 }
 
 func TestBadTelemetryPath(t *testing.T) {
-	for _, path := range []string{"", "/", "metrics"} {
+	for _, path := range []string{
+		"", "/", "metrics", "/family", "/process", "/static", "/static/", "/static/style.css", "/-/healthy", "/-/ready", "/-/metrics",
+		"//metrics", "/a/../b", "/metrics/", "/{x", "/{x}", "/{$}", "/{rest...}", "/met rics", "/metrics?a", "/metrics#a", "/%6d",
+	} {
 		if _, err := newServer(Opts{Dir: t.TempDir(), TelemetryPath: path, Logger: silent}); err == nil {
 			t.Errorf("telemetry path %q was accepted", path)
 		}
+	}
+	for _, path := range []string{"/metrics", "/families", "/shop/metrics", "/-metrics"} {
+		s, err := newServer(Opts{Dir: t.TempDir(), TelemetryPath: path, Logger: silent})
+		if err != nil {
+			t.Errorf("telemetry path %q: %v", path, err)
+			continue
+		}
+		if status, body := s.get(t, path); status != http.StatusOK || !strings.Contains(body, "mpmetrics_up") {
+			t.Errorf("telemetry path %q: %d\n%s", path, status, body)
+		}
+		s.close()
 	}
 }
 
@@ -332,4 +347,16 @@ func (l *lines) address(t *testing.T) string {
 	}
 	t.Fatal("no line says where it listens")
 	return ""
+}
+
+// Whatever was counted, a drawing has an end, and no number that a browser does not read.
+func TestDrawExtremes(t *testing.T) {
+	at := time.Unix(1000, 0)
+	for _, rate := range []float64{0, 5e-324, 1e-310, 1e300, 1.7e308, math.MaxFloat64, math.Inf(+1), math.NaN()} {
+		c := draw([]rates{{"p", []point{{at, 1}, {at.Add(time.Second), rate}}, rate}}, at, at.Add(time.Second), time.Second, strings.ToUpper)
+		text := fmt.Sprint(c.Levels, c.Lines[0].Path)
+		if len(c.Levels) < 2 || len(c.Levels) > 9 || strings.Contains(text, "NaN") || strings.Contains(text, "Inf") {
+			t.Errorf("rate %v: %s", rate, text)
+		}
+	}
 }
