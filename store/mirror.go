@@ -52,7 +52,7 @@ type mirrorer struct {
 	flushing         sync.Mutex
 	in               *partition.Partition // what follows is of this file
 	last             []*dto.MetricFamily  // as gathered and carried
-	good             map[string][]byte    // of each family the last that a reader takes
+	good             map[string][]byte    // of each family the last that was written; never changed
 	inherited        bool                 // the next gathering is of a process that was just forked
 	written          map[string][]byte    // by name of the family
 	writtenExemplars map[string][]byte    // likewise
@@ -218,24 +218,37 @@ func (m *mirrorer) write(p *partition.Partition) error {
 	}
 	families, exemplars := map[string][]byte{}, map[string][]mirror.Exemplar{}
 	m.exemplars.collect(exemplars)
-	total := 0
+	// Without what was written of a cumulative family its total would dip. So it stays
+	// where there is nothing better, and nobody else gets its room.
+	total, reserved := 0, 0
+	for _, f := range m.last {
+		if cumulative(f) {
+			reserved += len(m.good[f.GetName()])
+		}
+	}
 	for _, f := range m.last {
 		name := f.GetName()
+		var before []byte
+		if cumulative(f) {
+			before = m.good[name]
+		}
+		reserved -= len(before)
 		value := m.valid(f)
-		if value == nil && cumulative(f) {
-			value = m.good[name] // or the total would dip
+		if value != nil && total+len(value)+reserved > maxMirrorBytes {
+			m.leftOut("limit", name, fmt.Errorf("all families have more than %d bytes", maxMirrorBytes), 1)
+			value = nil
+		}
+		if value == nil {
+			value = before
 		}
 		if value == nil {
 			continue
 		}
-		if total += len(value); total > maxMirrorBytes {
-			m.leftOut("limit", name, fmt.Errorf("all families have more than %d bytes", maxMirrorBytes), 1)
-			total -= len(value)
-			continue
-		}
-		families[name], m.good[name] = value, value
+		total += len(value)
+		families[name] = value
 		ofMirrored(f, exemplars)
 	}
+	m.good = families
 	encoded := make(map[string][]byte, len(exemplars))
 	total = 0
 	for _, name := range slices.Sorted(maps.Keys(exemplars)) {
