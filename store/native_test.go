@@ -238,3 +238,30 @@ func TestNativeHistogramOfPackageLevel(t *testing.T) {
 		})
 	}
 }
+
+// A collector that is replaced by one with native buckets, or the other way round, with
+// the same classic ones, goes on from what was shown: the sum too.
+func TestHistogramReplacedByNative(t *testing.T) {
+	dir := inMemory(t)
+	s := quiet(t, dir)
+	c := collector.New(collector.Opts{Location: dir, NoAbsorption: true, Logger: silent})
+	defer c.Close()
+	g := registry(c)
+	want := uint64(0)
+	for _, factor := range []float64{0, 2, 0, 2} {
+		h := prometheus.NewHistogram(prometheus.HistogramOpts{Name: "h", Help: "h", Buckets: []float64{1, 2}, NativeHistogramBucketFactor: factor})
+		s.Registerer().MustRegister(h)
+		for range 2 {
+			for range 3 {
+				h.Observe(1.5)
+				want++
+			}
+			s.Flush()
+			got := histogramsOf(t, g, "h")[""]
+			if got.GetSampleCount() != want || got.GetSampleSum() != 1.5*float64(want) || got.Bucket[1].GetCumulativeCount() != want {
+				t.Fatalf("factor %v: %v, want %d observations", factor, got, want)
+			}
+		}
+		s.Registerer().Unregister(h)
+	}
+}
