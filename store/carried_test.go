@@ -108,3 +108,14 @@ func TestCarriedNativeBuckets(t *testing.T) {
 		}
 	}
 }
+
+// In a process that was forked nobody unlocks what a thread of the parent held.
+func TestForkedFreesLocks(t *testing.T) {
+	m := newMirrorer(&Store{dir: "somewhere"})
+	m.fresh.mu.Lock()
+	m.exemplars.mu.Lock()
+	m.forked()
+	if !m.fresh.mu.TryLock() || !m.exemplars.mu.TryLock() {
+		t.Error("a new series, or a first exemplar, would wait for ever")
+	}
+}

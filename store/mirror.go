@@ -202,7 +202,7 @@ func (m *mirrorer) moveTo(p *partition.Partition) error {
 // forked begins anew in a process that was forked: a thread that the child does not
 // have may hold the locks.
 func (m *mirrorer) forked() {
-	m.mu, m.flushing = sync.Mutex{}, sync.Mutex{}
+	m.mu, m.flushing, m.fresh.mu, m.exemplars.mu = sync.Mutex{}, sync.Mutex{}, sync.Mutex{}, sync.Mutex{}
 	for _, g := range m.guards {
 		g.mu, g.running, g.last = sync.Mutex{}, nil, nil
 	}
