@@ -164,7 +164,9 @@ func makeHistogramVec(s *Store, o prometheus.HistogramOpts, labels prometheus.Co
 // options of client_golang, and with classic buckets too if there are some. These
 // are kept on the heap and written into the file every Opts.FlushInterval: what was
 // observed in the last one is lost at SIGKILL. Those of several processes are merged
-// to the lowest resolution and the widest zero bucket among them.
+// to the lowest resolution and the widest zero bucket among them. All of a name that one
+// process has may take 1 MiB, 300 bytes for one of 100 buckets: beyond, they stay as they
+// were.
 func (s *Store) NewHistogram(o prometheus.HistogramOpts) prometheus.Histogram {
 	return makeHistogram(s, o)
 }

@@ -2,8 +2,11 @@ package store_test
 
 import (
 	"context"
+	"fmt"
 	"math"
 	"os"
+	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -263,5 +266,67 @@ func TestHistogramReplacedByNative(t *testing.T) {
 			}
 		}
 		s.Registerer().Unregister(h)
+	}
+}
+
+// Whoever deletes, observes, flushes and scrapes at once, in the end there is what was
+// observed since the last deletion. Label values are constrained before.
+func TestNativeHistogramDeletedWhileObserved(t *testing.T) {
+	dir := inMemory(t)
+	s := quiet(t, dir, func(o *store.Opts) { o.FlushInterval = 5 * time.Millisecond })
+	vec := s.V2().NewHistogramVec(prometheus.HistogramVecOpts{
+		HistogramOpts: nativeOpts, VariableLabels: prometheus.ConstrainedLabels{{Name: "l", Constraint: strings.ToLower}},
+	})
+	c := collector.New(collector.Opts{Location: dir, NoAbsorption: true, Logger: silent})
+	defer c.Close()
+	g := registry(c)
+	const labels, rounds = 7, 200
+	var observers, all sync.WaitGroup
+	ended := make(chan struct{})
+	for range 2 {
+		observers.Go(func() {
+			for i := range 100 * rounds {
+				vec.WithLabelValues(fmt.Sprint("X", i%labels)).Observe(float64(i))
+			}
+		})
+	}
+	for _, work := range []func(round int){
+		func(int) { vec.Reset() },
+		func(round int) {
+			vec.DeleteLabelValues(fmt.Sprint("X", round%labels))
+			vec.DeletePartialMatch(prometheus.Labels{"l": "X1"})
+		},
+		func(int) { s.Flush() },
+		func(int) { histogramsOf(t, g, nativeOpts.Name) },
+	} {
+		all.Go(func() {
+			for round := 0; ; round++ {
+				select {
+				case <-ended:
+					return
+				default:
+					work(round)
+				}
+			}
+		})
+	}
+	observers.Wait()
+	close(ended)
+	all.Wait()
+	vec.Reset()
+	for n := range labels {
+		for range n + 1 {
+			vec.WithLabelValues(fmt.Sprint("x", n)).Observe(1)
+		}
+	}
+	s.Flush()
+	got := histogramsOf(t, g, nativeOpts.Name)
+	for n := range labels {
+		if count := got[fmt.Sprint("x", n)].GetSampleCount(); count != uint64(n+1) {
+			t.Errorf("x%d: %d observations, want %d", n, count, n+1)
+		}
+	}
+	if len(got) != labels {
+		t.Errorf("%d series, want %d: %v", len(got), labels, got)
 	}
 }
