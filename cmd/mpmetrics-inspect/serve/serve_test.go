@@ -109,8 +109,8 @@ func TestPages(t *testing.T) {
 	_, conflict := s.get(t, "/family?name=queue")
 	wants(t, "family in conflict", conflict, "left out", "Conflicts")
 	o := s.watcher.overview()
-	_, process := s.get(t, o.Processes[0].URL)
-	wants(t, "process", process, "orders_total", o.Processes[0].File)
+	_, process := s.get(t, o.Processes.Shown[0].URL)
+	wants(t, "process", process, "orders_total", o.Processes.Shown[0].File)
 	for what, page := range map[string]string{"overview": body, "family": family, "process": process} {
 		if strings.Contains(page, "<script>alert") || strings.Contains(page, "<img src=x") || strings.ContainsAny(page, "\x1b\u202e") {
 			t.Errorf("%s has a label as it is:\n%s", what, page)
@@ -140,6 +140,29 @@ func TestPages(t *testing.T) {
 	if got := w.Header().Get("Content-Security-Policy"); got != policy {
 		t.Errorf("policy %q", got)
 	}
+}
+
+// A page has an end, however much there is: what is largest is on it.
+func TestPagesAreBounded(t *testing.T) {
+	dir := directoryOf(t)
+	s, p := sidecar(t, dir), open(t, dir)
+	const families = maxRows + 50
+	for n := range families {
+		p.NewCounter(prometheus.CounterOpts{Name: fmt.Sprintf("small%04d_total", n), Help: "h"}).Inc()
+	}
+	large := p.NewCounterVec(prometheus.CounterOpts{Name: "zlarge_total", Help: "h"}, []string{"l"})
+	large.WithLabelValues("a").Inc()
+	large.WithLabelValues("b").Inc()
+	s.watcher.look()
+	_, overview := s.get(t, "/")
+	_, process := s.get(t, s.watcher.overview().Processes.Shown[0].URL)
+	for what, page := range map[string]string{"overview": overview, "process": process} {
+		if rows := strings.Count(page, `href="/family?name=small`); rows > maxRows { // one is that of the chart
+			t.Errorf("%s has %d families", what, rows)
+		}
+		wants(t, what, page, ">zlarge_total</a>", "small0000_total", "And 51 with fewer series", fmt.Sprintf("<small>%d</small>", families+1))
+	}
+	wants(t, "overview", overview, fmt.Sprintf("<b>%d</b><span>series", families+2))
 }
 
 // A directory that is removed is no end: what comes after it is served.

@@ -25,8 +25,9 @@ type overview struct {
 
 	Live, Dead, Other int // processes
 	Rate              float64
-	Processes         []processRow
-	Families          []familyRow
+	Series            int // merged
+	Processes         rows[processRow]
+	Families          rows[familyRow]
 	Archive           archiveView
 	Absorptions       []absorption
 	Problems          []inspect.Problem
@@ -36,12 +37,33 @@ type overview struct {
 	ChartURL    string
 }
 
-// Series is the number of merged series.
-func (o *overview) Series() (n int) {
-	for _, f := range o.Families {
-		n += f.Series
+// rows are those of a table, of which a page shows so many.
+type rows[T any] struct {
+	Shown []T
+	All   int
+}
+
+// More is how many are not shown.
+func (r rows[T]) More() int { return r.All - len(r.Shown) }
+
+// rowsOf leaves out what a page has no room for: what weighs least.
+func rowsOf[T any](all []T, weight func(T) int) rows[T] {
+	r := rows[T]{Shown: all, All: len(all)}
+	if len(all) <= maxRows {
+		return r
 	}
-	return n
+	byWeight := make([]int, len(all))
+	for i := range all {
+		byWeight[i] = i
+	}
+	slices.SortStableFunc(byWeight, func(i, j int) int { return cmp.Compare(weight(all[j]), weight(all[i])) })
+	shown := byWeight[:maxRows]
+	slices.Sort(shown)
+	r.Shown = make([]T, maxRows)
+	for at, i := range shown {
+		r.Shown[at] = all[i]
+	}
+	return r
 }
 
 type processRow struct {
@@ -97,6 +119,7 @@ func (w *watcher) overviewOf() *overview {
 	for _, p := range s.Processes {
 		largest = max(largest, p.SeriesTotal())
 	}
+	var processes []processRow
 	for _, p := range s.Processes {
 		switch p.State {
 		case inspect.Live:
@@ -106,13 +129,16 @@ func (w *watcher) overviewOf() *overview {
 		default:
 			o.Other++
 		}
-		o.Processes = append(o.Processes, rowOfProcess(p, s.Time, largest))
+		processes = append(processes, rowOfProcess(p, s.Time, largest))
 	}
+	o.Processes = rowsOf(processes, func(r processRow) int { return r.Series })
 	largest = 0
 	for _, f := range s.Families {
 		largest = max(largest, f.Series)
 	}
+	var families []familyRow
 	for _, f := range s.Families {
+		o.Series += f.Series
 		r := rowOfFamily(f, largest)
 		if rate, known := w.rates[f.Name]; known {
 			r.Rate = humanNumber(rate)
@@ -120,8 +146,9 @@ func (w *watcher) overviewOf() *overview {
 				o.Rate += rate
 			}
 		}
-		o.Families = append(o.Families, r)
+		families = append(families, r)
 	}
+	o.Families = rowsOf(families, func(r familyRow) int { return r.Series })
 	a := &s.Archive
 	o.Archive = archiveView{
 		Exists: a.Exists, Path: a.Path, Series: a.Series, Absorbed: a.Absorbed, Bytes: a.Bytes,
@@ -212,7 +239,9 @@ type partRow struct {
 }
 
 const (
-	// maxValues and maxParts bound a page: who needs all uses dump, or get.
+	// maxRows, maxValues and maxParts bound a page, which is made again every two
+	// seconds: who needs all uses ls, show, analyze, or get.
+	maxRows   = 1000
 	maxValues = 200
 	maxParts  = 12
 )
@@ -292,7 +321,7 @@ type processView struct {
 	OtherBoot bool
 	Means     string // what the error means, and its remedy
 	Remedy    string
-	Families  []processFamily
+	Families  rows[processFamily]
 	Mirrored  int
 }
 
@@ -331,6 +360,7 @@ func viewOfProcess(p *inspect.Process, s *inspect.Survey) *processView {
 	if len(p.Series) > 0 {
 		largest = slices.Max(p.Series)
 	}
+	var families []processFamily
 	for i, d := range p.Definitions {
 		if p.Series[i] == 0 {
 			continue
@@ -339,10 +369,11 @@ func viewOfProcess(p *inspect.Process, s *inspect.Survey) *processView {
 		if d.Mode.Valid() {
 			f.Mode = d.Mode.String()
 		}
-		v.Families = append(v.Families, f)
+		families = append(families, f)
 	}
-	slices.SortFunc(v.Families, func(a, b processFamily) int {
+	slices.SortFunc(families, func(a, b processFamily) int {
 		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(b.Series, a.Series))
 	})
+	v.Families = rowsOf(families, func(f processFamily) int { return f.Series })
 	return v
 }
