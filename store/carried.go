@@ -122,13 +122,7 @@ func cumulative(f *dto.MetricFamily) bool {
 
 // see notes what a collector says of a series, and returns what is shown.
 func (f *carriedFamily) see(m *dto.Metric, inherited bool) *dto.Metric {
-	// With other buckets it is another series: those of before stay as they were.
-	// And with native buckets: those of the sum of one that has them and one that has
-	// none would lack observations.
-	key := labelsKey(m.Label) + boundsKey(m.GetHistogram())
-	if h := m.Histogram; h != nil && mirror.IsNative(h) {
-		key += "native"
-	}
+	key := seriesKey(m)
 	said, native, began := components(m), nativeOf(m), created(m)
 	s := f.series[key]
 	switch {
@@ -204,6 +198,17 @@ func created(m *dto.Metric) *timestamppb.Timestamp {
 		return m.Summary.CreatedTimestamp
 	}
 	return m.GetHistogram().GetCreatedTimestamp()
+}
+
+// seriesKey is what one series of a family has and no other. With other buckets it is
+// another series: those of before stay as they were. And with native buckets: those of
+// the sum of one that has them and one that has none would lack observations.
+func seriesKey(m *dto.Metric) string {
+	key := labelsKey(m.Label) + boundsKey(m.GetHistogram())
+	if h := m.Histogram; h != nil && mirror.IsNative(h) {
+		key += "native"
+	}
+	return key
 }
 
 func boundsKey(h *dto.Histogram) string {

@@ -165,8 +165,8 @@ func makeHistogramVec(s *Store, o prometheus.HistogramOpts, labels prometheus.Co
 // are kept on the heap and written into the file every Opts.FlushInterval: what was
 // observed in the last one is lost at SIGKILL. Those of several processes are merged
 // to the lowest resolution and the widest zero bucket among them. All of a name that one
-// process has may take 1 MiB, 300 bytes for one of 100 buckets: beyond, they stay as they
-// were.
+// process has may take 1 MiB, 300 bytes for one of 100 buckets: what is beyond is left out,
+// and counts in mpmetrics_unmirrored_total.
 func (s *Store) NewHistogram(o prometheus.HistogramOpts) prometheus.Histogram {
 	return makeHistogram(s, o)
 }

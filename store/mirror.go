@@ -328,7 +328,14 @@ func (m *mirrorer) encode(f *dto.MetricFamily) []byte {
 		m.leftOut("name", name, errors.New("names that begin so belong to mpmetrics itself"), 1)
 		return nil
 	}
-	value, err := mirror.Encode(m.plain(f), mode)
+	all := m.plain(f)
+	value, err := mirror.Encode(all, mode)
+	if err == nil && len(value) > layout.MaxMirrorBytes {
+		part := m.trim(all)
+		n := len(all.Metric) - len(part.Metric)
+		m.leftOut("limit", name, fmt.Errorf("%d of %d series find no room in %d bytes", n, len(all.Metric), layout.MaxMirrorBytes), n)
+		value, err = mirror.Encode(part, mode)
+	}
 	if err != nil {
 		m.leftOut("invalid", name, err, 1)
 		return nil

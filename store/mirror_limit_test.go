@@ -49,3 +49,53 @@ func TestMirrorThatIsFullDoesNotDip(t *testing.T) {
 		t.Error("there was room for all: nothing was tried")
 	}
 }
+
+// Of a family that is too large, native histograms of ours too, some series are shown,
+// and go on counting: those that were shown before first of all.
+func TestFamilyThatIsTooLargeIsTrimmed(t *testing.T) {
+	dir := inMemory(t)
+	s := quiet(t, dir)
+	c := collector.New(collector.Opts{Location: dir, NoAbsorption: true, Logger: silent})
+	defer c.Close()
+	g := registry(c)
+	vec := s.NewHistogramVec(nativeOpts, []string{"l"})
+	label := func(n int) string { return fmt.Sprintf("%s%05d", strings.Repeat("x", 1000), n) }
+	observe := func(from, to int) map[string]uint64 {
+		for n := from; n < to; n++ {
+			vec.WithLabelValues(label(n)).Observe(float64(n))
+		}
+		s.Flush()
+		counts := map[string]uint64{}
+		for l, h := range histogramsOf(t, g, nativeOpts.Name) {
+			counts[l] = h.GetSampleCount()
+		}
+		return counts
+	}
+	const fit, all = 600, 1500 // of a kilobyte each
+	if got := observe(0, fit); len(got) != fit {
+		t.Fatalf("%d series, want %d", len(got), fit)
+	}
+	var last map[string]uint64
+	for round := range 3 {
+		got := observe(0, all)
+		if len(got) < fit || len(got) == all {
+			t.Fatalf("%d series, some %d have room", len(got), fit)
+		}
+		for n := range all {
+			want := uint64(round + 1)
+			if n < fit {
+				want++
+			}
+			if count, shown := got[label(n)]; shown && count != want || !shown && (n < fit || last[label(n)] > 0) {
+				t.Fatalf("round %d, series %d: %d observations, want %d", round, n, count, want)
+			}
+		}
+		last = got
+	}
+	for n := range fit {
+		vec.DeleteLabelValues(label(n))
+	}
+	if got := observe(all-1, all); len(got) != all-fit || got[label(all-1)] != 4 {
+		t.Errorf("%d series, the last with %d observations: want all %d that are left, and 4", len(got), got[label(all-1)], all-fit)
+	}
+}
