@@ -1,9 +1,11 @@
 package store
 
 import (
+	"log/slog"
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
@@ -117,5 +119,22 @@ func TestForkedFreesLocks(t *testing.T) {
 	m.forked()
 	if !m.fresh.mu.TryLock() || !m.exemplars.mu.TryLock() {
 		t.Error("a new series, or a first exemplar, would wait for ever")
+	}
+}
+
+// A program may go on with the vec of a store that is closed, for as long as it likes.
+func TestClosedStoreNotesNoSeries(t *testing.T) {
+	s, err := Open(Opts{Location: t.TempDir(), Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	vec := s.NewHistogramVec(prometheus.HistogramOpts{Name: "h", Help: "h", NativeHistogramBucketFactor: 2}, []string{"l"})
+	vec.WithLabelValues("a").Observe(1)
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	vec.WithLabelValues("b").Observe(1)
+	if n := len(s.mirror.fresh.all); n != 0 {
+		t.Errorf("%d new series are kept in mind, which nobody asks for", n)
 	}
 }

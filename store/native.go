@@ -77,8 +77,9 @@ func (h lateNative) ObserveWithExemplar(v float64, labels prometheus.Labels) {
 // flush. One that was deleted and made again is not one that began anew by itself:
 // it does not go on from what was shown.
 type newSeries struct {
-	mu  sync.Mutex // never held over anything else
-	all []newOne
+	mu    sync.Mutex // never held over anything else
+	all   []newOne
+	ended bool // the store is closed: nobody will take any
 }
 
 type newOne struct {
@@ -94,7 +95,16 @@ func (m *mirrorer) begin(f *family, values []string) {
 	one := newOne{f.def.Name, labelsKey(prometheus.MakeLabelPairs(f.desc, values)), time.Now()}
 	m.fresh.mu.Lock()
 	defer m.fresh.mu.Unlock()
-	m.fresh.all = append(m.fresh.all, one)
+	if !m.fresh.ended {
+		m.fresh.all = append(m.fresh.all, one)
+	}
+}
+
+// end forgets all, and what comes.
+func (n *newSeries) end() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.all, n.ended = nil, true
 }
 
 // take returns those that are among the series that were gathered, as one may tell by

@@ -191,6 +191,7 @@ func (s *Store) Close() error {
 	s.closed = true
 	s.mu.Unlock()
 	close(s.stop)
+	defer s.mirror.fresh.end()
 	if s.done != nil {
 		<-s.done
 		<-s.absorbed
