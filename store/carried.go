@@ -123,7 +123,7 @@ func cumulative(f *dto.MetricFamily) bool {
 // see notes what a collector says of a series, and returns what is shown.
 func (f *carriedFamily) see(m *dto.Metric, inherited bool) *dto.Metric {
 	key := seriesKey(m)
-	said, native, began := components(m), nativeOf(m), created(m)
+	said, native, began := components(m), nativeOf(m), mirror.Created(m)
 	s := f.series[key]
 	switch {
 	case s == nil:
@@ -188,16 +188,6 @@ func (c *carriedNative) sum() *layout.Native {
 	sum.Add(c.base)
 	sum.Add(own)
 	return sum.Sum()
-}
-
-func created(m *dto.Metric) *timestamppb.Timestamp {
-	switch {
-	case m.Counter != nil:
-		return m.Counter.CreatedTimestamp
-	case m.Summary != nil:
-		return m.Summary.CreatedTimestamp
-	}
-	return m.GetHistogram().GetCreatedTimestamp()
 }
 
 // seriesKey is what one series of a family has and no other. With other buckets it is
@@ -269,7 +259,7 @@ func less(now, before []float64) bool {
 // one did.
 func shown(m *dto.Metric, s *carriedSeries) *dto.Metric {
 	base := s.base
-	if s.native.base == nil && s.native.minus == nil && proto.Equal(created(m), s.created) && !slices.ContainsFunc(base, func(v float64) bool { return v != 0 }) {
+	if s.native.base == nil && s.native.minus == nil && proto.Equal(mirror.Created(m), s.created) && !slices.ContainsFunc(base, func(v float64) bool { return v != 0 }) {
 		return m
 	}
 	out := &dto.Metric{Label: m.Label, TimestampMs: m.TimestampMs}

@@ -127,17 +127,17 @@ func (l *exemplarList) collect(byName map[string][]mirror.Exemplar) {
 // ofMirrored adds the exemplars of a family of a collector that is not ours.
 func ofMirrored(f *dto.MetricFamily, byName map[string][]mirror.Exemplar) {
 	for _, m := range f.Metric {
-		add := func(bound float64, e *dto.Exemplar) {
+		add := func(bound float64, native bool, e *dto.Exemplar) {
 			if e != nil {
-				byName[f.GetName()] = append(byName[f.GetName()], mirror.Exemplar{Labels: labelsOf(m.Label), Bound: bound, Exemplar: e})
+				byName[f.GetName()] = append(byName[f.GetName()], mirror.Exemplar{Labels: labelsOf(m.Label), Bound: bound, Native: native, Exemplar: e})
 			}
 		}
-		add(math.NaN(), m.GetCounter().GetExemplar())
+		add(math.NaN(), false, m.GetCounter().GetExemplar())
 		for _, b := range m.GetHistogram().GetBucket() {
-			add(b.GetUpperBound(), b.GetExemplar())
+			add(b.GetUpperBound(), false, b.GetExemplar())
 		}
 		for _, e := range m.GetHistogram().GetExemplars() {
-			byName[f.GetName()] = append(byName[f.GetName()], mirror.Exemplar{Labels: labelsOf(m.Label), Bound: math.NaN(), Native: true, Exemplar: e})
+			add(math.NaN(), true, e)
 		}
 	}
 }

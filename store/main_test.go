@@ -18,6 +18,7 @@ import (
 
 	"github.com/mpmetrics/mpmetrics/collector"
 	"github.com/mpmetrics/mpmetrics/internal/layout"
+	"github.com/mpmetrics/mpmetrics/internal/testdir"
 	"github.com/mpmetrics/mpmetrics/store"
 )
 
@@ -81,16 +82,10 @@ func run(t *testing.T, name string, env ...string) {
 	}
 }
 
-// inMemory returns a directory on tmpfs where there is one: on a disk a store
-// says so in the log.
-func inMemory(t *testing.T) string {
+// inMemory returns a directory on tmpfs where there is one.
+func inMemory(t testing.TB) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("/dev/shm", "mpmetrics-test-")
-	if err != nil {
-		return t.TempDir()
-	}
-	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	return dir
+	return testdir.New(t)
 }
 
 func waitFor(holds func() bool) bool {
@@ -164,6 +159,15 @@ func mergedOf(t testing.TB, dir string) map[string]float64 {
 	c := collector.New(collector.Opts{Location: dir, NoAbsorption: true, Logger: slog.New(slog.DiscardHandler)})
 	defer c.Close()
 	return merged(registry(c))
+}
+
+// scraper is a registry that is scraped again and again, with what all processes of a
+// directory have.
+func scraper(t testing.TB, dir string) prometheus.Gatherer {
+	t.Helper()
+	c := collector.New(collector.Opts{Location: dir, NoAbsorption: true, Logger: silent})
+	t.Cleanup(func() { _ = c.Close() })
+	return registry(c)
 }
 
 func registry(c prometheus.Collector) *prometheus.Registry {

@@ -7,17 +7,13 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
-
-	"github.com/mpmetrics/mpmetrics/collector"
 )
 
 // What finds no room any more stays as it was: without it the total would dip.
 func TestMirrorThatIsFullDoesNotDip(t *testing.T) {
 	dir := inMemory(t)
 	s := quiet(t, dir)
-	c := collector.New(collector.Opts{Location: dir, NoAbsorption: true, Logger: silent})
-	defer c.Close()
-	g := registry(c)
+	g := scraper(t, dir)
 	r := promauto.With(s.Registerer())
 	var vecs []*prometheus.CounterVec
 	for n := range 8 {
@@ -55,9 +51,7 @@ func TestMirrorThatIsFullDoesNotDip(t *testing.T) {
 func TestFamilyThatIsTooLargeIsTrimmed(t *testing.T) {
 	dir := inMemory(t)
 	s := quiet(t, dir)
-	c := collector.New(collector.Opts{Location: dir, NoAbsorption: true, Logger: silent})
-	defer c.Close()
-	g := registry(c)
+	g := scraper(t, dir)
 	vec := s.NewHistogramVec(nativeOpts, []string{"l"})
 	label := func(n int) string { return fmt.Sprintf("%s%05d", strings.Repeat("x", 1000), n) }
 	observe := func(from, to int) map[string]uint64 {

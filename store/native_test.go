@@ -90,9 +90,7 @@ func TestNativeHistogramsMerge(t *testing.T) {
 	if err := all.Write(&m); err != nil {
 		t.Fatal(err)
 	}
-	c := collector.New(collector.Opts{Location: dir, NoAbsorption: true, Logger: silent})
-	defer c.Close()
-	g := registry(c)
+	g := scraper(t, dir)
 	sameHistogram(t, "all live", histogramsOf(t, g, nativeOpts.Name)["x"], m.Histogram)
 	if got := histogramsOf(t, g, "single")[""]; got.GetSampleCount() != 600 || len(got.Bucket) > 0 || len(got.PositiveSpan) == 0 {
 		t.Errorf("without labels and classic buckets: %v", got)
@@ -131,9 +129,7 @@ func TestNativeHistogramInMemory(t *testing.T) {
 func TestNativeHistogramDeleted(t *testing.T) {
 	dir := inMemory(t)
 	s := quiet(t, dir)
-	c := collector.New(collector.Opts{Location: dir, NoAbsorption: true, Logger: silent})
-	defer c.Close()
-	g := registry(c)
+	g := scraper(t, dir)
 	vec := s.NewHistogramVec(nativeOpts, []string{"l"})
 	observe := func(label string, n int) {
 		for range n {
@@ -168,9 +164,7 @@ func TestNativeHistogramDeleted(t *testing.T) {
 func TestNativeHistogramThatResetsItself(t *testing.T) {
 	dir := inMemory(t)
 	s := quiet(t, dir)
-	c := collector.New(collector.Opts{Location: dir, NoAbsorption: true, Logger: silent})
-	defer c.Close()
-	g := registry(c)
+	g := scraper(t, dir)
 	o := nativeOpts
 	o.NativeHistogramMaxBucketNumber, o.NativeHistogramMinResetDuration = 3, time.Nanosecond
 	h := s.NewHistogram(o)
@@ -247,9 +241,7 @@ func TestNativeHistogramOfPackageLevel(t *testing.T) {
 func TestHistogramReplacedByNative(t *testing.T) {
 	dir := inMemory(t)
 	s := quiet(t, dir)
-	c := collector.New(collector.Opts{Location: dir, NoAbsorption: true, Logger: silent})
-	defer c.Close()
-	g := registry(c)
+	g := scraper(t, dir)
 	want := uint64(0)
 	for _, factor := range []float64{0, 2, 0, 2} {
 		h := prometheus.NewHistogram(prometheus.HistogramOpts{Name: "h", Help: "h", Buckets: []float64{1, 2}, NativeHistogramBucketFactor: factor})
@@ -277,9 +269,7 @@ func TestNativeHistogramDeletedWhileObserved(t *testing.T) {
 	vec := s.V2().NewHistogramVec(prometheus.HistogramVecOpts{
 		HistogramOpts: nativeOpts, VariableLabels: prometheus.ConstrainedLabels{{Name: "l", Constraint: strings.ToLower}},
 	})
-	c := collector.New(collector.Opts{Location: dir, NoAbsorption: true, Logger: silent})
-	defer c.Close()
-	g := registry(c)
+	g := scraper(t, dir)
 	const labels, rounds = 7, 200
 	var observers, all sync.WaitGroup
 	ended := make(chan struct{})

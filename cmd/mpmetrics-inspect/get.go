@@ -235,7 +235,7 @@ func (e *environment) writeValue(s *inspect.Survey, v *inspect.Value, buckets bo
 	fmt.Fprintf(e.stdout, "%s  %s\n", v.Series(), readingText(&v.Reading))
 	fmt.Fprintf(e.stdout, "%s: %s\n", v.Family.Kind(), v.Family.Rule())
 	if !v.Created.IsZero() {
-		fmt.Fprintf(e.stdout, "counted since %s, %s\n", moment(v.Created).human, ago(s, v.Created))
+		fmt.Fprintf(e.stdout, "counted since %s, %s\n", moment(v.Created).human, inspect.Ago(v.Created, s.Time))
 	}
 	if s.Err != nil && v.Family.Type.Cumulative() {
 		fmt.Fprintln(e.stdout, "incomplete: something could not be read, so a scrape leaves this out")

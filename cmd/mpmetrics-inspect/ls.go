@@ -143,12 +143,12 @@ func archiveText(s *inspect.Survey) string {
 		}
 		return "archive: cannot be read"
 	}
-	line := fmt.Sprintf("archive: %d series of %d absorbed processes, %s, last absorption %s", a.Series, a.Absorbed, inspect.HumanSize(a.Bytes), ago(s, a.Last))
+	line := fmt.Sprintf("archive: %d series of %d absorbed processes, %s, last absorption %s", a.Series, a.Absorbed, inspect.HumanSize(a.Bytes), inspect.Ago(a.Last, s.Time))
 	if a.Dead > 0 {
 		line += fmt.Sprintf(", samples of %d of them", a.Dead)
 	}
 	if !a.Begun.IsZero() {
-		line += ", totals began anew " + ago(s, a.Begun)
+		line += ", totals began anew " + inspect.Ago(a.Begun, s.Time)
 	}
 	if n := len(s.Quarantine); n > 0 {
 		line += fmt.Sprintf("; %d files in quarantine", n)

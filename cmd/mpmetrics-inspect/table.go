@@ -130,11 +130,3 @@ func since(t, now time.Time) cell {
 	d := now.Sub(t)
 	return cell{human: inspect.HumanDuration(d), exact: fmt.Sprint(d.Seconds())}
 }
-
-// ago is a time in a sentence.
-func ago(s *inspect.Survey, t time.Time) string {
-	if t.IsZero() {
-		return "never"
-	}
-	return inspect.HumanDuration(s.Time.Sub(t)) + " ago"
-}

@@ -6,8 +6,6 @@ import (
 
 	tea "charm.land/bubbletea/v2"
 	"github.com/spf13/cobra"
-
-	"github.com/mpmetrics/mpmetrics/internal/inspect"
 )
 
 func (e *environment) top() *cobra.Command {
@@ -45,16 +43,12 @@ it prints lines, as watch does.
 
 // screen shows the full screen until somebody quits.
 func (e *environment) screen(ctx context.Context, flags rateFlags) error {
-	sel, err := e.selector()
+	meter, done, err := e.meter()
 	if err != nil {
 		return err
 	}
-	i, err := e.open()
-	if err != nil {
-		return err
-	}
-	defer i.Close()
-	s := newScreen(inspect.NewMeter(i, sel), flags.interval, e.colors())
+	defer done()
+	s := newScreen(meter, flags.interval, e.colors())
 	_, err = tea.NewProgram(s, tea.WithContext(ctx), tea.WithInput(e.stdin), tea.WithOutput(raw(e.stdout))).Run()
 	s.reading.Lock() // Close waits for the reading that runs
 	if errors.Is(err, tea.ErrInterrupted) || ctx.Err() != nil {

@@ -59,18 +59,26 @@ With -o json each line is a document.`,
 	return cmd
 }
 
-// lines prints a line for each interval, until the context ends.
-func (e *environment) lines(ctx context.Context, flags rateFlags) error {
+// meter returns a meter of what --match means, and what gives its files back.
+func (e *environment) meter() (m *inspect.Meter, done func(), err error) {
 	sel, err := e.selector()
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
 	i, err := e.open()
 	if err != nil {
+		return nil, nil, err
+	}
+	return inspect.NewMeter(i, sel), i.Close, nil
+}
+
+// lines prints a line for each interval, until the context ends.
+func (e *environment) lines(ctx context.Context, flags rateFlags) error {
+	meter, done, err := e.meter()
+	if err != nil {
 		return err
 	}
-	defer i.Close()
-	meter := inspect.NewMeter(i, sel)
+	defer done()
 	meter.Next()
 	tick := time.NewTicker(flags.interval)
 	defer tick.Stop()

@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/common/model"
 
 	"github.com/mpmetrics/mpmetrics/examples/internal/child"
+	"github.com/mpmetrics/mpmetrics/internal/testdir"
 )
 
 func TestMain(m *testing.M) { child.Main(m, main) }
@@ -48,7 +49,7 @@ func shown(t *testing.T, text, name, label string) float64 {
 // Fifty runs, one after the other: totals stay, and grow with each.
 func TestRunsCountAsOne(t *testing.T) {
 	const all = 50
-	dir := child.Dir(t)
+	dir := testdir.New(t)
 	texts, failures := 0.0, 0.0
 	for n := 1; n <= all; n++ {
 		if n%10 == 0 {

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/mpmetrics/mpmetrics/examples/internal/child"
+	"github.com/mpmetrics/mpmetrics/internal/testdir"
 )
 
 func TestMain(m *testing.M) { child.Main(m, main) }
@@ -49,7 +50,7 @@ func get(url string) (string, error) {
 
 // All children count as one, whichever of them answers, and so do those that were there before.
 func TestChildrenCountAsOne(t *testing.T) {
-	dir := child.Dir(t)
+	dir := testdir.New(t)
 	sold, missing := 0, 0
 	for range 2 {
 		service, url, pids := serve(t, dir)

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/mpmetrics/mpmetrics/examples/internal/child"
+	"github.com/mpmetrics/mpmetrics/internal/testdir"
 )
 
 func TestMain(m *testing.M) { child.Main(m, main) }
@@ -27,7 +28,7 @@ func next(t *testing.T, service *child.Process) (pid int, address string) {
 // Three versions, one after the other, under load: each answered request is counted, and no scrape on the way shows
 // less than the one before.
 func TestReplacedUnderLoad(t *testing.T) {
-	service := child.Start(t, child.Dir(t), "-listen", "127.0.0.1:0", "-pause", "5ms")
+	service := child.Start(t, testdir.New(t), "-listen", "127.0.0.1:0", "-pause", "5ms")
 	pid, address := next(t, service)
 	// Those before the last one end by themselves.
 	t.Cleanup(func() { _ = syscall.Kill(pid, syscall.SIGTERM) })

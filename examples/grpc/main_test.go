@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/mpmetrics/mpmetrics/examples/internal/child"
+	"github.com/mpmetrics/mpmetrics/internal/testdir"
 )
 
 func TestMain(m *testing.M) { child.Main(m, main) }
@@ -29,7 +30,7 @@ func start(t *testing.T, dir string) *server {
 
 // Calls to two servers are counted as one, with the histogram of their times, also once one of them was killed.
 func TestServersCountAsOne(t *testing.T) {
-	dir := child.Dir(t)
+	dir := testdir.New(t)
 	servers := []*server{start(t, dir), start(t, dir)}
 	calls := map[string]int{}
 	load := func(s *server, n int) {

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/mpmetrics/mpmetrics/examples/internal/child"
+	"github.com/mpmetrics/mpmetrics/internal/testdir"
 )
 
 func TestMain(m *testing.M) { child.Main(m, main) }
@@ -23,7 +24,7 @@ func pid(t *testing.T, host *child.Process, name string) (pid int) {
 
 // What plugins count is told apart by their label, and stays when one of them is killed and started again.
 func TestPluginsCountBesideEachOther(t *testing.T) {
-	host := child.Start(t, child.Dir(t), "-listen", "127.0.0.1:0")
+	host := child.Start(t, testdir.New(t), "-listen", "127.0.0.1:0")
 	resize := pid(t, host, "resize")
 	pid(t, host, "crop")
 	url := host.Line(t)

@@ -7,13 +7,14 @@ import (
 	"testing"
 
 	"github.com/mpmetrics/mpmetrics/examples/internal/child"
+	"github.com/mpmetrics/mpmetrics/internal/testdir"
 )
 
 func TestMain(m *testing.M) { child.Main(m, main) }
 
 // A worker that was killed is shown as it was: its counts stay, its queue is gone.
 func TestSidecarServesTheDead(t *testing.T) {
-	dir := child.Dir(t)
+	dir := testdir.New(t)
 	sample := func(url, name string) float64 { return child.Sample(child.Scrape(t, url), name) }
 	url := child.Start(t, dir, "-listen", "127.0.0.1:0").Line(t) // before any worker
 	if got := sample(url, "mail_sent_total"); got != -1 {

@@ -94,7 +94,7 @@ func (m *Meter) Next() *Moment {
 	for _, p := range s.Processes {
 		r := ProcessRate{Process: p}
 		for merged, part := range s.inspector.scanner.Parts(p.seen, of) {
-			r.Total += reading(families[merged], part.Series, part.Counter).Number()
+			r.Total += number(families[merged], part.Series, part.Counter)
 			r.Matching++
 		}
 		if p.Contributes() {

@@ -84,13 +84,8 @@ func NativeOf(h *dto.Histogram) *layout.Native {
 
 // Created is the start timestamp of a metric, zero without one.
 func Created(m *dto.Metric) time.Time {
-	for _, t := range []interface {
-		IsValid() bool
-		AsTime() time.Time
-	}{m.GetCounter().GetCreatedTimestamp(), m.GetHistogram().GetCreatedTimestamp(), m.GetSummary().GetCreatedTimestamp()} {
-		if t.IsValid() {
-			return t.AsTime()
-		}
+	if t := mirror.Created(m); t.IsValid() {
+		return t.AsTime()
 	}
 	return time.Time{}
 }

@@ -9,7 +9,7 @@ func (s *Survey) Total(f *Family) (total float64) {
 		return 0
 	}
 	for _, series := range f.merged.Series {
-		total += s.value(f, series).Number()
+		total += number(f, series, func() float64 { return s.inspector.merger.Counter(series) })
 	}
 	return total
 }
@@ -27,20 +27,8 @@ func (s *Survey) Totals(f *Family) map[string]float64 {
 	}
 	for _, p := range s.Processes {
 		for _, part := range s.inspector.scanner.Parts(p.seen, of) {
-			totals[p.Name] += reading(f, part.Series, part.Counter).Number()
+			totals[p.Name] += number(f, part.Series, part.Counter)
 		}
 	}
 	return totals
-}
-
-// SelectFamily is Select for the series of one family.
-func (s *Survey) SelectFamily(f *Family) []*Value {
-	if f.merged == nil {
-		return nil
-	}
-	values := make([]*Value, len(f.merged.Series))
-	for i, series := range f.merged.Series {
-		values[i] = s.value(f, series)
-	}
-	return values
 }

@@ -80,13 +80,21 @@ func (c *Contribution) State() State {
 func (s *Survey) Select(sel *selector.Selector) []*Value {
 	var values []*Value
 	for _, f := range s.Families {
-		if f.merged == nil {
-			continue
-		}
-		for _, series := range f.merged.Series {
-			if matches(sel, f, series.Labels) {
-				values = append(values, s.value(f, series))
-			}
+		values = append(values, s.selectFamily(f, sel)...)
+	}
+	return values
+}
+
+// SelectFamily is Select for all series of one family.
+func (s *Survey) SelectFamily(f *Family) []*Value { return s.selectFamily(f, nil) }
+
+func (s *Survey) selectFamily(f *Family, sel *selector.Selector) (values []*Value) {
+	if f.merged == nil {
+		return nil
+	}
+	for _, series := range f.merged.Series {
+		if matches(sel, f, series.Labels) {
+			values = append(values, s.value(f, series))
 		}
 	}
 	return values
@@ -117,14 +125,23 @@ func (s *Survey) value(f *Family, series *merge.Series) *Value {
 	return v
 }
 
-// reading reads a series; counter is asked for its value if it is a counter
-// without a mode.
-func reading(f *Family, series *merge.Series, counter func() float64) Reading {
+// number is the Number of a series, without the rest of its reading; counter is asked
+// for its value if it is a counter without a mode.
+func number(f *Family, series *merge.Series, counter func() float64) float64 {
 	switch {
 	case f.Mode.Valid():
-		return Reading{Value: series.Gauge()}
+		return series.Gauge()
 	case f.Type == layout.Counter:
-		return Reading{Value: counter()}
+		return counter()
+	}
+	n, _ := series.Observations()
+	return float64(n)
+}
+
+// reading reads a series, as number does.
+func reading(f *Family, series *merge.Series, counter func() float64) Reading {
+	if f.Mode.Valid() || f.Type == layout.Counter {
+		return Reading{Value: number(f, series, counter)}
 	}
 	n, sum := series.Observations()
 	return Reading{Observed: true, Count: n, Sum: sum, Buckets: slices.Clone(series.Buckets()), Native: series.Native()}

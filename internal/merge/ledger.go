@@ -103,10 +103,7 @@ func (l *Ledger) Put(a *Account, t *layout.Total) *Entry {
 	if a.entries[key] != nil {
 		return nil
 	}
-	e := &Entry{Values: t.Values, Created: t.Created, Touched: t.Touched, Total: totalOf(t.Sums)}
-	if a.Family.Type == layout.NativeHistogram {
-		e.native = &Native{}
-	}
+	e := &Entry{Values: t.Values, Created: t.Created, Touched: t.Touched, Total: totalOf(a.Family.Type, t.Sums)}
 	a.entries[key] = e
 	l.series++
 	return e
@@ -116,8 +113,8 @@ func (l *Ledger) Put(a *Account, t *layout.Total) *Entry {
 func (e *Entry) Native() *Native { return e.native }
 
 // Absorb adds what a dead process had: families, inputs and values as a Merger
-// takes them, and native buckets by input. Live modes leave; All samples are kept as they are. It returns how
-// many sums were left out because they are not finite.
+// takes them, and native buckets by input. Live modes leave; All samples are kept
+// as they are. It returns how many sums were left out because they are not finite.
 func (l *Ledger) Absorb(p Process, families []*layout.Family, inputs []Input, values []uint64, natives map[int]*layout.Native, now int64) (unabsorbed int) {
 	p.Live = false
 	dead := &Dead{Process: p, Time: now}

@@ -29,6 +29,14 @@ const (
 	maxNativeBuckets = 2000
 )
 
+// newNative returns the native buckets of a new total, nil of a type that has none.
+func newNative(t layout.Type) *Native {
+	if t != layout.NativeHistogram {
+		return nil
+	}
+	return &Native{}
+}
+
 // Add adds a histogram.
 func (s *Native) Add(n *layout.Native) {
 	at, known := slices.BinarySearchFunc(s.classes, n, func(c nativeClass, n *layout.Native) int {

@@ -25,12 +25,9 @@ type Total struct {
 }
 
 func newTotal(t layout.Type, bounds int) Total {
-	var total Total
+	total := Total{native: newNative(t)}
 	if t.Bucketed() {
 		total.buckets = make([]uint64, bounds+1)
-	}
-	if t == layout.NativeHistogram {
-		total.native = &Native{}
 	}
 	return total
 }
@@ -162,10 +159,12 @@ func (t *Total) Sums() layout.Sums {
 	}
 }
 
-// totalOf is the total that an archive holds. It takes the slices over.
-func totalOf(s layout.Sums) Total {
+// totalOf is the total of a type that an archive holds, without its native buckets,
+// which follow. It takes the slices over.
+func totalOf(of layout.Type, s layout.Sums) Total {
 	t := Total{
-		whole: count{hi: s.Hi, lo: s.Lo}, buckets: s.Buckets,
+		native: newNative(of),
+		whole:  count{hi: s.Hi, lo: s.Lo}, buckets: s.Buckets,
 		set: s.Set, nans: s.NaNs, min: s.Min, max: s.Max, recent: s.Recent, time: s.Time,
 	}
 	// Added one by one: what a damaged archive calls parts may overlap.

@@ -4,12 +4,14 @@
 package mirror
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"strings"
 
 	dto "github.com/prometheus/client_model/go"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/mpmetrics/mpmetrics/internal/layout"
 )
@@ -156,15 +158,15 @@ func buckets(h *dto.Histogram) ([]float64, []uint64, error) {
 	return bounds, append(words, h.GetSampleCount()-before), nil
 }
 
-// created is the start timestamp of a metric, 0 for none.
+// Created is the start timestamp of a metric, nil for none.
+func Created(m *dto.Metric) *timestamppb.Timestamp {
+	return cmp.Or(m.GetCounter().GetCreatedTimestamp(), m.GetHistogram().GetCreatedTimestamp(), m.GetSummary().GetCreatedTimestamp())
+}
+
+// created is Created in Unix nanoseconds, 0 for none.
 func created(m *dto.Metric) int64 {
-	switch {
-	case m.GetCounter().GetCreatedTimestamp() != nil:
-		return m.Counter.CreatedTimestamp.AsTime().UnixNano()
-	case m.GetHistogram().GetCreatedTimestamp() != nil:
-		return m.Histogram.CreatedTimestamp.AsTime().UnixNano()
-	case m.GetSummary().GetCreatedTimestamp() != nil:
-		return m.Summary.CreatedTimestamp.AsTime().UnixNano()
+	if t := Created(m); t != nil {
+		return t.AsTime().UnixNano()
 	}
 	return 0
 }

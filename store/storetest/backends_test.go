@@ -3,23 +3,16 @@
 package storetest_test
 
 import (
-	"os"
 	"testing"
 
+	"github.com/mpmetrics/mpmetrics/internal/testdir"
 	"github.com/mpmetrics/mpmetrics/store/storetest"
 )
 
 func TestMain(m *testing.M) { storetest.Main(m) }
 
 func TestDirectory(t *testing.T) {
-	storetest.Run(t, storetest.Backend{Location: func(t testing.TB) string {
-		dir, err := os.MkdirTemp("/dev/shm", "mpmetrics-test-")
-		if err != nil {
-			dir = t.TempDir()
-		}
-		t.Cleanup(func() { _ = os.RemoveAll(dir) })
-		return dir
-	}})
+	storetest.Run(t, storetest.Backend{Location: testdir.New})
 }
 
 func TestMemory(t *testing.T) {

@@ -13,6 +13,8 @@ import (
 
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
+
+	"github.com/mpmetrics/mpmetrics/internal/testdir"
 )
 
 const (
@@ -40,7 +42,7 @@ func TestPageInChromium(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts 50 processes and a browser")
 	}
-	dir := directory(t)
+	dir := testdir.New(t)
 	sidecar := startSidecar(t, dir)
 	workers := startWorkers(t, dir, processes)
 	allocator, stop := chromedp.NewExecAllocator(context.Background(), browserOptions(t)...)

@@ -81,16 +81,6 @@ func (p *process) kill() {
 	}
 }
 
-func directory(t *testing.T) string {
-	t.Helper()
-	dir, err := os.MkdirTemp("/dev/shm", "mpmetrics-test-")
-	if err != nil {
-		dir = t.TempDir()
-	}
-	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	return dir
-}
-
 // startWorkers starts processes that count.
 func startWorkers(t *testing.T, dir string, n int) []*process {
 	t.Helper()

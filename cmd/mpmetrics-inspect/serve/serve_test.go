@@ -19,20 +19,11 @@ import (
 	dto "github.com/prometheus/client_model/go"
 
 	"github.com/mpmetrics/mpmetrics/compact"
+	"github.com/mpmetrics/mpmetrics/internal/testdir"
 	"github.com/mpmetrics/mpmetrics/store"
 )
 
 var silent = slog.New(slog.DiscardHandler)
-
-func directoryOf(t *testing.T) string {
-	t.Helper()
-	dir, err := os.MkdirTemp("/dev/shm", "mpmetrics-test-")
-	if err != nil {
-		dir = t.TempDir()
-	}
-	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	return dir
-}
 
 func open(t *testing.T, dir string) *store.Store {
 	t.Helper()
@@ -75,7 +66,7 @@ func wants(t *testing.T, what, text string, parts ...string) {
 const hostile = `"><script>alert(1)</script><img src=x onerror='alert(2)'>` + "\x1b[31m\u202e"
 
 func TestPages(t *testing.T) {
-	dir := directoryOf(t)
+	dir := testdir.New(t)
 	s := sidecar(t, dir)
 	if status, _ := s.get(t, "/-/ready"); status != http.StatusServiceUnavailable {
 		t.Errorf("ready before the first look: %d", status)
@@ -144,7 +135,7 @@ func TestPages(t *testing.T) {
 
 // A page has an end, however much there is: what is largest is on it.
 func TestPagesAreBounded(t *testing.T) {
-	dir := directoryOf(t)
+	dir := testdir.New(t)
 	s, p := sidecar(t, dir), open(t, dir)
 	const families = maxRows + 50
 	for n := range families {
@@ -167,7 +158,7 @@ func TestPagesAreBounded(t *testing.T) {
 
 // A directory that is removed is no end: what comes after it is served.
 func TestSurvivesRemoval(t *testing.T) {
-	dir := directoryOf(t)
+	dir := testdir.New(t)
 	s := sidecar(t, dir)
 	count := func() {
 		p := open(t, dir)
@@ -324,7 +315,7 @@ func TestBadTelemetryPath(t *testing.T) {
 func TestRunEnds(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	logged := &lines{}
-	o := Opts{Dir: directoryOf(t), TelemetryPath: "/metrics", Interval: 10 * time.Millisecond, Logger: slog.New(slog.NewTextHandler(logged, nil))}
+	o := Opts{Dir: testdir.New(t), TelemetryPath: "/metrics", Interval: 10 * time.Millisecond, Logger: slog.New(slog.NewTextHandler(logged, nil))}
 	addresses, no, config := []string{"127.0.0.1:0"}, false, ""
 	o.Web.WebListenAddresses, o.Web.WebSystemdSocket, o.Web.WebConfigFile = &addresses, &no, &config
 	ended := make(chan error, 1)

@@ -36,6 +36,7 @@ import (
 	"github.com/prometheus/exporter-toolkit/web"
 
 	"github.com/mpmetrics/mpmetrics/internal/promserver"
+	"github.com/mpmetrics/mpmetrics/internal/testdir"
 	"github.com/mpmetrics/mpmetrics/store"
 )
 
@@ -212,7 +213,7 @@ func TestSidecarOfTheKilled(t *testing.T) {
 		t.Skip("waits for a server")
 	}
 	prometheusBinary, promtool := promserver.FindTool(t, "prometheus"), promserver.FindTool(t, "promtool")
-	dir := directoryOf(t)
+	dir := testdir.New(t)
 	address := start(t, "sidecar", dir, namespace(t), "").address(t) // before any worker
 	prom := promserver.Start(t, prometheusBinary, address)
 	worker := start(t, "worker", dir, nil)
@@ -256,7 +257,7 @@ func TestSidecarUnderLoad(t *testing.T) {
 	if os.Getenv("MPMETRICS_SOAK") != "" {
 		lasting = 30 * time.Second
 	}
-	dir := directoryOf(t)
+	dir := testdir.New(t)
 	crowd := make([]*child, crowdProcesses)
 	for i := range crowd {
 		crowd[i] = start(t, "crowd", dir, nil)
@@ -337,7 +338,7 @@ const (
 
 // With TLS and a password nobody reads without them.
 func TestSidecarBehindTLS(t *testing.T) {
-	dir, keys := directoryOf(t), t.TempDir()
+	dir, keys := testdir.New(t), t.TempDir()
 	pool := certificate(t, keys)
 	config := filepath.Join(keys, "web.yml")
 	text := fmt.Sprintf("tls_server_config:\n  cert_file: cert.pem\n  key_file: key.pem\nbasic_auth_users:\n  prometheus: %s\n", hash)
@@ -409,7 +410,7 @@ func certificate(t *testing.T, dir string) *x509.CertPool {
 
 // A scraper gets the format that it asks for, compressed if it likes.
 func TestSidecarNegotiates(t *testing.T) {
-	dir := directoryOf(t)
+	dir := testdir.New(t)
 	open(t, dir).NewCounter(prometheus.CounterOpts{Name: "c_total", Help: "h"}).Inc()
 	url := "http://" + start(t, "sidecar", dir, nil, "").address(t) + "/metrics"
 	plain := &http.Client{Transport: &http.Transport{DisableCompression: true}}

@@ -28,17 +28,6 @@ func Main(m *testing.M, program func()) {
 	os.Exit(m.Run())
 }
 
-// Dir is a directory for the metrics of a test, on tmpfs where there is one.
-func Dir(t testing.TB) string {
-	t.Helper()
-	dir, err := os.MkdirTemp("/dev/shm", "mpmetrics-test-")
-	if err != nil {
-		dir = t.TempDir()
-	}
-	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	return dir
-}
-
 // Command is the example with arguments, to be run as the caller likes.
 func Command(t testing.TB, dir string, arguments ...string) *exec.Cmd {
 	t.Helper()
