@@ -23,6 +23,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"strconv"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -75,18 +76,29 @@ func serve(address string, pause time.Duration) error {
 		requests.Inc()
 		fmt.Fprintln(w, os.Getpid())
 	})
-	server := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
+	var connections atomic.Int64
+	server := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second, ConnState: func(_ net.Conn, state http.ConnState) {
+		switch state {
+		case http.StateNew:
+			connections.Add(1)
+		case http.StateClosed:
+			connections.Add(-1)
+		}
+	}}
 	serving.Set(1)
 	fmt.Println(os.Getpid(), listener.Addr())
 
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, syscall.SIGHUP, syscall.SIGTERM, os.Interrupt)
-	ended := make(chan error, 1)
-	go func() { ended <- end(<-signals, listener, server) }()
-	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+	stopped := make(chan error, 1)
+	go func() { stopped <- stop(<-signals, listener) }()
+	if err := server.Serve(listener); !errors.Is(err, net.ErrClosed) {
 		return err
 	}
-	return <-ended
+	if err := <-stopped; err != nil {
+		return err
+	}
+	return drain(server, &connections)
 }
 
 // socket is the one that was handed over, or a new one.
@@ -104,12 +116,22 @@ func socket(address string) (*net.TCPListener, error) {
 	return listener.(*net.TCPListener), nil
 }
 
-// end starts the next version if it is asked to, and lets this one answer what it has begun.
-func end(s os.Signal, listener *net.TCPListener, server *http.Server) error {
+// stop starts the next version if it is asked to, and lets this one take no more connections.
+func stop(s os.Signal, listener *net.TCPListener) error {
 	if s == syscall.SIGHUP {
 		if err := replace(listener); err != nil {
 			return fmt.Errorf("start the next version: %w", err)
 		}
+	}
+	return listener.Close()
+}
+
+// drain answers what was begun. Shutdown alone would cut a connection whose request it has not read by then; so each
+// ends by itself first, behind its answer, if it has something to ask.
+func drain(server *http.Server, connections *atomic.Int64) error {
+	server.SetKeepAlivesEnabled(false)
+	for limit := time.Now().Add(2 * time.Second); connections.Load() > 0 && time.Now().Before(limit); {
+		time.Sleep(5 * time.Millisecond)
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
