@@ -82,6 +82,14 @@ browser() {
 	missing=1
 }
 
+# The backend for Redis is tested with real servers. The packages need libraries of their own, and start a server
+# where systemd runs: a machine that has one gets them by hand.
+redis() {
+	have redis-server redis-cli redis-sentinel || { [ ! -d /run/systemd/system ] && install redis-server redis-tools redis-sentinel; } && return
+	echo 'deps: redis-server, redis-cli or redis-sentinel not found; on Debian: apt-get install --no-install-recommends redis-server redis-sentinel' >&2
+	missing=1
+}
+
 # peers are libraries of other languages, and what runs them. What is missing is told by the report.
 peers() {
 	/usr/bin/python3 -c 'import prometheus_client' 2>/dev/null || install python3 python3-prometheus-client || true
@@ -99,5 +107,6 @@ tracer
 disk
 browser
 screen
+redis
 need prometheus prometheus promtool # the tests of examples/prefork and fuzz/prometheus
 exit "$missing"

@@ -1,0 +1,138 @@
+// Package redisserver runs real Redis servers for tests.
+package redisserver
+
+import (
+	"bytes"
+	"fmt"
+	"net"
+	"os/exec"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// Server is a server on a loopback port, with a directory of its own.
+type Server struct {
+	t       testing.TB
+	addr    string
+	dir     string
+	flags   []string
+	command *exec.Cmd
+	log     bytes.Buffer
+}
+
+// patience is far above what a server takes to start.
+const patience = 20 * time.Second
+
+// find finds a program of Redis, or says how to get it.
+func find(t testing.TB, name, debian string) string {
+	t.Helper()
+	path, err := exec.LookPath(name)
+	if err != nil {
+		t.Fatalf("%s is not installed: run `make deps`, or apt-get install --no-install-recommends %s", name, debian)
+	}
+	return path
+}
+
+// Start starts a server that keeps nothing on a disk unless flags say so. It ends with the test.
+func Start(t testing.TB, flags ...string) *Server {
+	t.Helper()
+	s := &Server{t: t, addr: freeAddress(t), dir: t.TempDir(), flags: flags}
+	t.Cleanup(func() {
+		s.Kill()
+		if t.Failed() {
+			t.Logf("redis-server %s:\n%s", s.addr, &s.log)
+		}
+	})
+	s.Again()
+	return s
+}
+
+func freeAddress(t testing.TB) string {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	return ln.Addr().String()
+}
+
+// Addr is host and port.
+func (s *Server) Addr() string { return s.addr }
+
+// URL is a location on the server.
+func (s *Server) URL(parameters string) string { return "redis://" + s.addr + "/0?" + parameters }
+
+// Again starts the server where it was, when it has ended.
+func (s *Server) Again() {
+	s.t.Helper()
+	host, port, _ := net.SplitHostPort(s.addr)
+	args := append([]string{"--bind", host, "--port", port, "--dir", s.dir, "--save", "", "--appendonly", "no"}, s.flags...)
+	s.command = exec.Command(find(s.t, "redis-server", "redis-server"), args...)
+	s.command.Stdout, s.command.Stderr = &s.log, &s.log
+	if err := s.command.Start(); err != nil {
+		s.t.Fatal(err)
+	}
+	Eventually(s.t, "a server that answers", func() bool { return s.try("ping") == nil })
+}
+
+// Stop ends the server as a supervisor does, Kill as a crash does, and Pause lets it hang until Continue.
+func (s *Server) Stop() { s.end(syscall.SIGTERM) }
+
+// Kill ends the server at once.
+func (s *Server) Kill() { s.end(syscall.SIGKILL) }
+
+// Pause stops the server's process.
+func (s *Server) Pause() { _ = s.command.Process.Signal(syscall.SIGSTOP) }
+
+// Continue continues it.
+func (s *Server) Continue() { _ = s.command.Process.Signal(syscall.SIGCONT) }
+
+func (s *Server) end(signal syscall.Signal) {
+	if s.command == nil {
+		return
+	}
+	_ = s.command.Process.Signal(signal)
+	_ = s.command.Wait() // killed
+	s.command = nil
+}
+
+// Do runs a command and returns what redis-cli prints.
+func (s *Server) Do(args ...string) string {
+	s.t.Helper()
+	out, err := s.cli(args...)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return out
+}
+
+func (s *Server) try(args ...string) error {
+	out, err := s.cli(args...)
+	if err == nil && strings.Contains(out, "LOADING") {
+		err = fmt.Errorf("%s", out)
+	}
+	return err
+}
+
+func (s *Server) cli(args ...string) (string, error) {
+	host, port, _ := net.SplitHostPort(s.addr)
+	out, err := exec.Command(find(s.t, "redis-cli", "redis-tools"), append([]string{"-h", host, "-p", port}, args...)...).CombinedOutput()
+	text := strings.TrimSpace(string(out))
+	if err != nil {
+		return text, fmt.Errorf("redis-cli %v: %w: %s", args, err, text)
+	}
+	return text, nil
+}
+
+// Eventually waits until something holds.
+func Eventually(t testing.TB, what string, holds func() bool) {
+	t.Helper()
+	for limit := time.Now().Add(patience); !holds(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(limit) {
+			t.Fatalf("waited %v in vain for %s", patience, what)
+		}
+	}
+}
