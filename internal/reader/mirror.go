@@ -164,3 +164,9 @@ func (r *File) leave(i int) {
 
 // Mirrored reports whether the entry is of a collector that is not ours.
 func (e Entry) Mirrored() bool { return e.series == mirroredSeries }
+
+// MirroredEntry is an entry for which Mirrored is true: of who reads what is in no file.
+func MirroredEntry(e Entry) Entry {
+	e.series = mirroredSeries
+	return e
+}

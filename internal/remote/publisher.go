@@ -1,0 +1,422 @@
+package remote
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/mpmetrics/mpmetrics/internal/layout"
+)
+
+const (
+	// Retention is how long a partition that was absorbed is kept for its process. One
+	// that was stopped for longer takes what it was answered last for what was
+	// absorbed.
+	Retention = time.Hour
+
+	// updateBytes bounds one update, which a server carries out at once while everybody
+	// else waits.
+	updateBytes = 256 << 10
+
+	// maxRounds bounds the updates of one Flush: what was lost, or absorbed, is found
+	// by the first of them.
+	maxRounds = 4
+)
+
+// Series is one series of a Publisher.
+type Series struct {
+	family  *layout.Family
+	values  []string
+	created func() int64
+	load    func(words []uint64)
+
+	// Of the Publisher's flush.
+	at   int // slot plus one; 0: none
+	base []uint64
+}
+
+// NewSeries makes a series that was not added yet. created returns its start timestamp, Unix nanoseconds, and
+// load writes its value as layout.Family.ValueWords describes it, both at any time.
+func NewSeries(f *layout.Family, values []string, created func() int64, load func(words []uint64)) *Series {
+	return &Series{family: f, values: values, created: created, load: load}
+}
+
+// Publisher publishes what one process counts.
+//
+// An update says what a block holds, not what was added to it. What was sent and not
+// answered stays unsure, and is sent again until it is: nothing depends on whether
+// the server has carried it out. What the partition is absorbed with, the
+// server says.
+type Publisher struct {
+	server Server
+	header layout.Header
+	live   time.Duration
+	now    func() time.Time
+
+	// mu guards what comes in between two flushes. It is held for some instructions
+	// only: new series wait for it.
+	mu    sync.Mutex
+	added []addition
+	gone  []*Series
+	named map[string]string // fields of values that stand by name; empty: removed
+
+	// flushing guards the rest, over exchanges with the server.
+	flushing sync.Mutex
+	epoch    string
+	seq      uint64 // that was sent last
+	acked    uint64 // that was answered last for this partition; 0: none
+	answered time.Time
+	begun    bool      // the server has the header
+	former   []life    // oldest first
+	samples  layout.ID // whose All samples are ours again
+
+	families []*layout.Family
+	numbers  map[string]uint32
+	sure     int // families that the server has
+
+	blocks []*ownBlock
+	free   []int // slots
+	fields map[string]*field
+}
+
+// addition is a new series. It takes the place of an earlier one with the same label
+// values, unless nil: nobody sees both, or none.
+type addition struct{ series, earlier *Series }
+
+// life is a partition that was absorbed.
+type life struct {
+	id    layout.ID
+	until time.Time
+	bases map[*Series][]uint64 // that the process had then
+	named map[string]string    // likewise, of mirrored families
+}
+
+// ownBlock is a block as it was sent.
+type ownBlock struct {
+	slots   [layout.BlockSlots]*Series
+	version uint64
+	series  string
+	stale   bool // series is to be made anew
+	sent    bool // the server has series
+	values  string
+	unsure  bool // the server may have other values
+}
+
+// field is a value that stands by its name. One that was removed stays: a server that
+// went back may have it again.
+type field struct {
+	value  string // empty: it is to be removed
+	unsure bool
+	base   string // of a mirrored family
+	based  bool   // the server has it
+}
+
+// NewPublisher makes a publisher of a process. live is how long the process is alive
+// after each Flush.
+func NewPublisher(s Server, h layout.Header, live time.Duration) *Publisher {
+	return &Publisher{
+		server: s, header: h, live: live, now: time.Now,
+		named: map[string]string{}, numbers: map[string]uint32{}, fields: map[string]*field{},
+	}
+}
+
+// Add publishes a series with the next Flush. earlier, unless nil, is one with the same
+// label values that was removed.
+func (p *Publisher) Add(s, earlier *Series) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.added = append(p.added, addition{s, earlier})
+}
+
+// Remove takes a series out with the next Flush.
+func (p *Publisher) Remove(s *Series) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.gone = append(p.gone, s)
+}
+
+// Set publishes values that stand by their names with the next Flush, as MirrorField
+// and ExemplarField say; an empty one is removed.
+func (p *Publisher) Set(named map[string]string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	maps.Copy(p.named, named)
+}
+
+// Flush publishes everything, and returns when others see it. An error wraps
+// ErrUnreachable; nothing is lost by it.
+func (p *Publisher) Flush(ctx context.Context) error { return p.flush(ctx, p.live) }
+
+// End publishes everything for the last time: the process is dead then.
+func (p *Publisher) End(ctx context.Context) error { return p.flush(ctx, 0) }
+
+func (p *Publisher) flush(ctx context.Context, live time.Duration) error {
+	p.flushing.Lock()
+	defer p.flushing.Unlock()
+	p.takeIn()
+	for range maxRounds {
+		updates, sent := p.updates(live)
+		replies, err := p.server.Update(ctx, updates)
+		if err != nil {
+			return err
+		}
+		again := false
+		for i, r := range replies {
+			if again, err = p.take(ctx, updates[i], r, sent[i]); err != nil {
+				return err
+			}
+			if again {
+				break
+			}
+		}
+		if !again {
+			return nil
+		}
+	}
+	return fmt.Errorf("%w: lost or absorbed again and again", ErrUnreachable)
+}
+
+// takeIn takes what came in since the last flush.
+func (p *Publisher) takeIn() {
+	p.mu.Lock()
+	added, gone, named := p.added, p.gone, p.named
+	p.added, p.gone, p.named = nil, nil, map[string]string{}
+	p.mu.Unlock()
+	for _, a := range added {
+		if a.earlier != nil && a.earlier.at > 0 {
+			a.series.at, a.earlier.at = a.earlier.at, 0
+		} else {
+			a.series.at = p.slot() + 1
+		}
+		b, i := p.place(a.series)
+		b.slots[i], b.stale = a.series, true
+	}
+	for _, s := range gone {
+		if s.at == 0 {
+			continue
+		}
+		b, i := p.place(s)
+		b.slots[i], b.stale = nil, true
+		p.free = append(p.free, s.at-1)
+		s.at = 0
+	}
+	for name, value := range named {
+		f := p.fields[name]
+		if f == nil {
+			f = &field{}
+			p.fields[name] = f
+		}
+		f.value, f.unsure = value, true
+	}
+}
+
+func (p *Publisher) slot() int {
+	if n := len(p.free); n > 0 {
+		slot := p.free[n-1]
+		p.free = p.free[:n-1]
+		return slot
+	}
+	p.blocks = append(p.blocks, &ownBlock{stale: true})
+	first := (len(p.blocks) - 1) * layout.BlockSlots
+	for i := layout.BlockSlots - 1; i > 0; i-- {
+		p.free = append(p.free, first+i)
+	}
+	return first
+}
+
+func (p *Publisher) place(s *Series) (*ownBlock, int) {
+	return p.blocks[(s.at-1)/layout.BlockSlots], (s.at - 1) % layout.BlockSlots
+}
+
+// number returns the number of a family.
+func (p *Publisher) number(f *layout.Family) uint32 {
+	wording := string(layout.AppendFamily(nil, 0, f))
+	n, known := p.numbers[wording]
+	if !known {
+		n = uint32(len(p.families))
+		p.numbers[wording] = n
+		p.families = append(p.families, f)
+	}
+	return n
+}
+
+// sending is what an update carries, to be noted when it is answered.
+type sending struct {
+	begin    bool
+	families int
+	series   []*ownBlock
+	values   []*ownBlock
+	fields   []*field
+	bases    []*field
+}
+
+// updates are the changes since what the server is sure to have. Everything in them
+// is unsure until they are answered.
+func (p *Publisher) updates(live time.Duration) (updates []Update, sent []*sending) {
+	for _, b := range p.blocks {
+		if b.stale {
+			p.encode(b)
+		}
+	}
+	var u *Update
+	var s *sending
+	size := 0
+	next := func() {
+		p.seq++
+		updates = append(updates, Update{
+			ID: p.header.ID, Seq: p.seq, After: p.acked, Hashes: p.hashes(), Live: live,
+			Families: map[string]string{}, Series: map[string]string{}, Values: map[string]string{},
+		})
+		sent = append(sent, &sending{})
+		u, s, size = &updates[len(updates)-1], sent[len(sent)-1], 0
+	}
+	room := func(bytes int) {
+		if size += bytes; size > updateBytes && size > bytes {
+			next()
+			size = bytes
+		}
+	}
+	next()
+	if !p.begun {
+		h := p.header
+		u.Begin, u.Former, s.begin = &h, p.samples, true
+	}
+	for n := p.sure; n < len(p.families); n++ {
+		record := layout.AppendFamily(nil, uint32(n), p.families[n])
+		room(len(record))
+		u.Families[number(n)] = string(record)
+		s.families = n + 1
+	}
+	var words []uint64
+	var scratch []byte
+	for n, b := range p.blocks {
+		scratch, words = b.encodeValues(scratch[:0], words)
+		if b.sent && !b.unsure && string(scratch) == b.values {
+			continue
+		}
+		b.values, b.unsure = string(scratch), true
+		room(len(b.values) + len(b.series))
+		name := number(n)
+		if !b.sent {
+			u.Series[name] = b.series
+			s.series = append(s.series, b)
+		}
+		u.Values[name] = b.values
+		s.values = append(s.values, b)
+	}
+	for name, f := range p.fields {
+		if f.base != "" && !f.based {
+			room(len(f.base))
+			u.Values[BaseField+name[len(MirrorField):]] = f.base
+			s.bases = append(s.bases, f)
+		}
+		if !f.unsure {
+			continue
+		}
+		room(len(f.value))
+		s.fields = append(s.fields, f)
+		if f.value != "" {
+			u.Values[name] = f.value
+			continue
+		}
+		u.Remove = append(u.Remove, name)
+	}
+	return updates, sent
+}
+
+// hashes are those of the partition that the server has for sure.
+func (p *Publisher) hashes() int {
+	if !p.begun || p.sure == 0 {
+		return 0
+	}
+	n := 1
+	for _, b := range p.blocks {
+		if b.sent {
+			return n + 2 // series and values
+		}
+	}
+	return n
+}
+
+// encode makes the series of a block anew.
+func (p *Publisher) encode(b *ownBlock) {
+	slots := make([]*layout.Slot, 0, layout.BlockSlots)
+	empty := 0
+	for _, s := range b.slots {
+		if s == nil {
+			empty++
+			continue
+		}
+		for ; empty > 0; empty-- {
+			slots = append(slots, nil)
+		}
+		slots = append(slots, &layout.Slot{Family: p.number(s.family), Created: s.created(), Values: s.values, Base: s.base})
+	}
+	p.seq++ // no other block has had this version
+	b.version = p.seq
+	b.series = string(layout.AppendSlots(nil, b.version, func(n uint32) *layout.Family { return p.families[n] }, slots))
+	b.stale, b.sent = false, false
+}
+
+// encodeValues appends the values of a block.
+func (b *ownBlock) encodeValues(out []byte, words []uint64) ([]byte, []uint64) {
+	out = layout.AppendVersion(out, b.version)
+	for _, s := range b.slots {
+		if s == nil {
+			continue
+		}
+		n := s.family.ValueWords()
+		if cap(words) < n {
+			words = make([]uint64, n)
+		}
+		s.load(words[:n])
+		out = layout.AppendWords(out, s.family, words[:n])
+	}
+	return out, words
+}
+
+// take takes the answer to an update. It reports whether everything is to be sent
+// again.
+func (p *Publisher) take(ctx context.Context, u Update, r Reply, s *sending) (again bool, err error) {
+	switch r.Status {
+	case Late:
+		if r.Seq != u.Seq {
+			return false, nil // another one came first; what this one carried stays unsure
+		}
+		fallthrough
+	case Written:
+		if r.Epoch != p.epoch && len(p.former) > 0 {
+			return true, p.restart(ctx, r.Epoch) // the archive is not the one that has our bases
+		}
+	case Absorbed:
+		return true, p.resume(ctx, r.Epoch)
+	case Lost:
+		return true, p.restart(ctx, r.Epoch)
+	default:
+		return false, fmt.Errorf("%w: unknown status %d", ErrUnreachable, r.Status)
+	}
+	p.epoch, p.acked, p.answered = r.Epoch, u.Seq, p.now()
+	if s.begin {
+		p.begun, p.samples = true, layout.ID{}
+	}
+	p.sure = max(p.sure, s.families)
+	for _, b := range s.series {
+		b.sent = true
+	}
+	for _, b := range s.values {
+		b.unsure = false
+	}
+	for _, f := range s.fields {
+		f.unsure = false
+	}
+	for _, f := range s.bases {
+		f.based = true
+	}
+	return false, nil
+}
+
+// number is the name of a block or a family.
+func number(n int) string { return strconv.Itoa(n) }

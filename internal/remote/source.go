@@ -1,0 +1,381 @@
+package remote
+
+import (
+	"cmp"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"io/fs"
+	"os"
+	"time"
+
+	"github.com/mpmetrics/mpmetrics/internal/archive"
+	"github.com/mpmetrics/mpmetrics/internal/layout"
+	"github.com/mpmetrics/mpmetrics/internal/scan"
+)
+
+const (
+	// defaultTimeout leaves a scrape some time for the rest of the registry.
+	defaultTimeout = 2 * time.Second
+
+	// maxTries bounds the looks that an absorption came into.
+	maxTries = 5
+)
+
+// Source is a namespace of a server in the place of a directory: a scan.Source. All
+// is read when a scan begins, at a moment when no absorption was at work: partitions
+// and archive belong together.
+type Source struct {
+	Server Server
+
+	// Grace is how many scans in a row may show what was read last because the server
+	// does not answer.
+	Grace int
+
+	// DeadOnly leaves the partitions of the living unread until they are opened.
+	DeadOnly bool
+
+	// Timeout bounds one reading. 0: two seconds.
+	Timeout time.Duration
+
+	// As of the last Epoch.
+	epoch      string
+	generation uint64
+	partitions map[layout.ID]*partition
+	byName     map[string]*partition
+	archive    *archive.Archive
+	fields     map[string]string // of the archive
+	damaged    error             // why there is none
+	silent     int               // scans in a row without an answer
+	read       bool              // something was read
+	ahead      time.Duration     // of this machine's clock, the server's
+	lost       []layout.ID       // listed, not alive, and not there
+}
+
+// partition is one as it was read.
+type partition struct {
+	ID       layout.ID
+	name     string // as that of a file
+	header   *layout.Header
+	families map[string]string
+	series   map[string]string
+	values   map[string]string
+	err      error // why there is no header
+	live     bool
+	gone     bool
+	seq      uint64 // values are not older than that
+	changes  int    // how often any of it was read anew
+	whole    bool   // it was read
+	active   bool   // it changes from scan to scan
+}
+
+func (p *partition) size() (n int64) {
+	for _, hash := range []map[string]string{p.families, p.series, p.values} {
+		for field, value := range hash {
+			n += int64(len(field) + len(value))
+		}
+	}
+	return n
+}
+
+// Epoch implements scan.Source: it reads everything.
+func (s *Source) Epoch() (uint32, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), cmp.Or(s.Timeout, defaultTimeout))
+	defer cancel()
+	err := s.look(ctx)
+	switch {
+	case err == nil:
+		s.silent, s.read = 0, true
+	case s.read && s.silent < s.Grace && !errors.Is(err, scan.ErrChanging):
+		s.silent++
+	default:
+		s.partitions, s.byName = nil, nil
+		s.read = false
+		return 0, err
+	}
+	if s.damaged != nil {
+		return 0, s.damaged
+	}
+	return s.archive.Epoch, nil
+}
+
+// look reads until no absorption came in between.
+func (s *Source) look(ctx context.Context) error {
+	for range maxTries {
+		var want []layout.ID
+		if !s.DeadOnly {
+			for id, p := range s.partitions {
+				if p.whole && p.active {
+					want = append(want, id)
+				}
+			}
+		}
+		state, err := s.Server.Look(ctx, want)
+		if err != nil {
+			return err
+		}
+		s.ahead = time.Until(state.Now)
+		generation := state.Generation
+		if state.Epoch != s.epoch {
+			s.partitions, s.archive, s.fields = nil, nil, nil
+		}
+		if s.archive == nil || generation != s.generation {
+			if generation, err = s.readArchive(ctx); err != nil {
+				return err
+			}
+		}
+		stable := state.Stable && generation == state.Generation
+		if stable {
+			if stable, err = s.take(ctx, state); err != nil {
+				return err
+			}
+		}
+		if stable {
+			s.epoch = state.Epoch
+			return nil
+		}
+	}
+	return fmt.Errorf("%w: archive", scan.ErrChanging)
+}
+
+// readArchive reads the archive. One that cannot be decoded is an error of every
+// Epoch until it is replaced.
+func (s *Source) readArchive(ctx context.Context) (generation uint64, err error) {
+	a, err := s.Server.Archive(ctx)
+	if err != nil {
+		return 0, err
+	}
+	var id layout.ID
+	binary.BigEndian.PutUint64(id[:], a.Generation)
+	decoded, err := archive.FromFields(a.Fields, id)
+	s.damaged = nil
+	if err != nil {
+		decoded, s.damaged = archive.New(), &fs.PathError{Op: "read archive", Path: archiveName, Err: err}
+	}
+	s.archive, s.fields, s.generation = decoded, a.Fields, a.Generation
+	return a.Generation, nil
+}
+
+// archiveName is what errors call the archive.
+const archiveName = "archive"
+
+// take takes what a look has found, and reads what it lacks. It reports false when an
+// absorption came in between.
+func (s *Source) take(ctx context.Context, state *State) (stable bool, err error) {
+	partitions := make(map[layout.ID]*partition, len(state.Partitions))
+	var reads []Read
+	for _, listed := range state.Partitions {
+		p := s.partitions[listed.ID]
+		if p == nil {
+			p = &partition{ID: listed.ID}
+		}
+		partitions[listed.ID] = p
+		p.live = listed.Live
+		values, looked := state.Values[listed.ID]
+		p.active = p.seq != listed.Seq
+		switch {
+		case !p.whole:
+			reads = append(reads, Read{ID: listed.ID, Whole: !s.DeadOnly || !listed.Live})
+		case s.DeadOnly && listed.Live:
+		case !looked && !p.active:
+		case !looked:
+			reads = append(reads, Read{ID: listed.ID, Blocks: []string{}})
+		default:
+			if blocks := p.missing(values); blocks != nil {
+				reads = append(reads, Read{ID: listed.ID, Blocks: blocks})
+				break
+			}
+			p.values = values
+			p.changes++
+		}
+		p.seq = listed.Seq
+	}
+	for tries := 0; len(reads) > 0; tries++ {
+		if reads, err = s.readAll(ctx, partitions, reads); err != nil {
+			return false, err
+		}
+		again, err := s.Server.Look(ctx, nil)
+		if err != nil {
+			return false, err
+		}
+		if again.Generation != state.Generation || again.Epoch != state.Epoch || tries == maxTries {
+			return false, nil
+		}
+	}
+	for id, p := range s.partitions {
+		if partitions[id] != p {
+			p.gone = true
+		}
+	}
+	s.partitions, s.byName = partitions, make(map[string]*partition, len(partitions))
+	s.lost = nil
+	for id, p := range partitions {
+		if p.gone {
+			delete(partitions, id)
+			if !p.live {
+				s.lost = append(s.lost, id)
+			}
+			continue
+		}
+		s.byName[p.name] = p
+	}
+	return true, nil
+}
+
+// readAll reads partitions, and returns what still has to be read: values of blocks
+// whose series have changed.
+func (s *Source) readAll(ctx context.Context, partitions map[layout.ID]*partition, reads []Read) (more []Read, err error) {
+	contents, err := s.Server.Read(ctx, reads)
+	if err != nil {
+		return nil, err
+	}
+	for i, c := range contents {
+		p := partitions[reads[i].ID]
+		if c.Header == "" || c.Absorbed {
+			p.gone = true // it was dropped, or is about to leave the list
+			continue
+		}
+		p.takeHeader(&c)
+		if !reads[i].Whole && reads[i].Blocks == nil {
+			continue
+		}
+		p.seq = max(p.seq, c.Seq)
+		p.takeContent(&c, reads[i].Whole)
+		if blocks := p.missing(p.values); blocks != nil && !reads[i].Whole {
+			more = append(more, Read{ID: reads[i].ID, Blocks: blocks})
+		}
+	}
+	return more, nil
+}
+
+// takeHeader takes the header.
+func (p *partition) takeHeader(c *Content) {
+	h, err := layout.DecodeHeader([]byte(c.Header))
+	if err != nil {
+		h = &layout.Header{ID: p.ID, PID: 1}
+	}
+	// The boot of a machine says nothing about what a server keeps.
+	h.BootID, h.Start = "", c.Start
+	p.name = layout.FileName(int(h.PID), p.ID)
+	if err == nil && h.ID != p.ID {
+		err = fmt.Errorf("header of %v: %w", h.ID, layout.ErrDamaged)
+	}
+	p.header, p.err = h, nil
+	if err != nil {
+		p.err = &fs.PathError{Op: "read header", Path: p.name, Err: err}
+	}
+}
+
+func (p *partition) takeContent(c *Content, whole bool) {
+	p.changes++
+	p.values, p.families, p.whole = c.Values, c.Families, true
+	if whole {
+		p.series = c.Series
+		return
+	}
+	// Another map: a view may be reading the old one no more, but keys of it are kept.
+	series := make(map[string]string, len(p.series)+len(c.Series))
+	for field, block := range p.series {
+		series[field] = block
+	}
+	for field, block := range c.Series {
+		series[field] = block
+	}
+	p.series = series
+}
+
+// missing returns the blocks whose series are of another version than their values.
+// nil: none.
+func (p *partition) missing(values map[string]string) (blocks []string) {
+	for field, value := range values {
+		if field == "" || field[0] > '9' {
+			continue // what is mirrored
+		}
+		want, err := layout.VersionOf([]byte(value))
+		has, hasErr := layout.VersionOf([]byte(p.series[field]))
+		if err == nil && (hasErr != nil || has != want) {
+			blocks = append(blocks, field)
+		}
+	}
+	return blocks
+}
+
+// Partition returns a partition by its name, as it was read.
+func (s *Source) Partition(name string) (p Partition, there bool) {
+	found := s.byName[name]
+	if found == nil {
+		return Partition{}, false
+	}
+	return Partition{ID: found.ID, Live: found.live, Seq: found.seq}, true
+}
+
+// Base returns what an absorption is based on: the fields of the archive, and when
+// they were read.
+func (s *Source) Base() (epoch string, generation uint64, fields map[string]string) {
+	return s.epoch, s.generation, s.fields
+}
+
+// Lost are the partitions that are listed although there is nothing of them.
+func (s *Source) Lost() []layout.ID { return s.lost }
+
+// Ahead is how far the server's clock is ahead of this machine's.
+func (s *Source) Ahead() time.Duration { return s.ahead }
+
+// Where implements scan.Source.
+func (s *Source) Where() uint64 {
+	if s.epoch == "" {
+		return 0
+	}
+	h := fnv.New64a()
+	h.Write([]byte(s.epoch))
+	return h.Sum64()
+}
+
+// List implements scan.Source.
+func (s *Source) List() ([]string, error) {
+	if !s.read {
+		return nil, fmt.Errorf("list partitions: %w", ErrUnreachable)
+	}
+	names := make([]string, 0, len(s.byName))
+	for name := range s.byName {
+		names = append(names, name)
+	}
+	return names, nil
+}
+
+// Open implements scan.Source.
+func (s *Source) Open(name string) (scan.File, error) {
+	p := s.byName[name]
+	if p == nil {
+		return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrNotExist}
+	}
+	if !p.whole && p.err == nil {
+		ctx, cancel := context.WithTimeout(context.Background(), cmp.Or(s.Timeout, defaultTimeout))
+		defer cancel()
+		if _, err := s.readAll(ctx, s.partitions, []Read{{ID: p.ID, Whole: true}}); err != nil {
+			return nil, err
+		}
+		if p.gone {
+			return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrNotExist}
+		}
+	}
+	if p.err != nil {
+		return nil, p.err
+	}
+	v := newView(p)
+	return v, v.Refresh()
+}
+
+// Look implements scan.Source. A partition that is left out is looked at again at each
+// scan.
+func (s *Source) Look(string) os.FileInfo { return nil }
+
+// Archive implements scan.Source.
+func (s *Source) Archive(*archive.Archive) (*archive.Archive, error) {
+	if s.damaged != nil {
+		return nil, s.damaged
+	}
+	return s.archive, nil
+}
