@@ -19,6 +19,7 @@ import (
 	"github.com/mpmetrics/mpmetrics/internal/boot"
 	"github.com/mpmetrics/mpmetrics/internal/layout"
 	"github.com/mpmetrics/mpmetrics/internal/merge"
+	"github.com/mpmetrics/mpmetrics/internal/remote"
 	"github.com/mpmetrics/mpmetrics/internal/scan"
 )
 
@@ -63,7 +64,20 @@ const (
 // with pauses in between, see Opts.CoreShare; what a batch has absorbed stays so
 // when a later one fails. A missing directory is an error that wraps
 // fs.ErrNotExist.
+//
+// A URL in the place of the directory, such as redis://host:6379/0?namespace=shop, is
+// the namespace of a server. Steps 5 and 6 are then one exchange that the server carries
+// out at once, if nothing that the archive is based on has changed meanwhile: ErrBusy
+// otherwise.
 func Run(ctx context.Context, dir string, o Opts) (Report, error) {
+	if remote.IsLocation(dir) {
+		w, err := connect(ctx, dir, o.Logger)
+		if err != nil {
+			return Report{}, fmt.Errorf("absorb: %w", err)
+		}
+		defer w.server.Close()
+		return run(ctx, w, o)
+	}
 	w, err := find(dir, o)
 	if err != nil {
 		return Report{}, fmt.Errorf("absorb: %w", err)
