@@ -1,0 +1,366 @@
+package redis
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/valkey-io/valkey-go"
+
+	"github.com/mpmetrics/mpmetrics/internal/layout"
+	"github.com/mpmetrics/mpmetrics/internal/remote"
+)
+
+// asideFor is how long what is damaged is kept, for who wants to know why.
+const asideFor = 15 * 24 * time.Hour
+
+// server implements remote.Server.
+type server struct {
+	keys    keys
+	options valkey.ClientOption
+	log     *slog.Logger
+
+	mu     sync.Mutex // held while connecting
+	client valkey.Client
+	closed bool
+}
+
+func open(u *url.URL, log *slog.Logger) (remote.Server, error) {
+	namespace, options, err := parse(u)
+	if err != nil {
+		return nil, err
+	}
+	return &server{keys: keysOf(namespace), options: options, log: log}, nil
+}
+
+// connected returns the client, and connects if there is none.
+func (s *server) connected() (valkey.Client, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return nil, fmt.Errorf("%w: closed", remote.ErrUnreachable)
+	}
+	if s.client == nil {
+		c, err := valkey.NewClient(s.options)
+		if err != nil {
+			return nil, unreachable("connect", err)
+		}
+		s.client = c
+		go s.warn(c)
+	}
+	return s.client, nil
+}
+
+// unreachable marks an error. What it wraps is the client's or the server's.
+func unreachable(what string, err error) error {
+	hint := ""
+	switch text := err.Error(); {
+	case strings.HasPrefix(text, "NOPERM"):
+		hint = "; the user lacks rights that the documentation of store/redis lists"
+	case strings.HasPrefix(text, "OOM"):
+		hint = "; raise maxmemory"
+	case strings.HasPrefix(text, "WRONGPASS"), strings.HasPrefix(text, "NOAUTH"):
+		hint = "; put user and password into the location"
+	}
+	return fmt.Errorf("%s: %w: %w%s", what, remote.ErrUnreachable, err, hint)
+}
+
+// Update implements remote.Server.
+func (s *server) Update(ctx context.Context, updates []remote.Update) ([]remote.Reply, error) {
+	c, err := s.connected()
+	if err != nil {
+		return nil, err
+	}
+	calls := make([]call, len(updates))
+	for i, u := range updates {
+		calls[i] = s.update(&u)
+	}
+	replies := make([]remote.Reply, len(updates))
+	for i, r := range updateScript.run(ctx, c, calls) {
+		answer, err := r.ToArray()
+		if err != nil || len(answer) != 3 {
+			return nil, unreachable("update", orMalformed(err))
+		}
+		status, err := answer[0].ToString()
+		epoch, epochErr := answer[1].ToString()
+		seq, seqErr := answer[2].AsInt64()
+		if err := errors.Join(err, epochErr, seqErr); err != nil {
+			return nil, unreachable("update", err)
+		}
+		replies[i] = remote.Reply{Status: statuses[status], Epoch: epoch, Seq: uint64(seq)}
+	}
+	return replies, nil
+}
+
+var errMalformed = errors.New("malformed answer")
+
+func orMalformed(err error) error {
+	if err == nil {
+		return errMalformed
+	}
+	return err
+}
+
+var statuses = map[string]remote.Status{
+	"written": remote.Written, "late": remote.Late, "absorbed": remote.Absorbed, "lost": remote.Lost,
+}
+
+func (s *server) update(u *remote.Update) call {
+	header, former := "", ""
+	if u.Begin != nil {
+		header = string(u.Begin.Encode())
+	}
+	if u.Former != (layout.ID{}) {
+		former = remote.SamplesField(u.Former)
+	}
+	args := []string{
+		u.ID.String(), decimal(u.Seq), decimal(u.After), strconv.Itoa(u.Hashes), strconv.FormatInt(u.Live.Milliseconds(), 10),
+		layout.NewID().String(), header, former,
+		strconv.Itoa(len(u.Families)), strconv.Itoa(len(u.Series)), strconv.Itoa(len(u.Values)), strconv.Itoa(len(u.Remove)),
+	}
+	for _, hash := range []map[string]string{u.Families, u.Series, u.Values} {
+		for field, value := range hash {
+			args = append(args, field, value)
+		}
+	}
+	args = append(args, u.Remove...)
+	return call{append([]string{s.keys.processes(), s.keys.sequences(), s.keys.archive()}, s.keys.partition(u.ID)...), args}
+}
+
+func decimal(n uint64) string { return strconv.FormatUint(n, 10) }
+
+// Look implements remote.Server.
+func (s *server) Look(ctx context.Context, values []layout.ID) (*remote.State, error) {
+	c, err := s.connected()
+	if err != nil {
+		return nil, err
+	}
+	archive := func() valkey.Completed {
+		return c.B().Hmget().Key(s.keys.archive()).Field("epoch", "generation").Build()
+	}
+	commands := valkey.Commands{
+		c.B().Time().Build(),
+		archive(),
+		c.B().Zrange().Key(s.keys.processes()).Min("0").Max("-1").Withscores().Build(),
+		c.B().Hgetall().Key(s.keys.sequences()).Build(),
+	}
+	const head = 4
+	for _, id := range values {
+		commands = append(commands, c.B().Hgetall().Key(s.keys.values(id)).Build())
+	}
+	commands = append(commands, archive())
+	results := c.DoMulti(ctx, commands...)
+	now, err := results[0].AsStrSlice()
+	if err != nil || len(now) != 2 {
+		return nil, unreachable("look", orMalformed(err))
+	}
+	seconds, _ := strconv.ParseInt(now[0], 10, 64)
+	micro, _ := strconv.ParseInt(now[1], 10, 64)
+	state := &remote.State{Now: time.Unix(seconds, micro*1000), Values: make(map[layout.ID]map[string]string, len(values))}
+	if state.Epoch, state.Generation, err = archiveHead(results[1]); err != nil {
+		return nil, unreachable("look", err)
+	}
+	processes, err := results[2].AsZScores()
+	sequences, seqErr := results[3].AsStrMap()
+	if err := errors.Join(err, seqErr); err != nil {
+		return nil, unreachable("look", err)
+	}
+	for _, p := range processes {
+		id, err := layout.ParseID(p.Member)
+		if err != nil {
+			continue // not ours
+		}
+		seq, _ := strconv.ParseUint(sequences[p.Member], 10, 64)
+		state.Partitions = append(state.Partitions, remote.Partition{ID: id, Live: int64(p.Score) > state.Now.UnixMilli(), Seq: seq})
+	}
+	for i, id := range values {
+		if state.Values[id], err = results[head+i].AsStrMap(); err != nil {
+			return nil, unreachable("look", err)
+		}
+	}
+	epoch, generation, err := archiveHead(results[len(results)-1])
+	if err != nil {
+		return nil, unreachable("look", err)
+	}
+	state.Stable = epoch == state.Epoch && generation == state.Generation
+	return state, nil
+}
+
+func archiveHead(r valkey.ValkeyResult) (epoch string, generation uint64, err error) {
+	answer, err := r.ToArray()
+	if err != nil || len(answer) != 2 {
+		return "", 0, orMalformed(err)
+	}
+	epoch, err = answer[0].ToString()
+	if valkey.IsValkeyNil(err) {
+		return "", 0, nil // nobody has published anything
+	}
+	if err != nil {
+		return "", 0, err
+	}
+	text, _ := answer[1].ToString()
+	generation, _ = strconv.ParseUint(text, 10, 64)
+	return epoch, generation, nil
+}
+
+// Read implements remote.Server.
+func (s *server) Read(ctx context.Context, reads []remote.Read) ([]remote.Content, error) {
+	c, err := s.connected()
+	if err != nil {
+		return nil, err
+	}
+	calls := make([]call, len(reads))
+	for i, r := range reads {
+		args := []string{"header"}
+		switch {
+		case r.Whole:
+			args[0] = "whole"
+		case r.Blocks != nil:
+			args = append([]string{"blocks"}, r.Blocks...)
+		}
+		calls[i] = call{s.keys.partition(r.ID), args}
+	}
+	contents := make([]remote.Content, len(reads))
+	for i, r := range readScript.run(ctx, c, calls) {
+		if contents[i], err = contentOf(r); err != nil {
+			return nil, unreachable("read partition", err)
+		}
+	}
+	return contents, nil
+}
+
+func contentOf(r valkey.ValkeyResult) (c remote.Content, err error) {
+	answer, err := r.ToArray()
+	if err != nil || len(answer) != 7 {
+		return c, orMalformed(err)
+	}
+	var head [4]string
+	for i := range head {
+		if head[i], err = answer[i].ToString(); err != nil {
+			return c, err
+		}
+	}
+	c.Header, c.Absorbed = head[0], head[3] == "1"
+	c.Start, _ = strconv.ParseInt(head[1], 10, 64)
+	c.Seq, _ = strconv.ParseUint(head[2], 10, 64)
+	for i, hash := range []*map[string]string{&c.Families, &c.Series, &c.Values} {
+		if *hash, err = mapOf(&answer[4+i]); err != nil {
+			return c, err
+		}
+	}
+	return c, nil
+}
+
+// mapOf makes a hash of names and contents in turns: a script has no other.
+func mapOf(m *valkey.ValkeyMessage) (map[string]string, error) {
+	all, err := m.AsStrSlice()
+	if err != nil {
+		return nil, err
+	}
+	hash := make(map[string]string, len(all)/2)
+	for i := 0; i+1 < len(all); i += 2 {
+		hash[all[i]] = all[i+1]
+	}
+	return hash, nil
+}
+
+// Archive implements remote.Server.
+func (s *server) Archive(ctx context.Context) (*remote.Archive, error) {
+	c, err := s.connected()
+	if err != nil {
+		return nil, err
+	}
+	fields, err := c.Do(ctx, c.B().Hgetall().Key(s.keys.archive()).Build()).AsStrMap()
+	if err != nil {
+		return nil, unreachable("read archive", err)
+	}
+	a := &remote.Archive{Fields: fields}
+	a.Generation, _ = strconv.ParseUint(fields["generation"], 10, 64)
+	delete(fields, "epoch")
+	delete(fields, "generation")
+	return a, nil
+}
+
+// Replace implements remote.Server.
+func (s *server) Replace(ctx context.Context, r remote.Replacement) error {
+	c, err := s.connected()
+	if err != nil {
+		return err
+	}
+	keys := []string{s.keys.processes(), s.keys.sequences(), s.keys.archive(), s.keys.aside()}
+	aside := ""
+	if r.Aside {
+		aside = strconv.FormatInt(asideFor.Milliseconds(), 10)
+	}
+	args := []string{
+		r.Epoch, decimal(r.Generation), strconv.FormatInt(r.Keep.Milliseconds(), 10), aside,
+		strconv.Itoa(len(r.Absorbed)), strconv.Itoa(len(r.Set)), strconv.Itoa(len(r.Remove)),
+	}
+	for _, p := range r.Absorbed {
+		keys = append(keys, s.keys.partition(p.ID)...)
+		args = append(args, p.ID.String(), decimal(p.Seq))
+	}
+	for field, value := range r.Set {
+		args = append(args, field, value)
+	}
+	args = append(args, r.Remove...)
+	changed, err := replaceScript.run(ctx, c, []call{{keys, args}})[0].ToString()
+	if err != nil {
+		return unreachable("replace archive", err)
+	}
+	if changed != "" {
+		return fmt.Errorf("%s: %w", changed, remote.ErrChanged)
+	}
+	return nil
+}
+
+// Discard implements remote.Server.
+func (s *server) Discard(ctx context.Context, id layout.ID, reason string) error {
+	c, err := s.connected()
+	if err != nil {
+		return err
+	}
+	keys := append([]string{s.keys.processes(), s.keys.sequences()}, s.keys.partition(id)...)
+	args := []string{id.String(), reason, strconv.FormatInt(asideFor.Milliseconds(), 10)}
+	if err := discardScript.run(ctx, c, []call{{keys, args}})[0].Error(); err != nil {
+		return unreachable("discard partition", err)
+	}
+	return nil
+}
+
+// Close implements remote.Server.
+func (s *server) Close() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.closed = true
+	if s.client != nil {
+		s.client.Close()
+	}
+}
+
+// warned keeps a process that opens many stores from repeating itself.
+var warned sync.Once
+
+// warn says, once in a process, that the server may drop values to get memory.
+func (s *server) warn(c valkey.Client) {
+	ctx, cancel := context.WithTimeout(context.Background(), answerTimeout)
+	defer cancel()
+	info, err := c.Do(ctx, c.B().Info().Section("memory").Build()).ToString()
+	if err != nil {
+		return // the user may lack the right, and it works without
+	}
+	for line := range strings.Lines(info) {
+		policy, found := strings.CutPrefix(strings.TrimSpace(line), "maxmemory_policy:")
+		if found && strings.HasPrefix(policy, "allkeys-") {
+			warned.Do(func() {
+				s.log.Warn("mpmetrics: the server drops any key when it lacks memory, and totals begin anew then; set maxmemory-policy to noeviction or volatile-ttl", "policy", policy)
+			})
+		}
+	}
+}
