@@ -4,6 +4,7 @@ import (
 	"errors"
 	"math"
 	"runtime"
+	"sync"
 	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -56,13 +57,11 @@ func (c *counter) bound(int) float64 { return math.NaN() }
 // a reader may still have them in its mapping.
 type leftCells struct {
 	cells *counterCells
-	taken counterCells // what of them was moved on; written by drain alone
-}
 
-// value is what was not moved on yet.
-func (l *leftCells) value() float64 {
-	return float64(l.cells[integerPart].Load()-l.taken[integerPart].Load()) +
-		math.Float64frombits(l.cells[floatPart].Load()) - math.Float64frombits(l.taken[floatPart].Load())
+	// draining is held while something is taken from one and added to the other, so
+	// that nobody who loads both misses it.
+	draining sync.Mutex
+	taken    counterCells // what of them was moved on; written by drain alone
 }
 
 // Inc calls nothing, on purpose: a call, even one that is never reached, would
@@ -100,13 +99,9 @@ func (c *counter) Collect(ch chan<- prometheus.Metric) { ch <- c }
 
 // Write implements prometheus.Metric.
 func (c *counter) Write(out *dto.Metric) error {
-	var v float64
-	if p := c.cells.Load(); p != nil {
-		v = float64(p[integerPart].Load()) + math.Float64frombits(p[floatPart].Load())
-	}
-	if left := c.behind.Load(); left != nil {
-		v += left.value()
-	}
+	var value [layout.CounterWords]uint64
+	c.load(value[:])
+	v := float64(value[integerPart]) + math.Float64frombits(value[floatPart])
 	out.Label = c.labelPairs()
 	out.Counter = &dto.Counter{Value: &v, CreatedTimestamp: c.startTimestamp(), Exemplar: c.exemplars.get(0)}
 	return nil
@@ -133,6 +128,8 @@ func (c *counter) drain() {
 	if left == nil {
 		return
 	}
+	left.draining.Lock()
+	defer left.draining.Unlock()
 	n, taken := left.cells[integerPart].Load(), left.taken[integerPart].Load()
 	if n != taken {
 		left.taken[integerPart].Store(n)
@@ -143,6 +140,33 @@ func (c *counter) drain() {
 		left.taken[floatPart].Store(bits)
 		addFloat(&now[floatPart], math.Float64frombits(bits)-math.Float64frombits(takenBits))
 	}
+}
+
+// load tries again when the counter moved meanwhile: what it left behind is counted
+// in one place only.
+func (c *counter) load(out []uint64) {
+	for !c.tryLoad(out) {
+		runtime.Gosched()
+	}
+}
+
+func (c *counter) tryLoad(out []uint64) bool {
+	left := c.behind.Load()
+	if left != nil {
+		left.draining.Lock()
+		defer left.draining.Unlock()
+	}
+	p := c.cells.Load()
+	clear(out)
+	if p != nil {
+		out[integerPart], out[floatPart] = p[integerPart].Load(), p[floatPart].Load()
+	}
+	if left != nil && left.cells != p { // or use is between its two stores
+		out[integerPart] += left.cells[integerPart].Load() - left.taken[integerPart].Load()
+		late := math.Float64frombits(left.cells[floatPart].Load()) - math.Float64frombits(left.taken[floatPart].Load())
+		out[floatPart] = math.Float64bits(math.Float64frombits(out[floatPart]) + late)
+	}
+	return c.behind.Load() == left && c.cells.Load() == p
 }
 
 func (c *counter) settle() {

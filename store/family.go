@@ -62,6 +62,10 @@ type instrument interface {
 	// forsake counts on the heap, with nothing counted so far: the cells are
 	// another process's.
 	forsake()
+	// load loads the value, as layout.Family.ValueWords describes it, of one instant:
+	// what is on its way between cells included, once. It may wait for a moment, and
+	// is nothing for where new series wait.
+	load(out []uint64)
 	// mend puts in order what is left of cells of which some were set to zero. It
 	// reports whether nothing is left, so that the series begins anew.
 	mend() (anew bool)

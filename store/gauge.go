@@ -67,18 +67,25 @@ func (g *gauge) Collect(ch chan<- prometheus.Metric) { ch <- g }
 
 // Write implements prometheus.Metric.
 func (g *gauge) Write(out *dto.Metric) error {
-	var v float64
+	var word [layout.GaugeWords]uint64
+	g.load(word[:])
+	v, _ := layout.DecodeGauge(word[0])
+	out.Label = g.labelPairs()
+	out.Gauge = &dto.Gauge{Value: &v}
+	return nil
+}
+
+// load waits for a mover between two of its steps.
+func (g *gauge) load(out []uint64) {
+	out[0] = layout.GaugeNeverSet
 	for p := g.cell.Load(); p != nil; p = g.cell.Load() {
-		word := p.Load()
-		if word != layout.GaugeMoved && word != layout.GaugePending {
-			v, _ = layout.DecodeGauge(word)
+		if word := p.Load(); word != layout.GaugeMoved && word != layout.GaugePending {
+			out[0] = word
 			break
 		}
 		runtime.Gosched()
 	}
-	out.Label = g.labelPairs()
-	out.Gauge = &dto.Gauge{Value: &v}
-	return nil
+	runtime.KeepAlive(g)
 }
 
 func (g *gauge) keep() { g.cell.Store(new(atomic.Uint64)) }
@@ -145,6 +152,7 @@ func (g *timedGauge) Write(out *dto.Metric) error {
 
 func (g *timedGauge) keep()                     { g.group.keep(layout.TimedWords) }
 func (g *timedGauge) use(cells []atomic.Uint64) { g.group.use(cells) }
+func (g *timedGauge) load(out []uint64)         { g.group.loadTimed(out) }
 func (g *timedGauge) leave()                    { g.keep() }
 func (g *timedGauge) forsake()                  { g.group.forsake() }
 func (g *timedGauge) mend() (anew bool)         { return g.group.empty() }

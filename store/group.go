@@ -94,6 +94,30 @@ func (g *group) read() (uint64, float64) {
 	return g.current()
 }
 
+// load loads commits, sum and buckets, if there are any: nobody observes meanwhile.
+func (g *group) load(out []uint64) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	clear(out)
+	commits, sum := g.current()
+	out[0], out[1] = commits, math.Float64bits(sum)
+	if len(g.words) > layout.BucketWord {
+		copy(out[2:], g.words[layout.BucketWord:])
+	}
+}
+
+// loadTimed loads commits, and value and time in force.
+func (g *group) loadTimed(out []uint64) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	clear(out)
+	commits, value := g.current()
+	out[0], out[1] = commits, math.Float64bits(value)
+	if g.words != nil {
+		out[2] = g.words[layout.TimeWord+layout.CommitSlot(g.words[layout.CommitWord])]
+	}
+}
+
 // use moves to cells that hold zeros. Under mu nobody updates meanwhile.
 func (g *group) use(cells []atomic.Uint64) {
 	g.mu.Lock()

@@ -93,6 +93,7 @@ func (h *histogram) Write(out *dto.Metric) error {
 
 func (h *histogram) keep()                     { h.group.keep(h.family.def.CellWords()) }
 func (h *histogram) use(cells []atomic.Uint64) { h.group.use(cells) }
+func (h *histogram) load(out []uint64)         { h.group.load(out) }
 func (h *histogram) leave()                    { h.keep() }
 func (h *histogram) forsake()                  { h.group.forsake() }
 

@@ -38,6 +38,7 @@ func (s *summary) Write(out *dto.Metric) error {
 
 func (s *summary) keep()                     { s.group.keep(layout.SummaryWords) }
 func (s *summary) use(cells []atomic.Uint64) { s.group.use(cells) }
+func (s *summary) load(out []uint64)         { s.group.load(out) }
 func (s *summary) leave()                    { s.keep() }
 func (s *summary) forsake()                  { s.group.forsake() }
 func (s *summary) mend() (anew bool)         { return s.group.empty() }
