@@ -113,7 +113,7 @@ func TestCarriedNativeBuckets(t *testing.T) {
 
 // In a process that was forked nobody unlocks what a thread of the parent held.
 func TestForkedFreesLocks(t *testing.T) {
-	m := newMirrorer(&Store{dir: "somewhere"})
+	m := newMirrorer(&Store{})
 	m.fresh.mu.Lock()
 	m.exemplars.mu.Lock()
 	m.forked()

@@ -53,11 +53,11 @@ func defaultOnUse() *Store {
 }
 
 func (s *Store) logFallback(why error) {
-	if s.dir == "" {
+	if !s.backend.shared() {
 		s.opts.Logger.Error("mpmetrics: counting in memory, the location cannot be used", "err", why)
 		return
 	}
-	s.opts.Logger.Error("mpmetrics: counting in memory until the directory can be used", "dir", s.dir, "err", why)
+	s.opts.Logger.Error("mpmetrics: counting in memory until the location can be used", s.backend.where(), "err", why)
 }
 
 func openDefault() (*Store, error) {
@@ -67,13 +67,10 @@ func openDefault() (*Store, error) {
 		return s, nil
 	}
 	s, why := prepare(Opts{})
-	if why == nil && s.dir != "" {
-		why = s.open()
+	if why == nil {
+		why = s.backend.open()
 	}
-	s.degraded = why
-	if s.dir != "" {
-		s.maintain()
-	}
+	s.maintain()
 	bindAll(s)
 	return s, why
 }

@@ -64,7 +64,7 @@ func (x *exemplars) set(i exemplared, slot, slots int, e *dto.Exemplar) {
 	if all == nil {
 		fresh := make([]atomic.Pointer[dto.Exemplar], slots)
 		if x.newest.CompareAndSwap(nil, &fresh) {
-			if s := i.base().family.store.Load(); s != nil && s.dir != "" {
+			if s := i.base().family.store.Load(); s != nil && s.backend.shared() {
 				s.mirror.exemplars.add(i)
 			}
 		}
@@ -103,16 +103,17 @@ func (l *exemplarList) add(i exemplared) {
 	l.all = append(l.all, i)
 }
 
-// collect adds the exemplars of all to those of families by name.
-func (l *exemplarList) collect(byName map[string][]mirror.Exemplar) {
+// collect adds the exemplars of all series that a backend shows to those of families
+// by name.
+func (l *exemplarList) collect(shows func(*series) bool, byName map[string][]mirror.Exemplar) {
 	l.mu.Lock()
 	l.all = slices.DeleteFunc(l.all, func(i exemplared) bool { return i.base().gone.Load() })
 	all := slices.Clone(l.all)
 	l.mu.Unlock()
 	for _, i := range all {
 		b := i.base()
-		if b.home.Load() == nil {
-			continue // nobody sees the series
+		if !shows(b) {
+			continue
 		}
 		labels := labelsOf(b.labelPairs())
 		for slot := range *i.own().newest.Load() {

@@ -28,14 +28,16 @@ func SetTickFor(t testing.TB, d time.Duration) {
 func OpenIdle(o Opts) (*Store, error) {
 	s, err := prepare(o)
 	if err == nil {
-		err = s.open()
+		err = s.backend.open()
 	}
 	return s, err
 }
 
+func (s *Store) file() *fileBackend { return s.backend.(*fileBackend) }
+
 // Path returns the path of the store's file, "" without one.
 func (s *Store) Path() string {
-	if p := s.part.Load(); p != nil {
+	if p := s.file().part.Load(); p != nil {
 		return p.Path()
 	}
 	return ""
@@ -43,9 +45,10 @@ func (s *Store) Path() string {
 
 // Pending returns how many series wait in memory for room in the file.
 func (s *Store) Pending() int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return len(s.pending)
+	b := s.file()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return len(b.pending)
 }
 
 // Series returns how many series count against MaxSeries.
@@ -53,11 +56,11 @@ func (s *Store) Series() int { return int(s.series.Load()) }
 
 // FreeRuns returns how many runs of cells wait in the file for a new series.
 func (s *Store) FreeRuns() int {
-	if p := s.part.Load(); p != nil {
+	if p := s.file().part.Load(); p != nil {
 		return p.FreeRuns()
 	}
 	return 0
 }
 
 // Generation returns how often the log was written anew.
-func (s *Store) Generation() int { return int(s.part.Load().Header().Generation) }
+func (s *Store) Generation() int { return int(s.file().part.Load().Header().Generation) }

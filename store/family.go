@@ -13,7 +13,6 @@ import (
 
 	"github.com/mpmetrics/mpmetrics/internal/fork"
 	"github.com/mpmetrics/mpmetrics/internal/layout"
-	"github.com/mpmetrics/mpmetrics/internal/partition"
 )
 
 // family is one definition: what the series of a metric name have in common.
@@ -36,9 +35,7 @@ type family struct {
 	// store. Written once, by bind.
 	store atomic.Pointer[Store]
 
-	// record is the number of the family's record plus one, 0 while there is
-	// none. Written under the store's mu.
-	record uint32
+	record fileRecord // the file backend's
 
 	living living // of a vec
 
@@ -52,12 +49,12 @@ type instrument interface {
 	prometheus.Metric
 	base() *series
 
-	// use moves to these cells of a file, which no reader sees yet, with
+	// use moves to these cells of a backend, which no reader sees yet, with
 	// everything counted so far.
 	use(cells []atomic.Uint64)
 	// keep counts on the heap, with nothing counted so far.
 	keep()
-	// leave moves from cells of a file to the heap. The file keeps its values.
+	// leave moves from cells of a backend to the heap. The cells keep their values.
 	leave()
 	// forsake counts on the heap, with nothing counted so far: the cells are
 	// another process's.
@@ -86,19 +83,17 @@ type series struct {
 	created atomic.Int64 // start timestamp, Unix nanoseconds
 	pid     int          // of the process that made it
 
-	// home is the file that the series is published in, nil for none. Written
-	// under the lock of the partition, and by the background work.
-	home atomic.Pointer[partition.Partition]
+	// place is the file backend's. It is no pointer: a new series would cost one
+	// allocation more.
+	place filePlace
 
-	// Guarded by the store's mu. All but run are for series of vecs.
-	run      partition.Run // in home
-	hash     uint64        // of values
-	index    int           // in living.all
-	sameHash *series       // the next one in living.byHash
-	born     uint64        // which series of a vec it is, from 1; read by the background work too, behind the lock of the vec
-	counted  bool          // against MaxSeries
-	gone     atomic.Bool   // deleted from its vec; read without mu too
-	recorded bool          // the log says that it is gone, in front of the one that was made again
+	// Guarded by the store's mu, and but for counted for series of vecs.
+	hash     uint64      // of values
+	index    int         // in living.all
+	sameHash *series     // the next one in living.byHash
+	born     uint64      // which series of a vec it is, from 1; read by the background work too, behind the lock of the vec
+	counted  bool        // against MaxSeries
+	gone     atomic.Bool // deleted from its vec; read without mu too
 
 	seen uint64 // last sweep that met it; the background work's alone
 }
@@ -197,7 +192,7 @@ func (f *family) bound() *Store {
 // transaction, no lock that is held over one.
 func (f *family) start(i instrument) {
 	s := f.bound()
-	if s.dir == "" {
+	if !s.backend.shared() {
 		i.keep()
 		return
 	}
@@ -207,137 +202,31 @@ func (f *family) start(i instrument) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !s.enter(i) {
-		i.keep()
+	earlier := s.replaces(b)
+	if s.reserve(b) {
+		s.backend.enter(i, earlier)
+		return
 	}
-}
-
-// enter publishes a new series, if there is room for it, and otherwise keeps it in
-// mind. An earlier one with the same label values was deleted from its vec: a reader
-// sees it go before it sees the new one. mu is held.
-func (s *Store) enter(i instrument) (published bool) {
-	b := i.base()
-	p := s.part.Load()
-	var earlier *series
-	if f := b.family; f.single == nil {
-		if earlier = f.living.find(b.hash, b.values); earlier != nil {
-			s.depart(earlier)
-		}
-		s.born++
-		b.born = s.born
-		f.living.add(b)
-	}
-	if earlier != nil && (p == nil || earlier.home.Load() != p) {
-		s.record(earlier)
-		earlier = nil
-	}
-	if !s.reserve(b) {
-		if earlier != nil {
-			s.record(earlier)
-		}
-		return false
-	}
-	if p != nil && earlier == nil && s.publishIn(p, i, nil) {
-		return true
-	}
+	i.keep()
 	if earlier != nil {
-		if published = s.publishIn(p, i, &earlier.run); published {
-			earlier.recorded = true
-		}
-		s.record(earlier)
-	}
-	if !published && !s.closed {
-		s.pending = append(s.pending, i)
-	}
-	return published
-}
-
-// reserve counts a series against the limit. One beyond it stays in memory, and
-// so does one whose record no reader would believe.
-func (s *Store) reserve(b *series) bool {
-	if b.family.unlimited {
-		return true
-	}
-	if b.tooLong() {
-		s.dropped.Add(1)
-		return false
-	}
-	if s.series.Add(1) > int64(s.opts.MaxSeries) {
-		s.series.Add(-1)
-		s.dropped.Add(1)
-		return false
-	}
-	b.counted = true
-	return true
-}
-
-// tooLong reports whether readers would not believe the record of a series.
-func (s *series) tooLong() bool {
-	const head = 64 // more than the numbers in front of the label values take
-	n := head
-	for _, v := range s.values {
-		n += binary.MaxVarintLen32 + len(v)
-		if len(v) > layout.MaxLabelBytes {
-			return true
-		}
-	}
-	return n > layout.MaxRecordBytes
-}
-
-// publish gives an instrument that waits in memory cells in the file of the store.
-// It reports false when there is none, or no room in it.
-func (s *Store) publish(i instrument) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	p := s.part.Load()
-	return p != nil && s.publishIn(p, i, nil)
-}
-
-// publishIn gives an instrument cells in a file, and appends in front of its record
-// that another series of the file, unless nil, is gone. It reports false when there
-// is no room. mu is held.
-func (s *Store) publishIn(p *partition.Partition, i instrument, gone *partition.Run) bool {
-	b := i.base()
-	if b.gone.Load() {
-		return true // nobody is to see it any more
-	}
-	if !s.repay() {
-		return false // one with the same label values may be among them
-	}
-	number, ok := familyNumber(p, b.family)
-	if !ok {
-		return false
-	}
-	run, ok := p.ReplaceSeries(gone, number, b.created.Load(), b.values, b.family.def.CellWords(), func(cells []atomic.Uint64) {
-		b.home.Store(p)
-		i.use(cells)
-	})
-	if ok {
-		b.run = run
-	}
-	return ok
-}
-
-// postpone keeps an instrument in mind that could not be published.
-func (s *Store) postpone(i instrument) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if !s.closed {
-		s.pending = append(s.pending, i)
+		s.backend.depart(earlier)
 	}
 }
 
-// familyNumber returns the number of the family's record, and writes the record
-// first if there is none. The store's mu is held.
-func familyNumber(p *partition.Partition, f *family) (uint32, bool) {
-	if f.record == 0 {
-		number, ok := p.AppendFamily(&f.def)
-		if !ok {
-			return 0, false
-		}
-		f.record = number + 1
+// replaces notes that a series of a vec is living, and returns the earlier one with
+// the same label values that was deleted from the vec, nil without one. mu is held.
+func (s *Store) replaces(b *series) (earlier *series) {
+	f := b.family
+	if f.single != nil {
+		return nil
 	}
-	return f.record - 1, true
+	if earlier = f.living.find(b.hash, b.values); earlier != nil {
+		s.markGone(earlier)
+	}
+	s.born++
+	b.born = s.born
+	f.living.add(b)
+	return earlier
 }
 
 // bind makes the store the one that the family counts into. It panics for a
@@ -349,7 +238,7 @@ func (s *Store) bind(f *family) {
 	s.mu.Lock()
 	s.families = append(s.families, f)
 	s.mu.Unlock()
-	if f.mirrored && s.dir != "" {
+	if f.mirrored && s.backend.shared() {
 		s.mirror.addOwn(f)
 	}
 	f.store.Store(s)

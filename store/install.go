@@ -32,7 +32,7 @@ import (
 func InstallAsDefault() { Default().installAsDefault() }
 
 func (s *Store) installAsDefault() {
-	if s.dir == "" {
+	if !s.backend.shared() {
 		return
 	}
 	// An error is of somebody else's collector, and of the first flush too.

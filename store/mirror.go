@@ -19,7 +19,6 @@ import (
 
 	"github.com/mpmetrics/mpmetrics/internal/layout"
 	"github.com/mpmetrics/mpmetrics/internal/mirror"
-	"github.com/mpmetrics/mpmetrics/internal/partition"
 )
 
 // quantiles is the one reason for which what is left out is nobody's mistake.
@@ -36,7 +35,8 @@ const maxMirrorBytes = 4 << 20
 // maxKeyBytes is what bbolt takes as a key.
 const maxKeyBytes = bbolt.MaxKeySize
 
-// mirrorer mirrors what the collectors of a Registerer show into the file.
+// mirrorer finds out what the collectors of a Registerer show, and gives to the backend
+// what of it has changed.
 type mirrorer struct {
 	store    *Store
 	registry *prometheus.Registry // of the guards
@@ -49,21 +49,17 @@ type mirrorer struct {
 
 	// flushing serializes flushes. No collector runs in a goroutine that holds it:
 	// one that asks for a flush itself waits for no longer than flushes wait for it.
-	flushing         sync.Mutex
-	in               *partition.Partition // what follows is of this file
-	last             []*dto.MetricFamily  // as gathered and carried
-	good             map[string][]byte    // of each family the last that was written; never changed
-	inherited        bool                 // the next gathering is of a process that was just forked
-	written          map[string][]byte    // by name of the family
-	writtenExemplars map[string][]byte    // likewise
-	carried          carried
-	fresh            newSeries
-	told             map[string]bool        // reasons and families that the log knows
-	total            *prometheus.CounterVec // nil until something was left out
+	flushing  sync.Mutex
+	staged    mirrored // what the backend was given, in all; never changed, but replaced
+	inherited bool     // the next gathering is of a process that was just forked
+	carried   carried
+	fresh     newSeries
+	told      map[string]bool        // reasons and families that the log knows
+	total     *prometheus.CounterVec // nil until something was left out
 }
 
 func newMirrorer(s *Store) *mirrorer {
-	return &mirrorer{store: s, registry: prometheus.NewRegistry(), carried: carried{}, good: map[string][]byte{}, told: map[string]bool{}}
+	return &mirrorer{store: s, registry: prometheus.NewRegistry(), carried: carried{}, told: map[string]bool{}}
 }
 
 func (m *mirrorer) add(c prometheus.Collector) error {
@@ -120,49 +116,22 @@ func identity(c prometheus.Collector) string {
 	return strings.Join(all, "\n")
 }
 
-// Flush mirrors what the collectors of Registerer show at this moment, and returns
-// when it is in the file. A collector of this process calls it for each scrape.
-func (s *Store) Flush() {
-	if s.dir == "" {
-		return
-	}
-	err := s.mirror.flush()
-	s.mu.Lock()
-	before := s.unmirroredFor
-	s.unmirroredFor = err
-	s.mu.Unlock()
-	switch {
-	case err != nil && before == nil:
-		go s.opts.Logger.Error("mpmetrics: collectors are not mirrored", "dir", s.dir, "err", err)
-	case err == nil && before != nil:
-		go s.opts.Logger.Info("mpmetrics: collectors are mirrored again", "dir", s.dir)
-	}
-}
-
-// keepFlushing flushes until the store is closed.
-func (s *Store) keepFlushing() {
-	ticker := time.NewTicker(s.opts.FlushInterval)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-s.stop:
-			return
-		case <-ticker.C:
-			s.Flush()
-		}
-	}
-}
-
-// flush brings the file of the store up to date, if there is one.
+// flush gathers, and returns when others see it.
 func (m *mirrorer) flush() error {
 	m.flushing.Lock()
 	defer m.flushing.Unlock()
-	// Under the lock: a flush that waited for another must not write to a file that
-	// everything has moved out of.
-	p := m.store.part.Load()
-	if p == nil {
+	b := m.store.backend
+	if !b.ready() {
 		return nil
 	}
+	if changed := m.gather(); !changed.empty() {
+		b.stage(changed)
+	}
+	return b.flush()
+}
+
+// gather returns what has changed. flushing is held.
+func (m *mirrorer) gather() mirrored {
 	m.mu.Lock()
 	guards, own := slices.Clone(m.guards), m.own
 	m.mu.Unlock()
@@ -186,17 +155,12 @@ func (m *mirrorer) flush() error {
 		m.leftOut("error", "", err, 1)
 	}
 	m.carried.forget(m.fresh.take(families))
-	m.last = m.carried.carry(families, m.inherited, own)
+	families = m.carried.carry(families, m.inherited, own)
 	m.inherited = false
-	return m.write(p)
-}
-
-// moveTo writes what was mirrored last into another file, before it is published:
-// totals would dip without it.
-func (m *mirrorer) moveTo(p *partition.Partition) error {
-	m.flushing.Lock()
-	defer m.flushing.Unlock()
-	return m.write(p)
+	now := m.encodeAll(families)
+	changed := mirrored{difference(m.staged.families, now.families), difference(m.staged.exemplars, now.exemplars)}
+	m.staged = now
+	return changed
 }
 
 // forked begins anew in a process that was forked: a thread that the child does not
@@ -208,29 +172,27 @@ func (m *mirrorer) forked() {
 	}
 	// What the collectors say first in this process is the parent's.
 	m.carried, m.inherited = carried{}, true
-	m.good, m.in, m.last = map[string][]byte{}, nil, nil
+	m.staged = mirrored{}
 }
 
-// write writes the families, and the exemplars, that have changed.
-func (m *mirrorer) write(p *partition.Partition) error {
-	if m.in != p {
-		m.in, m.written, m.writtenExemplars = p, map[string][]byte{}, map[string][]byte{}
-	}
+// encodeAll returns what others are to see: the families, and the exemplars of them and
+// of our own instruments.
+func (m *mirrorer) encodeAll(all []*dto.MetricFamily) mirrored {
 	families, exemplars := map[string][]byte{}, map[string][]mirror.Exemplar{}
-	m.exemplars.collect(exemplars)
-	// Without what was written of a cumulative family its total would dip. So it stays
+	m.exemplars.collect(m.store.backend.shows, exemplars)
+	// Without what was staged of a cumulative family its total would dip. So it stays
 	// where there is nothing better, and nobody else gets its room.
 	total, reserved := 0, 0
-	for _, f := range m.last {
+	for _, f := range all {
 		if cumulative(f) {
-			reserved += len(m.good[f.GetName()])
+			reserved += len(m.staged.families[f.GetName()])
 		}
 	}
-	for _, f := range m.last {
+	for _, f := range all {
 		name := f.GetName()
 		var before []byte
 		if cumulative(f) {
-			before = m.good[name]
+			before = m.staged.families[name]
 		}
 		reserved -= len(before)
 		value := m.valid(f)
@@ -248,13 +210,12 @@ func (m *mirrorer) write(p *partition.Partition) error {
 		families[name] = value
 		ofMirrored(f, exemplars)
 	}
-	m.good = families
 	encoded := make(map[string][]byte, len(exemplars))
 	total = 0
 	for _, name := range slices.Sorted(maps.Keys(exemplars)) {
 		all := exemplars[name]
 		value, err := mirror.EncodeExemplars(name, all)
-		if err == nil && !bytes.Equal(m.writtenExemplars[name], value) {
+		if err == nil && !bytes.Equal(m.staged.exemplars[name], value) {
 			_, err = mirror.DecodeExemplars(value)
 		}
 		if err != nil {
@@ -266,20 +227,15 @@ func (m *mirrorer) write(p *partition.Partition) error {
 		}
 		encoded[name] = value
 	}
-	changed := partition.Mirrored{Families: difference(m.written, families), Exemplars: difference(m.writtenExemplars, encoded)}
-	if err := p.Mirror(changed); err != nil {
-		return err
-	}
-	m.written, m.writtenExemplars = families, encoded
-	return nil
+	return mirrored{families, encoded}
 }
 
-// valid returns what is written of a family, nil if no reader would take it or it
+// valid returns what is staged of a family, nil if no reader would take it or it
 // is not mirrored.
 func (m *mirrorer) valid(f *dto.MetricFamily) []byte {
 	name := f.GetName()
 	value := m.encode(f)
-	if value == nil || bytes.Equal(m.good[name], value) {
+	if value == nil || bytes.Equal(m.staged.families[name], value) {
 		return value
 	}
 	if _, err := mirror.Decode(name, value); err != nil {
@@ -305,7 +261,7 @@ func difference(from, to map[string][]byte) map[string][]byte {
 	return changed
 }
 
-// encode returns what is written of a family, nil for nothing.
+// encode returns what is staged of a family, nil for nothing.
 func (m *mirrorer) encode(f *dto.MetricFamily) []byte {
 	name := f.GetName()
 	mode, omit := m.store.opts.modeOf(name)

@@ -89,7 +89,7 @@ type newOne struct {
 
 // begin notes that a series is about to be made.
 func (m *mirrorer) begin(f *family, values []string) {
-	if m.store.dir == "" {
+	if !m.store.backend.shared() {
 		return
 	}
 	one := newOne{f.def.Name, labelsKey(prometheus.MakeLabelPairs(f.desc, values)), time.Now()}

@@ -3,11 +3,8 @@ package store
 import (
 	"fmt"
 	"log/slog"
-	"net/url"
 	"os"
-	"path/filepath"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/mpmetrics/mpmetrics/compact"
@@ -29,9 +26,6 @@ const (
 	EnvGroupShared    = directory.EnvGroupShared
 	EnvAllowNetworkFS = directory.EnvAllowNetworkFS
 )
-
-// memoryLocation keeps everything in the process.
-const memoryLocation = "memory:"
 
 // defaultMaxSeries is far above what a Prometheus server likes to scrape from
 // one process, and far below what would fill a small tmpfs.
@@ -100,8 +94,8 @@ type Opts struct {
 	Logger *slog.Logger
 }
 
-// withDefaults fills in what is not set. dir is empty for memory.
-func (o Opts) withDefaults() (filled Opts, dir string, err error) {
+// withDefaults fills in what is not set.
+func (o Opts) withDefaults() (Opts, error) {
 	for _, name := range []string{EnvURL, EnvDir} {
 		if o.Location == "" {
 			o.Location = os.Getenv(name)
@@ -123,10 +117,10 @@ func (o Opts) withDefaults() (filled Opts, dir string, err error) {
 		o.FlushInterval = defaultFlushInterval
 	}
 	if err := checkModes(o.Modes); err != nil {
-		return o, "", err
+		return o, err
 	}
 	if o.MaxSeries > layout.MaxSeries {
-		return o, "", fmt.Errorf("MaxSeries %d: at most %d", o.MaxSeries, layout.MaxSeries)
+		return o, fmt.Errorf("MaxSeries %d: at most %d", o.MaxSeries, layout.MaxSeries)
 	}
 	if o.Logger == nil {
 		o.Logger = slog.Default()
@@ -137,43 +131,9 @@ func (o Opts) withDefaults() (filled Opts, dir string, err error) {
 	access := o.access().WithEnv()
 	o.GroupShared, o.AllowNetworkFS = access.GroupShared, access.AllowNetworkFS
 	o.Absorption.GroupShared, o.Absorption.AllowNetworkFS = access.GroupShared, access.AllowNetworkFS
-	dir, err = Directory(o.Location)
-	return o, dir, err
+	return o, nil
 }
 
 func (o Opts) access() directory.Access {
 	return directory.Access{GroupShared: o.GroupShared, AllowNetworkFS: o.AllowNetworkFS}
-}
-
-// Directory returns the directory that a location names, or "" for memory. It
-// fails for a URL whose scheme has no backend.
-func Directory(location string) (string, error) {
-	if location == memoryLocation {
-		return "", nil
-	}
-	scheme, _, found := strings.Cut(location, "://")
-	path := location
-	if found {
-		u, err := url.Parse(location)
-		if err != nil || scheme != "file" || u.Host != "" {
-			return "", fmt.Errorf("location %q: no backend for %q; use a directory, file:///path or %q", redacted(location), scheme, memoryLocation)
-		}
-		path = u.Path
-	}
-	// A process may change its working directory: a service that becomes a
-	// daemon does.
-	dir, err := filepath.Abs(path)
-	if err != nil {
-		return "", fmt.Errorf("location %q: %w", location, err)
-	}
-	return dir, nil
-}
-
-// redacted is a location without its password.
-func redacted(location string) string {
-	u, err := url.Parse(location)
-	if err != nil {
-		return "(not a URL)"
-	}
-	return u.Redacted()
 }

@@ -25,10 +25,10 @@ import (
 // A counter of a process never goes down in the output: one that is reset, or
 // whose collector is unregistered, goes on from what was shown.
 //
-// In memory, without a directory, it is prometheus.DefaultRegisterer: nothing is
+// In memory it is prometheus.DefaultRegisterer: nothing is
 // mirrored, and the default registry shows what is registered.
 func (s *Store) Registerer() prometheus.Registerer {
-	if s.dir == "" {
+	if !s.backend.shared() {
 		return prometheus.DefaultRegisterer
 	}
 	return &registerer{s}

@@ -13,15 +13,15 @@ import (
 const trimTo = layout.MaxMirrorBytes / 4 * 3
 
 // trim leaves series out of a family that is too large for a reader: those that were
-// not written last time, once there is no room. What was written stays, or its total
+// not staged last time, once there is no room. What was staged stays, or its total
 // would dip; if that alone has grown too large, the family stays as it was.
 func (m *mirrorer) trim(f *dto.MetricFamily) *dto.MetricFamily {
-	written := m.writtenOf(f.GetName())
+	staged := m.stagedOf(f.GetName())
 	out := &dto.MetricFamily{Name: f.Name, Help: f.Help, Type: f.Type, Unit: f.Unit}
 	size, fits := proto.Size(out), make([]bool, len(f.Metric))
 	for _, known := range []bool{true, false} {
 		for i, metric := range f.Metric {
-			if written[seriesKey(metric)] != known {
+			if staged[seriesKey(metric)] != known {
 				continue
 			}
 			more := 1 + protowire.SizeBytes(proto.Size(metric)) // with its tag
@@ -38,9 +38,9 @@ func (m *mirrorer) trim(f *dto.MetricFamily) *dto.MetricFamily {
 	return out
 }
 
-// writtenOf are the series of a family that were written last, by seriesKey.
-func (m *mirrorer) writtenOf(name string) map[string]bool {
-	value := m.good[name]
+// stagedOf are the series of a family that were staged last, by seriesKey.
+func (m *mirrorer) stagedOf(name string) map[string]bool {
+	value := m.staged.families[name]
 	if value == nil {
 		return nil
 	}

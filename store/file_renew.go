@@ -40,87 +40,83 @@ const (
 )
 
 // look sees to it that readers find what this process counts.
-func (s *Store) look() {
-	s.closeRetired(s.now())
-	if s.current == nil {
+func (b *fileBackend) look() {
+	b.closeRetired(b.store.now())
+	if b.current == nil {
 		return
 	}
-	if s.next == nil {
-		err := s.current.Check()
+	if b.next == nil {
+		err := b.current.Check()
 		if !errors.Is(err, partition.ErrRemoved) && !errors.Is(err, partition.ErrTruncated) {
 			return // it is there, or that cannot be told at the moment
 		}
-		s.why = err
-		s.part.Store(nil) // 1
-		s.current.Retire()
+		b.moving = err
+		b.part.Store(nil) // 1
+		b.current.Retire()
 	}
-	if err := s.renew(); err != nil {
-		s.note(fmt.Errorf("%w; a new one cannot be made: %w", s.why, err))
+	if err := b.renew(); err != nil {
+		b.note(fmt.Errorf("%w; a new one cannot be made: %w", b.moving, err))
 		return
 	}
-	go s.opts.Logger.Warn("mpmetrics: all that was counted is in a new file", "dir", s.dir, "err", s.why)
+	go b.store.opts.Logger.Warn("mpmetrics: all that was counted is in a new file", b.where(), "err", b.moving)
 }
 
-func (s *Store) renew() error {
-	if s.next == nil {
-		next, err := s.prepareFile() // 2
+func (b *fileBackend) renew() error {
+	if b.next == nil {
+		next, err := b.prepareFile() // 2
 		if err != nil {
 			return err
 		}
-		s.next = next
-		s.mu.Lock()
-		for _, f := range s.families {
-			f.record = 0
-		}
-		s.mu.Unlock()
+		b.next = next
+		b.forgetRecords()
 	}
-	if err := s.moveTo(s.next); err != nil { // 3
+	if err := b.moveTo(b.next); err != nil { // 3
 		return err
 	}
-	if err := s.mirror.moveTo(s.next); err != nil {
+	if err := b.moveMirror(b.next); err != nil {
 		return err
 	}
-	err := s.next.Publish() // 4
-	s.retired = append(s.retired, retired{s.current, s.now()})
+	err := b.next.Publish() // 4
+	b.retired = append(b.retired, retired{b.current, b.store.now()})
 	if err != nil {
 		// The directory went away once more. The next look finds this file missing
 		// as it found the one before.
-		s.current, s.next = s.next, nil
-		s.current.Retire()
+		b.current, b.next = b.next, nil
+		b.current.Retire()
 		return err
 	}
-	s.countInto(s.next) // 5
-	s.next = nil
+	b.countInto(b.next) // 5
+	b.next = nil
 	return nil
 }
 
 // moveTo moves every series that is published elsewhere into a file.
-func (s *Store) moveTo(p *partition.Partition) (failed error) {
-	now := s.now()
-	cut := errors.Is(s.why, partition.ErrTruncated)
-	s.each(func(i instrument) {
-		b := i.base()
-		if home := b.home.Load(); failed != nil || home == nil || home == p {
+func (b *fileBackend) moveTo(p *partition.Partition) (failed error) {
+	now := b.store.now()
+	cut := errors.Is(b.moving, partition.ErrTruncated)
+	b.store.each(func(i instrument) {
+		s := i.base()
+		if home := s.place.home.Load(); failed != nil || home == nil || home == p {
 			return
 		}
 		if cut && i.mend() {
-			b.created.Store(time.Now().UnixNano())
+			s.created.Store(time.Now().UnixNano())
 		}
-		if failed = s.moveOne(p, i); failed != nil {
+		if failed = b.moveOne(p, i); failed != nil {
 			return
 		}
 		if d, ok := i.(drainer); ok {
-			s.moved = append(s.moved, moved{d, now})
+			b.moved = append(b.moved, moved{d, now})
 		}
 	})
 	return failed
 }
 
-func (s *Store) moveOne(p *partition.Partition, i instrument) error {
+func (b *fileBackend) moveOne(p *partition.Partition, i instrument) error {
 	// Its family may need room, its record, and its cells.
 	const tries = 4
 	for range tries {
-		if s.publishTo(p, i) {
+		if b.publishTo(p, i) {
 			return nil
 		}
 		if err := p.Grow(); err != nil {
@@ -130,35 +126,15 @@ func (s *Store) moveOne(p *partition.Partition, i instrument) error {
 	return errors.New("there is no room, although it was made")
 }
 
-// publishTo publishes in a file that is not published itself.
-func (s *Store) publishTo(p *partition.Partition, i instrument) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.publishIn(p, i, nil)
-}
-
 // closeRetired closes files that everything has left for long enough.
-func (s *Store) closeRetired(now time.Time) {
-	s.retired = slices.DeleteFunc(s.retired, func(r retired) bool {
-		if now.Sub(r.at) < retiredFor || len(s.retired) <= maxRetired && !r.Unlinked() {
+func (b *fileBackend) closeRetired(now time.Time) {
+	b.retired = slices.DeleteFunc(b.retired, func(r retired) bool {
+		if now.Sub(r.at) < retiredFor || len(b.retired) <= maxRetired && !r.Unlinked() {
 			return false
 		}
 		if err := r.Close(); err != nil {
-			go s.opts.Logger.Warn("mpmetrics: a file that was removed cannot be closed", "err", err)
+			go b.store.opts.Logger.Warn("mpmetrics: a file that was removed cannot be closed", "err", err)
 		}
 		return true
 	})
-}
-
-// closeFiles closes all files, after every instrument has left them.
-func (s *Store) closeFiles() error {
-	errs := []error{s.current.Close()}
-	if s.next != nil {
-		errs = append(errs, s.next.Close())
-	}
-	for _, r := range s.retired {
-		errs = append(errs, r.Close())
-	}
-	s.current, s.next, s.retired = nil, nil, nil
-	return errors.Join(errs...)
 }

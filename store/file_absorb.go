@@ -22,8 +22,8 @@ const (
 )
 
 // absorb absorbs the dead if there are many. It runs in the background.
-func (s *Store) absorb() {
-	if s.opts.NoAbsorption || !s.crowded() {
+func (b *fileBackend) absorb() {
+	if b.store.opts.NoAbsorption || !b.crowded() {
 		return
 	}
 	ctx, cancel := context.WithCancel(context.Background())
@@ -31,20 +31,20 @@ func (s *Store) absorb() {
 	go func() {
 		select {
 		case <-ctx.Done():
-		case <-s.stop:
+		case <-b.stop:
 			time.AfterFunc(absorbGrace, cancel)
 		}
 	}()
-	o := s.opts.Absorption
+	o := b.store.opts.Absorption
 	o.MinDead = max(o.MinDead, manyFiles+1)
-	if _, err := compact.Run(ctx, s.dir, o); err != nil && ctx.Err() == nil && !errors.Is(err, compact.ErrBusy) {
-		s.opts.Logger.Warn("mpmetrics: dead processes are not absorbed", "dir", s.dir, "err", err)
+	if _, err := compact.Run(ctx, b.dir, o); err != nil && ctx.Err() == nil && !errors.Is(err, compact.ErrBusy) {
+		b.store.opts.Logger.Warn("mpmetrics: dead processes are not absorbed", b.where(), "err", err)
 	}
 }
 
 // crowded reports whether there are more than manyFiles files, living or dead.
-func (s *Store) crowded() bool {
-	sub, err := directory.Find(s.dir, s.opts.access())
+func (b *fileBackend) crowded() bool {
+	sub, err := directory.Find(b.dir, b.store.opts.access())
 	if err != nil {
 		return false
 	}
