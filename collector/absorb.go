@@ -24,9 +24,10 @@ const (
 // absorber absorbs dead processes in the background, after scrapes, one
 // absorption at a time. A scrape waits for nothing here.
 type absorber struct {
-	dir  string
-	opts compact.Opts
-	log  *slog.Logger
+	location string
+	where    slog.Attr // as it may be logged
+	opts     compact.Opts
+	log      *slog.Logger
 
 	ctx    context.Context
 	cancel context.CancelFunc
@@ -40,11 +41,11 @@ type absorber struct {
 	bad     int           // unreadable files at the last one
 }
 
-func newAbsorber(dir string, o compact.Opts, log *slog.Logger) *absorber {
+func newAbsorber(location string, where slog.Attr, o compact.Opts, log *slog.Logger) *absorber {
 	if o.Logger == nil {
 		o.Logger = log
 	}
-	a := &absorber{dir: dir, opts: o, log: log, last: time.Now()}
+	a := &absorber{location: location, where: where, opts: o, log: log, last: time.Now()}
 	a.ctx, a.cancel = context.WithCancel(context.Background())
 	return a
 }
@@ -78,7 +79,7 @@ func (a *absorber) consider(s state, err error) {
 }
 
 func (a *absorber) absorb() {
-	report, err := compact.Run(a.ctx, a.dir, a.opts)
+	report, err := compact.Run(a.ctx, a.location, a.opts)
 	now := time.Now()
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -86,14 +87,14 @@ func (a *absorber) absorb() {
 	switch {
 	case err == nil:
 		if a.failed {
-			a.log.Info("mpmetrics: dead processes are absorbed again", "dir", a.dir)
+			a.log.Info("mpmetrics: dead processes are absorbed again", a.where)
 		}
 		a.failed = false
 	case errors.Is(err, compact.ErrBusy), errors.Is(err, fs.ErrNotExist), a.ctx.Err() != nil:
 		// Somebody else does it, or there is nothing to do.
 	default:
 		if !a.failed {
-			a.log.Warn("mpmetrics: dead processes are not absorbed", "dir", a.dir, "err", err)
+			a.log.Warn("mpmetrics: dead processes are not absorbed", a.where, "err", err)
 		}
 		a.failed = true
 	}

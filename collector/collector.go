@@ -13,6 +13,7 @@ import (
 	"github.com/mpmetrics/mpmetrics/internal/directory"
 	"github.com/mpmetrics/mpmetrics/internal/marker"
 	"github.com/mpmetrics/mpmetrics/internal/merge"
+	"github.com/mpmetrics/mpmetrics/internal/remote"
 	"github.com/mpmetrics/mpmetrics/internal/render"
 	"github.com/mpmetrics/mpmetrics/internal/scan"
 	"github.com/mpmetrics/mpmetrics/store"
@@ -21,8 +22,8 @@ import (
 // Opts says what to collect. The zero value is the default store's directory,
 // or its metrics when there is none.
 type Opts struct {
-	// Location is a directory as in store.Opts. Set it in a process that has
-	// no metrics of its own. Empty: that of Store.
+	// Location is a directory, or the URL of a server, as in store.Opts. Set it in a
+	// process that has no metrics of its own. Empty: that of Store.
 	Location string
 
 	// Store is the store of this process. nil without a Location:
@@ -54,14 +55,25 @@ type Opts struct {
 	Logger *slog.Logger
 }
 
+const (
+	// staleCollections is how many collections show what was read last when a server
+	// does not answer: it may be starting again.
+	staleCollections = 3
+
+	// serverTimeout bounds the wait for a server: the metrics of the rest of the
+	// registry come after it.
+	serverTimeout = 2 * time.Second
+)
+
 // defaultTimeout leaves Prometheus's ten seconds some for merging and sending.
 const defaultTimeout = 8 * time.Second
 
 // Collector implements prometheus.Collector. It may be used by several
 // goroutines; their collections take turns.
 type Collector struct {
-	dir     string // empty: the store's metrics are plain in-process ones
+	where   slog.Attr // which directory or server, without a password
 	store   *store.Store
+	server  remote.Server // nil without a URL
 	log     *slog.Logger
 	timeout time.Duration
 	bad     error // the location cannot be used at all
@@ -72,9 +84,9 @@ type Collector struct {
 	// mu is held while the directory is read and merged, not while metrics
 	// are sent.
 	mu      sync.Mutex
-	scanner *scan.Scanner // nil without a directory
+	scanner *scan.Scanner // nil in memory
 	merger  *merge.Merger
-	absorb  *absorber // nil without a directory, or when others absorb
+	absorb  *absorber // nil in memory, or when others absorb
 	render  *render.Renderer
 	totals  totals
 	closed  bool
@@ -96,35 +108,57 @@ func New(o Opts) *Collector {
 	if c.log == nil {
 		c.log = slog.Default()
 	}
-	if o.Location != "" {
-		c.dir, c.bad = store.Directory(o.Location)
-		if c.bad == nil && c.dir == "" && c.store == nil {
-			c.bad = fmt.Errorf("location %q: the metrics in the memory of a process can be collected through its Store only", o.Location)
-		}
-	} else {
+	location := o.Location
+	if location == "" {
 		if c.store == nil {
 			c.store = store.Default()
 		}
-		c.dir = c.store.Dir()
-		if c.dir == "" {
+		if location = c.store.Location(); location == "" {
 			// Memory because the configuration cannot be used, as opposed to
 			// memory by choice: what one process counts is no total.
 			c.bad = c.store.Degraded()
 		}
 	}
+	var source scan.Source
+	if location != "" {
+		source, c.bad = c.source(location, &o)
+	}
 	if c.bad != nil {
 		c.log.Error("mpmetrics: nothing to collect", "err", c.bad)
 	}
-	if c.dir != "" {
-		access := o.access(c.store)
-		o.Absorption.GroupShared, o.Absorption.AllowNetworkFS = access.GroupShared, access.AllowNetworkFS
-		source := &scan.Directory{Parent: c.dir, ArchiveParent: o.Absorption.ArchiveDir, Access: access}
+	if source != nil {
 		c.scanner = scan.New(source, c.merger, c.log, c.totals.readError)
 		if !o.NoAbsorption {
-			c.absorb = newAbsorber(c.dir, o.Absorption, c.log)
+			c.absorb = newAbsorber(location, c.where, o.Absorption, c.log)
 		}
 	}
 	return c
+}
+
+// source is what a location names, nil for memory.
+func (c *Collector) source(location string, o *Opts) (scan.Source, error) {
+	if remote.IsLocation(location) {
+		server, err := remote.Open(location, c.log)
+		if err != nil {
+			return nil, err
+		}
+		c.server, c.where = server, slog.String("location", remote.Redacted(location))
+		return &remote.Source{Server: server, Grace: staleCollections, Timeout: min(c.timeout, serverTimeout)}, nil
+	}
+	dir, err := store.Directory(location)
+	if err != nil {
+		return nil, err
+	}
+	if dir == "" {
+		if c.store == nil {
+			err = fmt.Errorf("location %q: the metrics in the memory of a process can be collected through its Store only", location)
+		}
+		return nil, err
+	}
+	c.where = slog.String("dir", dir)
+	access := o.access(c.store)
+	o.Absorption.GroupShared, o.Absorption.AllowNetworkFS = access.GroupShared, access.AllowNetworkFS
+	return &scan.Directory{Parent: dir, ArchiveParent: o.Absorption.ArchiveDir, Access: access}, nil
 }
 
 // access says what the directory may be like.
@@ -148,6 +182,9 @@ func (c *Collector) Close() error {
 	c.closed = true
 	if c.scanner != nil {
 		c.scanner.Close()
+	}
+	if c.server != nil {
+		c.server.Close()
 	}
 	return nil
 }
@@ -251,9 +288,9 @@ func (c *Collector) scan() state {
 func (c *Collector) logChange(err error) {
 	switch {
 	case err != nil && c.incomplete == nil:
-		c.log.Warn("mpmetrics: cumulative metrics are left out of scrapes", "dir", c.dir, "err", err)
+		c.log.Warn("mpmetrics: cumulative metrics are left out of scrapes", c.where, "err", err)
 	case err == nil && c.incomplete != nil:
-		c.log.Info("mpmetrics: scrapes are complete again", "dir", c.dir)
+		c.log.Info("mpmetrics: scrapes are complete again", c.where)
 	}
 	c.incomplete = err
 }

@@ -88,7 +88,7 @@ func TestSelfMetrics(t *testing.T) {
 	for _, reason := range []string{"type", "mode", "help", "labels", "buckets", "suffix", "overlap"} {
 		want[`mpmetrics_conflicts_total{reason="`+reason+`"}`] = 0
 	}
-	for _, reason := range []string{"space", "permission", "io", "memory", "descriptors", "removed", "unsupported", "moved", "other"} {
+	for _, reason := range []string{"space", "permission", "io", "memory", "descriptors", "removed", "unsupported", "moved", "unreachable", "other"} {
 		want[`mpmetrics_degraded{reason="`+reason+`"}`] = 0
 	}
 	for _, reason := range []string{"version", "byte_order", "damaged", "limit", "refused", "elsewhere"} {

@@ -13,6 +13,7 @@ import (
 	"github.com/mpmetrics/mpmetrics/internal/layout"
 	"github.com/mpmetrics/mpmetrics/internal/merge"
 	"github.com/mpmetrics/mpmetrics/internal/partition"
+	"github.com/mpmetrics/mpmetrics/internal/remote"
 	"github.com/mpmetrics/mpmetrics/internal/scan"
 )
 
@@ -73,7 +74,7 @@ var conflictReasons = []merge.Reason{
 }
 
 // Why a store counts in memory, as a label value.
-var degradedReasons = []string{"space", "permission", "io", "memory", "descriptors", "removed", "unsupported", "moved", "other"}
+var degradedReasons = []string{"space", "permission", "io", "memory", "descriptors", "removed", "unsupported", "moved", "unreachable", "other"}
 
 func degradedReason(err error) string {
 	switch {
@@ -95,6 +96,8 @@ func degradedReason(err error) string {
 		return "unsupported"
 	case errors.Is(err, partition.ErrMoved):
 		return "moved"
+	case errors.Is(err, remote.ErrUnreachable):
+		return "unreachable"
 	}
 	return "other"
 }
@@ -143,7 +146,7 @@ var (
 	conflictsDesc  = selfDesc("conflicts_total", "Definitions of families that processes do not agree about, by reason.", "reason")
 	oldestDeadDesc = selfDesc("oldest_dead_file_age_seconds", "Time since a scrape first met the file of a dead process that is still not absorbed; 0 without any.")
 	stoppedDesc    = selfDesc("absorption_stopped", "Whether dead processes cannot be absorbed because of the archive, by reason.", "reason")
-	degradedDesc   = selfDesc("degraded", "Whether the process that answers counts new series in memory although a directory is configured, by reason.", "reason")
+	degradedDesc   = selfDesc("degraded", "Whether the process that answers counts new series in memory although a directory is configured, or everything although a server is, by reason.", "reason")
 )
 
 // The metrics about the archive. They are kept in it, so that every process

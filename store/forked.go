@@ -1,7 +1,6 @@
 package store
 
 import (
-	"strconv"
 	"time"
 
 	"github.com/mpmetrics/mpmetrics/internal/fork"
@@ -25,8 +24,8 @@ func (s *Store) forked() {
 	})
 	s.mirror.forked()
 	s.pid = fork.Pid()
-	if s.opts.Process == strconv.Itoa(parent) {
-		s.opts.Process = strconv.Itoa(s.pid)
+	if s.opts.Process == processOf(s.opts.Location, parent) {
+		s.opts.Process = processOf(s.opts.Location, s.pid)
 	}
 	if err := s.backend.open(); err != nil {
 		go s.logFallback(err)

@@ -5,13 +5,16 @@ import (
 	"net/url"
 	"path/filepath"
 	"strings"
+
+	"github.com/mpmetrics/mpmetrics/internal/remote"
 )
 
 // memoryLocation keeps everything in the process.
 const memoryLocation = "memory:"
 
-// backends are the constructors of those that have a URL, by its scheme; "" is a plain
-// path. They neither wait nor make anything: open does.
+// backends are the constructors of those that need nothing but this package, by the
+// scheme of their URL; "" is a plain path. They neither wait nor make anything: open
+// does.
 var backends = map[string]func(s *Store, location string) (backend, error){
 	"":     newFileBackend,
 	"file": newFileBackend,
@@ -22,11 +25,10 @@ func newBackend(s *Store, location string) (backend, error) {
 	if location == memoryLocation {
 		return memory{}, nil
 	}
-	construct := backends[schemeOf(location)]
-	if construct == nil {
-		return nil, noBackend(location)
+	if construct := backends[schemeOf(location)]; construct != nil {
+		return construct(s, location)
 	}
-	return construct(s, location)
+	return newRemoteBackend(s, location)
 }
 
 // schemeOf is the scheme of a URL, "" for a path.
@@ -38,12 +40,8 @@ func schemeOf(location string) string {
 	return scheme
 }
 
-func noBackend(location string) error {
-	return fmt.Errorf("location %q: no backend for %q; use a directory, file:///path or %q", redacted(location), schemeOf(location), memoryLocation)
-}
-
 // Directory returns the directory that a location names, or "" for memory. It
-// fails for a URL whose scheme has no backend.
+// fails for the URL of a server.
 func Directory(location string) (string, error) {
 	if location == memoryLocation {
 		return "", nil
@@ -52,7 +50,7 @@ func Directory(location string) (string, error) {
 	if scheme := schemeOf(location); scheme != "" {
 		u, err := url.Parse(location)
 		if err != nil || scheme != "file" || u.Host != "" {
-			return "", noBackend(location)
+			return "", fmt.Errorf("location %q: no directory for %q; use a path, file:///path or %q", remote.Redacted(location), scheme, memoryLocation)
 		}
 		path = u.Path
 	}
@@ -63,13 +61,4 @@ func Directory(location string) (string, error) {
 		return "", fmt.Errorf("location %q: %w", location, err)
 	}
 	return dir, nil
-}
-
-// redacted is a location without its password.
-func redacted(location string) string {
-	u, err := url.Parse(location)
-	if err != nil {
-		return "(not a URL)"
-	}
-	return u.Redacted()
 }

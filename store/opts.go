@@ -10,6 +10,7 @@ import (
 	"github.com/mpmetrics/mpmetrics/compact"
 	"github.com/mpmetrics/mpmetrics/internal/directory"
 	"github.com/mpmetrics/mpmetrics/internal/layout"
+	"github.com/mpmetrics/mpmetrics/internal/remote"
 )
 
 // The environment variables that a store without a Location looks at, in this
@@ -36,16 +37,18 @@ const defaultFlushInterval = time.Second
 // Opts says where a store counts. The zero value takes everything from the
 // environment.
 type Opts struct {
-	// Location is a directory that the processes of the service share, or
-	// "memory:" for plain in-process metrics. Empty: $MPMETRICS_URL, then
-	// $MPMETRICS_DIR, then memory. The directory may belong to anybody; the
-	// files are in its subdirectory "mpmetrics", which is made if missing. It
-	// should be on tmpfs.
+	// Location is a directory that the processes of the service share, the URL of a
+	// server, such as redis://host:6379/0?namespace=shop (see package store/redis, which
+	// the program has to import), or "memory:" for plain in-process metrics. Empty:
+	// $MPMETRICS_URL, then $MPMETRICS_DIR, then memory. The directory may belong to
+	// anybody; the files are in its subdirectory "mpmetrics", which is made if missing.
+	// It should be on tmpfs.
 	Location string
 
 	// Process is the value of the label "process" that tells the samples of
-	// All and LiveAll gauges apart. Empty: $MPMETRICS_PROCESS, then the pid.
-	// Set it when the pid says nothing, for instance to the number of a worker.
+	// All and LiveAll gauges apart. Empty: $MPMETRICS_PROCESS, then the pid, or host:pid
+	// on a server. Set it when the pid says nothing, for instance to the number of a
+	// worker.
 	Process string
 
 	// MaxSeries bounds the series of this process that are published: what is
@@ -55,7 +58,9 @@ type Opts struct {
 	MaxSeries int
 
 	// FlushInterval is how often the collectors of Registerer are mirrored into
-	// the file: what they have counted since is lost at SIGKILL. 0: one second.
+	// the file, and on a server how often everything is published: what was counted
+	// since is lost at SIGKILL. A process that misses ten flushes is taken for dead
+	// there, until it is back. 0: one second.
 	FlushInterval time.Duration
 
 	// Modes says how families of the collectors of Registerer are merged, by name
@@ -108,7 +113,7 @@ func (o Opts) withDefaults() (Opts, error) {
 		o.Process = os.Getenv(EnvProcess)
 	}
 	if o.Process == "" {
-		o.Process = strconv.Itoa(os.Getpid())
+		o.Process = processOf(o.Location, os.Getpid())
 	}
 	if o.MaxSeries == 0 {
 		o.MaxSeries = defaultMaxSeries
@@ -132,6 +137,15 @@ func (o Opts) withDefaults() (Opts, error) {
 	o.GroupShared, o.AllowNetworkFS = access.GroupShared, access.AllowNetworkFS
 	o.Absorption.GroupShared, o.Absorption.AllowNetworkFS = access.GroupShared, access.AllowNetworkFS
 	return o, nil
+}
+
+// processOf is the value of the label "process" unless one is configured.
+func processOf(location string, pid int) string {
+	if !remote.IsLocation(location) {
+		return strconv.Itoa(pid)
+	}
+	host, _ := os.Hostname() // without a name the pid has to do
+	return fmt.Sprintf("%s:%d", host, pid)
 }
 
 func (o Opts) access() directory.Access {

@@ -95,6 +95,18 @@ func (s *Store) Dir() string {
 	return ""
 }
 
+// Location returns where others see what this store counts: its directory, or the URL
+// of a server; "" when its metrics are plain in-process ones.
+func (s *Store) Location() string {
+	switch {
+	case !s.backend.shared():
+		return ""
+	case s.Dir() != "":
+		return s.Dir()
+	}
+	return s.opts.Location
+}
+
 // Access returns whether the store was opened with GroupShared and with
 // AllowNetworkFS, by its Opts or by the environment.
 func (s *Store) Access() (groupShared, allowNetworkFS bool) {

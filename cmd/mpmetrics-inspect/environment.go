@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"time"
 
@@ -12,8 +13,10 @@ import (
 	"github.com/mpmetrics/mpmetrics/internal/archive"
 	"github.com/mpmetrics/mpmetrics/internal/directory"
 	"github.com/mpmetrics/mpmetrics/internal/inspect"
+	"github.com/mpmetrics/mpmetrics/internal/remote"
 	"github.com/mpmetrics/mpmetrics/internal/selector"
 	"github.com/mpmetrics/mpmetrics/store"
+	_ "github.com/mpmetrics/mpmetrics/store/redis" // URLs of servers
 )
 
 // environment is what all verbs share: where they read and write, and the flags
@@ -30,7 +33,7 @@ type environment struct {
 	match      string
 }
 
-// location returns the directory that is configured for stores.
+// location returns the directory, or the URL of a server, that is configured for stores.
 func (e *environment) location() (string, error) {
 	location, from := e.dir, "--dir"
 	for _, name := range []string{store.EnvURL, store.EnvDir} {
@@ -43,6 +46,14 @@ func (e *environment) location() (string, error) {
 			usagef("no directory: give --dir, or set %s or %s", store.EnvURL, store.EnvDir),
 			"in the environment of the service: tr '\\0' '\\n' </proc/PID/environ | grep MPMETRICS_",
 		}
+	}
+	if remote.IsLocation(location) {
+		server, err := remote.Open(location, slog.New(slog.DiscardHandler))
+		if err != nil {
+			return "", usagef("%s: %w", from, err)
+		}
+		server.Close()
+		return location, nil
 	}
 	dir, err := store.Directory(location)
 	if err != nil {
@@ -81,6 +92,9 @@ func (e *environment) read() (*inspect.Inspector, *inspect.Survey, error) {
 func present(s *inspect.Survey) error {
 	if s.Present {
 		return nil
+	}
+	if s.Remote {
+		return hinted{s.Err, "mpmetrics-inspect doctor says more"}
 	}
 	if s.Err != nil {
 		return hinted{s.Err, "if it is the directory of another user: run this as that user, or as root; mpmetrics-inspect doctor says more"}

@@ -134,7 +134,10 @@ func (e *environment) absorb(ctx context.Context) error {
 		return present(s)
 	}
 	bar := e.progress("absorbing", n)
-	stop := bar.follow(func() int { return all - left(directory) })
+	stop := func() {} // on a server it is one exchange
+	if !s.Remote {
+		stop = bar.follow(func() int { return all - left(directory) })
+	}
 	report, err := compact.Run(ctx, s.Parent, compact.Opts{
 		ArchiveDir: e.archiveDir, CoreShare: 1, GroupShared: access.GroupShared, AllowNetworkFS: access.AllowNetworkFS,
 		Logger: slog.New(slog.DiscardHandler),

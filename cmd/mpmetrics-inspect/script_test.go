@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -21,6 +22,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/mpmetrics/mpmetrics/internal/directory"
+	"github.com/mpmetrics/mpmetrics/internal/redisserver"
 	"github.com/mpmetrics/mpmetrics/store"
 )
 
@@ -34,12 +36,16 @@ func TestMain(m *testing.M) {
 // TestScripts runs the scripts in testdata: one for each verb, over directories
 // that real processes have made.
 func TestScripts(t *testing.T) {
+	server := redisserver.Start(t)
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata",
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 		UpdateScripts:       os.Getenv("UPDATE_SCRIPTS") != "",
-		Setup:               setUp,
+		Setup: func(env *testscript.Env) error {
+			env.Setenv("REDIS", server.URL("namespace="+filepath.Base(env.WorkDir)))
+			return setUp(env)
+		},
 		Condition: func(c string) (bool, error) {
 			if c != "disk" {
 				return false, fmt.Errorf("unknown condition %q", c)
@@ -63,6 +69,7 @@ func TestScripts(t *testing.T) {
 			"sidecar": startSidecar,
 			"fetch":   fetchPage,
 			"ends":    endSidecar,
+			"until":   until,
 		},
 	})
 }
@@ -125,7 +132,7 @@ func startWorker(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	cmd := exec.Command(path, args[1:]...)
 	cmd.Dir = ts.Getenv("WORK")
-	for _, name := range []string{"PATH", "HOME", "TMPDIR", "GORACE", "GOCOVERDIR", "WORKER_HELP", store.EnvDir} {
+	for _, name := range []string{"PATH", "HOME", "TMPDIR", "GORACE", "GOCOVERDIR", "WORKER_HELP", store.EnvDir, store.EnvURL} {
 		cmd.Env = append(cmd.Env, name+"="+ts.Getenv(name))
 	}
 	cmd.Stderr = ts.Stderr()
@@ -138,12 +145,15 @@ func startWorker(ts *testscript.TestScript, neg bool, args []string) {
 	workersOf(ts)[args[0]] = w
 	w.wait(ts)
 	pid := strconv.Itoa(cmd.Process.Pid)
+	ts.Setenv(args[0], pid)
+	if ts.Getenv(store.EnvURL) != "" {
+		return
+	}
 	files, err := filepath.Glob(filepath.Join(ts.Getenv(store.EnvDir), "mpmetrics", pid+"-*.mpm"))
 	ts.Check(err)
 	if len(files) != 1 {
 		ts.Fatalf("worker %s has %d files", args[0], len(files))
 	}
-	ts.Setenv(args[0], pid)
 	ts.Setenv(args[0]+"_file", filepath.Base(files[0]))
 }
 
@@ -223,6 +233,23 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	if got != want {
 		ts.Fatalf("exit status %d, want %d", got, want)
+	}
+}
+
+// until runs a command until its standard output matches, for what takes a while: until PATTERN COMMAND...
+func until(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: until PATTERN COMMAND...")
+	}
+	pattern := regexp.MustCompile("(?m)" + args[0])
+	for limit := time.Now().Add(20 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+		_ = ts.Exec(args[1], args[2:]...) // what it says decides
+		if pattern.MatchString(ts.ReadFile("stdout")) {
+			return
+		}
+		if time.Now().After(limit) {
+			ts.Fatalf("no match for %q", args[0])
+		}
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -27,7 +28,7 @@ import (
 // It answers "ok" when it has done the arguments, and each line. A label value may
 // stand in quotes, as in Go.
 func worker() {
-	s, err := store.Open(store.Opts{Location: os.Getenv(store.EnvDir), Logger: slog.New(slog.DiscardHandler), MaxSeries: 200_000})
+	s, err := store.Open(store.Opts{Logger: slog.New(slog.DiscardHandler), MaxSeries: 200_000, FlushInterval: 200 * time.Millisecond})
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)

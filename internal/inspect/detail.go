@@ -36,7 +36,9 @@ type Definition struct {
 // what its header says.
 func (p *Process) Detail() *Detail {
 	d := &Detail{Process: p}
-	d.Raw, _ = reader.ReadRaw(p.Path) // the error is that of the process
+	if !p.remote {
+		d.Raw, _ = reader.ReadRaw(p.Path) // the error is that of the process
+	}
 	if p.seen.File == nil {
 		return d
 	}

@@ -48,17 +48,25 @@ const (
 // and what will hurt.
 func (s *Survey) Doctor() []Finding {
 	d := &doctor{survey: s}
-	d.directory()
+	if s.Remote {
+		d.server()
+	} else {
+		d.directory()
+	}
 	if s.Present {
-		d.fileSystem()
-		d.locks()
-		d.space()
+		if !s.Remote {
+			d.fileSystem()
+			d.locks()
+			d.space()
+		}
 		d.programs()
 		d.files()
 		d.dead()
 		d.archive()
-		d.leftOvers()
-		d.foreign()
+		if !s.Remote {
+			d.leftOvers()
+			d.foreign()
+		}
 		d.series()
 		d.clock()
 		d.scrape()
@@ -97,6 +105,18 @@ func (d *doctor) directory() {
 		d.add("directory", Error, s.Directory, Escape(fmt.Sprint(s.Err)),
 			"it is not safe to use: processes count in memory, and each shows its own values only", "the text says how to mend it")
 	}
+}
+
+// server says whether the server answers, and whether its clock is that of this host.
+func (d *doctor) server() {
+	s := d.survey
+	if !s.Present {
+		d.add("server", Error, s.Directory, Escape(fmt.Sprint(s.Err)),
+			"processes count in memory until it answers; scrapes have no cumulative metrics",
+			"the error says how; the documentation of store/redis lists the rights that a user needs")
+		return
+	}
+	d.ok("server", "it answers")
 }
 
 func (d *doctor) fileSystem() {

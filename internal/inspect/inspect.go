@@ -18,6 +18,7 @@ import (
 	"github.com/mpmetrics/mpmetrics/internal/directory"
 	"github.com/mpmetrics/mpmetrics/internal/layout"
 	"github.com/mpmetrics/mpmetrics/internal/merge"
+	"github.com/mpmetrics/mpmetrics/internal/remote"
 	"github.com/mpmetrics/mpmetrics/internal/render"
 	"github.com/mpmetrics/mpmetrics/internal/scan"
 )
@@ -28,7 +29,7 @@ const defaultTimeout = 8 * time.Second
 
 // Opts says what to look at.
 type Opts struct {
-	// Dir is the directory as it is configured for stores.
+	// Dir is the directory as it is configured for stores, or the URL of a server.
 	Dir string
 
 	// ArchiveDir is the one that is configured for the archive. Empty: as for
@@ -49,24 +50,38 @@ type Inspector struct {
 	merger  *merge.Merger
 	render  *render.Renderer
 	errs    []error // of the reading that runs
+
+	server remote.Server // nil without a URL
+	bad    error         // the URL cannot be used
 }
 
 // New returns an Inspector. It does not look yet.
 func New(o Opts) *Inspector {
-	o.Dir = Parent(o.Dir)
-	o.Access = AccessOf(filepath.Join(o.Dir, layout.Subdirectory), o.Access)
 	i := &Inspector{
-		opts:   o,
 		merger: merge.New(),
 		render: render.New(func(string) bool { return false }),
 	}
-	source := &scan.Directory{Parent: o.Dir, ArchiveParent: o.ArchiveDir, Access: o.Access}
+	var source scan.Source
+	if remote.IsLocation(o.Dir) {
+		i.server, i.bad = remote.Open(o.Dir, slog.New(slog.DiscardHandler))
+		source = &remote.Source{Server: i.server, Timeout: cmp.Or(o.Timeout, defaultTimeout)}
+	} else {
+		o.Dir = Parent(o.Dir)
+		o.Access = AccessOf(filepath.Join(o.Dir, layout.Subdirectory), o.Access)
+		source = &scan.Directory{Parent: o.Dir, ArchiveParent: o.ArchiveDir, Access: o.Access}
+	}
+	i.opts = o
 	i.scanner = scan.New(source, i.merger, slog.New(slog.DiscardHandler), func(err error) { i.errs = append(i.errs, err) })
 	return i
 }
 
-// Close gives the files back.
-func (i *Inspector) Close() { i.scanner.Close() }
+// Close gives the files, or the connections, back.
+func (i *Inspector) Close() {
+	i.scanner.Close()
+	if i.server != nil {
+		i.server.Close()
+	}
+}
 
 // Access says what the directory may be like, as it was found.
 func (i *Inspector) Access() directory.Access { return i.opts.Access }
@@ -100,7 +115,10 @@ func AccessOf(sub string, a directory.Access) directory.Access {
 func (i *Inspector) Read() *Survey {
 	start := time.Now()
 	i.errs = nil
-	err := i.scanner.Scan(start.Add(cmp.Or(i.opts.Timeout, defaultTimeout)))
+	err := i.bad
+	if err == nil {
+		err = i.scanner.Scan(start.Add(cmp.Or(i.opts.Timeout, defaultTimeout)))
+	}
 	i.merger.Begin()
 	i.scanner.Add()
 	s := &Survey{
@@ -111,9 +129,14 @@ func (i *Inspector) Read() *Survey {
 		Took:      time.Since(start),
 		inspector: i,
 	}
-	s.Present = err == nil || !errors.Is(err, directory.ErrRefused)
-	if _, err := os.Lstat(s.Directory); err != nil {
-		s.Present = false
+	if remote.IsLocation(i.opts.Dir) {
+		s.Remote, s.Directory = true, remote.Redacted(i.opts.Dir)
+		s.Present = i.bad == nil && !errors.Is(err, remote.ErrUnreachable)
+	} else {
+		s.Present = err == nil || !errors.Is(err, directory.ErrRefused)
+		if _, err := os.Lstat(s.Directory); err != nil {
+			s.Present = false
+		}
 	}
 	s.processes(i.errs)
 	s.archive()

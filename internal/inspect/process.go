@@ -50,7 +50,8 @@ type Process struct {
 	Reason scan.Reason // why it is left out; empty: it is not
 	Err    error
 
-	seen scan.Seen
+	seen   scan.Seen
+	remote bool // there is no file
 }
 
 func (p *Process) pidText() string { return strconv.Itoa(p.PID) }
@@ -70,7 +71,10 @@ func (p *Process) Contributes() bool { return p.seen.File != nil && !p.seen.Held
 // the moment is in errs.
 func (s *Survey) processes(errs []error) {
 	for _, seen := range s.inspector.scanner.Seen() {
-		p := &Process{Name: seen.Name, Path: filepath.Join(s.Directory, seen.Name), ID: seen.ID.String(), Err: seen.Err, seen: seen}
+		p := &Process{Name: seen.Name, Path: seen.Name, ID: seen.ID.String(), Err: seen.Err, seen: seen, remote: s.Remote}
+		if !s.Remote {
+			p.Path = filepath.Join(s.Directory, seen.Name)
+		}
 		p.PID, _, _ = layout.ParseFileName(seen.Name) // the scan has parsed it
 		if p.Err == nil && seen.File == nil && !seen.Held {
 			p.Err = errorOf(errs, seen.Name)
@@ -115,6 +119,9 @@ func (p *Process) describe() {
 		p.header(p.seen.File.Header())
 		p.Bytes = p.seen.File.Size()
 		p.count()
+		return
+	}
+	if p.remote {
 		return
 	}
 	// What can still be said of it.

@@ -19,8 +19,9 @@ type Survey struct {
 	Time      time.Time
 	Took      time.Duration
 	Parent    string // the directory that is configured
-	Directory string // ours in it
-	Present   bool   // there is a directory, and it can be used
+	Directory string // ours in it, or the URL without its password
+	Remote    bool   // it is a server: there are no files
+	Present   bool   // there is a directory, or a server that answers, and it can be used
 
 	// Err says why cumulative values would be too low: a scrape leaves them out.
 	// nil: they are complete.
@@ -78,6 +79,10 @@ func (s *Survey) archive() {
 		State:   a.State,
 		archive: a,
 	}
+	if s.Remote {
+		s.Archive.Path, s.Archive.Written = "archive", s.Archive.Last
+		return
+	}
 	if where, err := archive.Locate(s.Directory, s.inspector.opts.ArchiveDir, s.inspector.opts.Access); err == nil {
 		s.Archive.Path = filepath.Join(where, layout.ArchiveName)
 	}
@@ -96,7 +101,7 @@ func nanoseconds(t int64) time.Time {
 
 // others sorts the names in the directory that are no files of processes.
 func (s *Survey) others() {
-	if !s.Present {
+	if !s.Present || s.Remote {
 		return
 	}
 	names, err := directory.List(s.Directory)

@@ -1,4 +1,5 @@
-// Package redisserver runs real Redis servers for tests.
+//go:build unix
+
 package redisserver
 
 import (

@@ -62,3 +62,12 @@ func Open(location string, log *slog.Logger) (Server, error) {
 	}
 	return nil, fmt.Errorf("location %q: no backend for %q; use a directory, a URL such as redis://host:6379/0, or \"memory:\"", u.Redacted(), u.Scheme)
 }
+
+// Redacted is a location without its password.
+func Redacted(location string) string {
+	u, err := url.Parse(location)
+	if err != nil {
+		return "(not a URL)"
+	}
+	return u.Redacted()
+}

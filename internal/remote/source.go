@@ -49,7 +49,7 @@ type Source struct {
 	fields     map[string]string // of the archive
 	damaged    error             // why there is none
 	silent     int               // scans in a row without an answer
-	read       bool              // something was read
+	err        error             // why nothing was read
 	ahead      time.Duration     // of this machine's clock, the server's
 	lost       []layout.ID       // listed, not alive, and not there
 }
@@ -87,12 +87,11 @@ func (s *Source) Epoch() (uint32, error) {
 	err := s.look(ctx)
 	switch {
 	case err == nil:
-		s.silent, s.read = 0, true
-	case s.read && s.silent < s.Grace && !errors.Is(err, scan.ErrChanging):
+		s.silent, s.err = 0, nil
+	case s.byName != nil && s.silent < s.Grace && !errors.Is(err, scan.ErrChanging):
 		s.silent++
 	default:
-		s.partitions, s.byName = nil, nil
-		s.read = false
+		s.partitions, s.byName, s.err = nil, nil, err
 		return 0, err
 	}
 	if s.damaged != nil {
@@ -335,8 +334,8 @@ func (s *Source) Where() uint64 {
 
 // List implements scan.Source.
 func (s *Source) List() ([]string, error) {
-	if !s.read {
-		return nil, fmt.Errorf("list partitions: %w", ErrUnreachable)
+	if s.err != nil {
+		return nil, s.err
 	}
 	names := make([]string, 0, len(s.byName))
 	for name := range s.byName {

@@ -427,10 +427,12 @@ func (s *Scanner) update(t *tracked) error {
 	if err := s.keep(t); err != nil {
 		return err
 	}
+	if !live && (t.live || t.died.IsZero()) { // on a server the dead are looked at again
+		t.died = time.Now()
+	}
 	t.values, t.natives, t.live, t.where = values, t.file.Natives(), live, s.where
 	s.join(t)
 	if !live {
-		t.died = time.Now()
 		s.rest(t)
 		t.file.Finish()
 	}

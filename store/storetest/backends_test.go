@@ -27,6 +27,7 @@ func TestMemory(t *testing.T) {
 		"totals go on after a process":                            withIt,
 		"nothing that returned is lost at SIGKILL":                withIt,
 		"no series whose constructor returned is lost at SIGKILL": withIt,
+		"nothing that was flushed is lost at SIGKILL":             withIt,
 		"live gauges leave with a killed process":                 withIt,
 	}
 	storetest.Run(t, storetest.Backend{Location: func(testing.TB) string { return "memory:" }, Lacks: lacks})

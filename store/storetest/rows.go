@@ -16,6 +16,7 @@ import (
 // Names of rows that have children, which have to know them.
 const (
 	killed       = "nothing that returned is lost at SIGKILL"
+	killedLater  = "nothing that was flushed is lost at SIGKILL"
 	killedSeries = "no series whose constructor returned is lost at SIGKILL"
 	left         = "live gauges leave with a killed process"
 )
@@ -30,6 +31,7 @@ func gaugeOpts(name string) prometheus.GaugeOpts { return prometheus.GaugeOpts{N
 
 var rows = []row{
 	{name: "counters are exact", test: countersAreExact},
+	{name: "what is counted is shown at once", test: atOnce},
 	{name: "histograms and summaries are of one instant", test: oneInstant},
 	{name: "gauges that nobody set read zero", test: neverSet},
 	{name: "exemplars are shown", test: exemplars},
@@ -44,6 +46,7 @@ var rows = []row{
 	{name: "two types of one name do no harm", test: conflict},
 	{name: killed, test: losesNothing, child: countOn},
 	{name: killedSeries, test: losesNoSeries, child: makeSeries},
+	{name: killedLater, test: losesLittle, child: countAndFlush},
 	{name: left, test: liveLeaves, child: setAndWait},
 }
 
@@ -67,6 +70,25 @@ func countersAreExact(t *trial) {
 	v.WithLabelValues("zero")
 	g := t.scraper()
 	t.shows("counted", g, map[string]float64{"c_total/inc": 8000, "c_total/half": 4000, "c_total/large": 1 << 54, "c_total/zero": 0})
+}
+
+// atOnce: without a flush.
+func atOnce(t *trial) {
+	s := t.open()
+	c := s.NewCounterVec(counterOpts("c_total"), labels)
+	h := s.NewHistogram(prometheus.HistogramOpts{Name: "h", Help: "h"})
+	g := t.scraper()
+	for n := range 20 {
+		c.WithLabelValues("x").Inc()
+		h.Observe(1)
+		c.WithLabelValues(strconv.Itoa(n)).Inc()
+		m := t.scraped(g)
+		for name, want := range map[string]float64{"c_total/x": float64(n + 1), "h": float64(n + 1), "c_total/" + strconv.Itoa(n): 1} {
+			if v, _ := value(m[name]); v != want {
+				t.Fatalf("%s is %v, want %v", name, v, want)
+			}
+		}
+	}
 }
 
 // oneInstant: while many observe the value one, count, sum and buckets agree in every
@@ -313,10 +335,41 @@ func losesNoSeries(t *trial) {
 	}
 }
 
+// countAndFlush counts, flushes, and says so afterwards.
+func countAndFlush(s *store.Store) {
+	c := s.NewCounter(counterOpts("c_total"))
+	h := s.NewHistogram(prometheus.HistogramOpts{Name: "h", Help: "h", Buckets: []float64{1}})
+	for n := 1; ; n++ {
+		c.Inc()
+		h.Observe(1)
+		s.Flush()
+		fmt.Println(n)
+	}
+}
+
+func losesLittle(t *trial) {
+	said := 0
+	for range 3 {
+		c := t.start(killedLater)
+		for range 50 {
+			c.line(t)
+		}
+		said += 50 + c.kill()
+	}
+	m := t.metrics(t.scraper())
+	for _, name := range []string{"c_total", "h"} {
+		// Each may have flushed once what it did not come to say.
+		if n, _ := value(m[name]); n < float64(said) || n > float64(said+3) {
+			t.Errorf("%s is %v, %d flushed", name, n, said)
+		}
+	}
+}
+
 func setAndWait(s *store.Store) {
 	s.NewGauge(gaugeOpts("live"), store.LiveSum).Set(3)
 	s.NewGauge(gaugeOpts("lasting"), store.Sum).Set(4)
 	s.NewCounter(counterOpts("c_total")).Add(5)
+	s.Flush()
 	fmt.Println("set")
 	select {}
 }

@@ -103,7 +103,7 @@ type row struct {
 type trial struct {
 	*testing.T
 	location string
-	last     *store.Store // opened last, through which memory is collected
+	stores   []*store.Store // opened; through the last one memory is collected
 }
 
 // open opens a store, which readers take for a process of its own.
@@ -114,7 +114,7 @@ func (t *trial) open() *store.Store {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = s.Close() })
-	t.last = s
+	t.stores = append(t.stores, s)
 	return s
 }
 
@@ -129,8 +129,8 @@ func (t *trial) close(s *store.Store) {
 func (t *trial) scraper() prometheus.Gatherer {
 	t.Helper()
 	o := collector.Opts{Location: t.location, Logger: slog.New(slog.DiscardHandler)}
-	if t.last != nil && t.last.Dir() == "" {
-		o = collector.Opts{Store: t.last, Logger: o.Logger}
+	if n := len(t.stores); n > 0 && t.stores[n-1].Location() == "" {
+		o = collector.Opts{Store: t.stores[n-1], Logger: o.Logger}
 	}
 	c := collector.New(o)
 	t.Cleanup(func() { _ = c.Close() })
@@ -139,8 +139,17 @@ func (t *trial) scraper() prometheus.Gatherer {
 	return r
 }
 
-// metrics are those of a scrape, by name and label values.
+// metrics are those of a scrape behind a Flush of all stores, by name and label values.
 func (t *trial) metrics(g prometheus.Gatherer) map[string]*dto.Metric {
+	t.Helper()
+	for _, s := range t.stores {
+		s.Flush()
+	}
+	return t.scraped(g)
+}
+
+// scraped are those of a scrape, without that.
+func (t *trial) scraped(g prometheus.Gatherer) map[string]*dto.Metric {
 	t.Helper()
 	families, err := g.Gather()
 	if err != nil {

@@ -1,0 +1,2 @@
+// Package redisserver runs real Redis servers for tests.
+package redisserver

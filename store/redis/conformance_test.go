@@ -1,0 +1,35 @@
+//go:build unix
+
+package redis_test
+
+import (
+	"fmt"
+	"sync/atomic"
+	"testing"
+
+	"github.com/mpmetrics/mpmetrics/internal/redisserver"
+	_ "github.com/mpmetrics/mpmetrics/store/redis"
+	"github.com/mpmetrics/mpmetrics/store/storetest"
+)
+
+func TestMain(m *testing.M) { storetest.Main(m) }
+
+// All rows but those that an interval between two flushes breaks.
+func TestConformance(t *testing.T) {
+	server := redisserver.Start(t)
+	for _, protocol := range []string{"2", "3"} {
+		t.Run("RESP"+protocol, func(t *testing.T) {
+			var n atomic.Int64
+			storetest.Run(t, storetest.Backend{
+				Location: func(testing.TB) string {
+					return server.URL(fmt.Sprintf("namespace=%s-%d&protocol=%s", protocol, n.Add(1), protocol))
+				},
+				Lacks: map[string]string{
+					"what is counted is shown at once":                        "others see it with the next flush",
+					"nothing that returned is lost at SIGKILL":                "values are on the heap until they are flushed",
+					"no series whose constructor returned is lost at SIGKILL": "likewise",
+				},
+			})
+		})
+	}
+}
