@@ -77,8 +77,8 @@ type backend interface {
 	// forked gives up what belongs to the process from which this one was forked: from
 	// its return nothing that is done here reaches it, and nobody sees any series. They
 	// wait for open, where they are what the instruments have counted since they forsook
-	// the cells of the parent; until then the background work touches none. Locks that
-	// are held over system calls may be held by threads which this process does not have.
+	// the cells of the parent; until then the background work touches none. What threads
+	// of the parent were at is not gone on with here, and their locks stay locked.
 	forked()
 
 	// degraded returns why others do not see all that they should, or nil.

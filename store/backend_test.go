@@ -24,6 +24,7 @@ type witness struct {
 	broken  error // what open and flush return
 	entered []*series
 	change  mirrored // staged last
+	atReady func()   // called by ready, may be nil
 }
 
 // witnessed makes the scheme "witness" that of the witness until the end of the test.
@@ -63,7 +64,13 @@ func (w *witness) locked() {
 
 func (w *witness) shared() bool     { return true }
 func (w *witness) where() slog.Attr { return slog.String("witness", "here") }
-func (w *witness) ready() bool      { return true }
+
+func (w *witness) ready() bool {
+	if w.atReady != nil {
+		w.atReady()
+	}
+	return true
+}
 
 func (w *witness) open() error {
 	w.say("open")
@@ -258,5 +265,29 @@ func TestMirroredAdd(t *testing.T) {
 	}
 	if diff := cmp.Diff(map[string][]byte{"a": nil, "b": {2}, "c": nil, "d": nil}, change.families); diff != "" {
 		t.Errorf("change (-want +got):\n%s", diff)
+	}
+}
+
+// A flush that was at work in the parent goes on in the process that was forked. What it
+// finds was the parent's, and the next one gives the backend everything.
+func TestForkedWhileFlushing(t *testing.T) {
+	s, w := openWitnessed(t, Opts{})
+	s.Registerer().MustRegister(prometheus.NewGauge(prometheus.GaugeOpts{Name: "other", Help: "h"}))
+	w.atReady = func() {
+		w.atReady = nil
+		s.mirror.forked()
+	}
+	s.Flush()
+	if len(w.change.families) > 0 {
+		t.Errorf("%v was staged by the flush of the parent", w.change.families)
+	}
+	w.is("")
+	s.Flush()
+	w.is("flush")
+	if w.change.families["other"] == nil {
+		t.Errorf("only %v was staged by the next flush", w.change.families)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
 	}
 }

@@ -1,8 +1,6 @@
 package store
 
 import (
-	"sync"
-
 	"github.com/mpmetrics/mpmetrics/internal/fork"
 	"github.com/mpmetrics/mpmetrics/internal/layout"
 	"github.com/mpmetrics/mpmetrics/internal/partition"
@@ -34,8 +32,9 @@ func (b *fileBackend) forked() {
 	b.owed, b.leaving = nil, nil // their records are the parent's business
 	b.mu.Unlock()
 	b.current, b.next, b.retired, b.moved = nil, nil, nil, nil
-	// A thread that this process does not have may hold the lock.
-	b.mirroring, b.mirror = sync.Mutex{}, fileMirror{}
+	b.mirroring.Lock() // who held it has written, or Forsake would not have returned
+	b.mirror = fileMirror{}
+	b.mirroring.Unlock()
 }
 
 // adopt makes this process, which was forked, one that may have a file. Until then the

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -49,7 +50,9 @@ type mirrorer struct {
 
 	// flushing serializes flushes. No collector runs in a goroutine that holds it:
 	// one that asks for a flush itself waits for no longer than flushes wait for it.
-	flushing  sync.Mutex
+	// In a process that was forked another one takes its place: who holds it may be a
+	// goroutine that goes on there, or one that never will. It guards what follows.
+	flushing  atomic.Pointer[sync.Mutex]
 	staged    mirrored // what the backend was given, in all; never changed, but replaced
 	inherited bool     // the next gathering is of a process that was just forked
 	carried   carried
@@ -59,7 +62,9 @@ type mirrorer struct {
 }
 
 func newMirrorer(s *Store) *mirrorer {
-	return &mirrorer{store: s, registry: prometheus.NewRegistry(), carried: carried{}, told: map[string]bool{}}
+	m := &mirrorer{store: s, registry: prometheus.NewRegistry(), carried: carried{}, told: map[string]bool{}}
+	m.flushing.Store(new(sync.Mutex))
+	return m
 }
 
 func (m *mirrorer) add(c prometheus.Collector) error {
@@ -118,19 +123,25 @@ func identity(c prometheus.Collector) string {
 
 // flush gathers, and returns when others see it.
 func (m *mirrorer) flush() error {
-	m.flushing.Lock()
-	defer m.flushing.Unlock()
+	flushing := m.flushing.Load()
+	flushing.Lock()
+	defer flushing.Unlock()
 	b := m.store.backend
 	if !b.ready() {
 		return nil
 	}
-	if changed := m.gather(); !changed.empty() {
+	now := m.gather()
+	if m.flushing.Load() != flushing {
+		return nil // it has become the parent's
+	}
+	changed := mirrored{difference(m.staged.families, now.families), difference(m.staged.exemplars, now.exemplars)}
+	if m.staged = now; !changed.empty() {
 		b.stage(changed)
 	}
 	return b.flush()
 }
 
-// gather returns what has changed. flushing is held.
+// gather returns what others are to see. flushing is held.
 func (m *mirrorer) gather() mirrored {
 	m.mu.Lock()
 	guards, own := slices.Clone(m.guards), m.own
@@ -157,16 +168,14 @@ func (m *mirrorer) gather() mirrored {
 	m.carried.forget(m.fresh.take(families))
 	families = m.carried.carry(families, m.inherited, own)
 	m.inherited = false
-	now := m.encodeAll(families)
-	changed := mirrored{difference(m.staged.families, now.families), difference(m.staged.exemplars, now.exemplars)}
-	m.staged = now
-	return changed
+	return m.encodeAll(families)
 }
 
 // forked begins anew in a process that was forked: a thread that the child does not
 // have may hold the locks.
 func (m *mirrorer) forked() {
-	m.mu, m.flushing, m.fresh.mu, m.exemplars.mu = sync.Mutex{}, sync.Mutex{}, sync.Mutex{}, sync.Mutex{}
+	m.flushing.Store(new(sync.Mutex))
+	m.mu, m.fresh.mu, m.exemplars.mu = sync.Mutex{}, sync.Mutex{}, sync.Mutex{}
 	for _, g := range m.guards {
 		g.mu, g.running, g.last = sync.Mutex{}, nil, nil
 	}
