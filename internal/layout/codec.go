@@ -52,6 +52,11 @@ func (d *decoder) byte() byte {
 // uvarint takes a number not above limit, in its shortest form: records that
 // differ in bytes differ in meaning.
 func (d *decoder) uvarint(limit uint64) uint64 {
+	if len(d.rest) > 0 && uint64(d.rest[0]) <= min(limit, 0x7f) {
+		v := uint64(d.rest[0]) // as most are
+		d.rest = d.rest[1:]
+		return v
+	}
 	v, n := binary.Uvarint(d.rest)
 	if n <= 0 || n > 1 && d.rest[n-1] == 0 {
 		d.fail("bad number")

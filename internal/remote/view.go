@@ -37,6 +37,7 @@ type block struct {
 	slots    []slot
 	families []*layout.Family // of each; nil: empty
 	words    int
+	at       int // where all its values stand, one behind the other; -1: they do not, or are not what the block says
 }
 
 // slot is a series in a block.
@@ -152,6 +153,16 @@ func (v *view) takeBlock(field string) error {
 			}
 		}
 		b.families[i] = v.numbered(s.Family)
+		at := v.entries[b.slots[i].entry].At
+		switch {
+		case b.words == 0:
+			b.at = at
+		case at != b.at+b.words:
+			b.at = -1
+		}
+		if s.Base != nil || b.families[i].Type.Bucketed() {
+			b.at = -1 // they are not the values of the entries, or looked at first
+		}
 		b.words += b.families[i].ValueWords()
 	}
 	for i := len(found); i < len(was.slots); i++ {
@@ -354,6 +365,9 @@ func (v *view) Load() ([]uint64, error) {
 func (v *view) loadBlock(b *block, encoded string, own []uint64) error {
 	if version, err := layout.VersionOf([]byte(encoded)); err != nil || version != b.version {
 		return fmt.Errorf("version %d, the series have %d: %w", version, b.version, reader.ErrBusy)
+	}
+	if b.at >= 0 {
+		return layout.DecodeValues([]byte(encoded), b.families, v.spare[b.at:b.at+b.words])
 	}
 	if err := layout.DecodeValues([]byte(encoded), b.families, own); err != nil {
 		return err
