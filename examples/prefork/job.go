@@ -39,8 +39,8 @@ type order struct {
 	euros   float64
 }
 
-// bill is the life of one job: it bills the orders in arguments such as card=0.1 and returns. There is no Close and
-// nothing to push: what it has counted by then stays.
+// bill is the life of one job: it bills the orders in arguments such as card=0.1 and returns. There is nothing to push:
+// what it has counted by then stays, in a directory whether or not Close is called, on a server behind it.
 func bill(arguments []string) error {
 	var orders []order
 	for _, argument := range arguments {

@@ -13,17 +13,26 @@
 //
 //	MPMETRICS_DIR=/dev/shm/shop go run ./examples/prefork -job card=0.1 invoice=20
 //
-// What is particular to mpmetrics is in metrics.go, at the top of job.go, and one line in worker.go. The rest is
-// an ordinary service.
+// On several hosts without a directory in common, MPMETRICS_URL names a server instead, and any worker of any host
+// answers for all:
+//
+//	MPMETRICS_URL='redis://10.0.0.5:6379/0?namespace=shop' go run ./examples/prefork
+//
+// What is particular to mpmetrics is in metrics.go, at the top of job.go, one line in worker.go, and Close in main. The
+// rest is an ordinary service.
 package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
 	"os/signal"
 	"syscall"
+
+	"github.com/mpmetrics/mpmetrics/store"
+	_ "github.com/mpmetrics/mpmetrics/store/redis" // for MPMETRICS_URL
 )
 
 // workerEnv is set for the processes that serve and unset for the one that starts them.
@@ -45,8 +54,9 @@ func main() {
 		if err = bill(flag.Args()); err == nil && *crashes {
 			err = crash()
 		}
+		err = errors.Join(err, store.Default().Close())
 	case os.Getenv(workerEnv) != "":
-		err = serve(ctx, *addr)
+		err = errors.Join(serve(ctx, *addr), store.Default().Close())
 	default:
 		err = supervise(ctx, *addr, *workers)
 	}

@@ -18,8 +18,8 @@ func supervise(ctx context.Context, addr string, n int) error {
 	if n < 1 {
 		return fmt.Errorf("%d workers: at least one is needed", n)
 	}
-	if os.Getenv("MPMETRICS_DIR") == "" {
-		fmt.Fprintln(os.Stderr, "prefork: MPMETRICS_DIR is not set: each worker counts for itself alone")
+	if os.Getenv("MPMETRICS_DIR") == "" && os.Getenv("MPMETRICS_URL") == "" {
+		fmt.Fprintln(os.Stderr, "prefork: neither MPMETRICS_DIR nor MPMETRICS_URL is set: each worker counts for itself alone")
 	}
 	addr, err := resolve(ctx, addr)
 	if err != nil {
