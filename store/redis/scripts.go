@@ -12,6 +12,8 @@ import (
 var (
 	//go:embed update.lua
 	updateText string
+	//go:embed look.lua
+	lookText string
 	//go:embed read.lua
 	readText string
 	//go:embed replace.lua
@@ -20,6 +22,7 @@ var (
 	discardText string
 
 	updateScript  = scriptOf(updateText)
+	lookScript    = scriptOf(lookText)
 	readScript    = scriptOf(readText)
 	replaceScript = scriptOf(replaceText)
 	discardScript = scriptOf(discardText)
@@ -36,20 +39,35 @@ func scriptOf(text string) script {
 // call is one call of a script.
 type call struct{ keys, args []string }
 
+// known is a call of a script that the server knows, and whole one that it does not need
+// to know.
+func (s script) known(c valkey.Client, x call) valkey.Completed {
+	return c.B().Evalsha().Sha1(s.sha1).Numkeys(int64(len(x.keys))).Key(x.keys...).Arg(x.args...).Build()
+}
+
+func (s script) whole(c valkey.Client, x call) valkey.Completed {
+	return c.B().Eval().Script(s.text).Numkeys(int64(len(x.keys))).Key(x.keys...).Arg(x.args...).Build()
+}
+
+// unknown reports whether the server did not know a script.
+func unknown(r valkey.ValkeyResult) bool {
+	err, ok := valkey.IsValkeyErr(r.Error())
+	return ok && err.IsNoScript()
+}
+
 // run calls a script in one pipeline. A server that does not know it, at first and
 // after a restart or SCRIPT FLUSH, gets it whole with those calls that it refused.
 func (s script) run(ctx context.Context, c valkey.Client, calls []call) []valkey.ValkeyResult {
 	commands := make(valkey.Commands, len(calls))
 	for i, x := range calls {
-		commands[i] = c.B().Evalsha().Sha1(s.sha1).Numkeys(int64(len(x.keys))).Key(x.keys...).Arg(x.args...).Build()
+		commands[i] = s.known(c, x)
 	}
 	results := c.DoMulti(ctx, commands...)
 	var again valkey.Commands
 	var refused []int
 	for i, r := range results {
-		if err, ok := valkey.IsValkeyErr(r.Error()); ok && err.IsNoScript() {
-			x := calls[i]
-			again = append(again, c.B().Eval().Script(s.text).Numkeys(int64(len(x.keys))).Key(x.keys...).Arg(x.args...).Build())
+		if unknown(r) {
+			again = append(again, s.whole(c, calls[i]))
 			refused = append(refused, i)
 		}
 	}

@@ -135,60 +135,79 @@ func (s *server) update(u *remote.Update) call {
 
 func decimal(n uint64) string { return strconv.FormatUint(n, 10) }
 
-// Look implements remote.Server.
+// Look implements remote.Server. Values come behind the list, and so are not older; the
+// archive is looked at once more behind them.
 func (s *server) Look(ctx context.Context, values []layout.ID) (*remote.State, error) {
 	c, err := s.connected()
 	if err != nil {
 		return nil, err
 	}
-	archive := func() valkey.Completed {
-		return c.B().Hmget().Key(s.keys.archive()).Field("epoch", "generation").Build()
+	results := s.look(ctx, c, lookScript.known, values)
+	if unknown(results[0]) {
+		results = s.look(ctx, c, lookScript.whole, values)
 	}
-	commands := valkey.Commands{
-		c.B().Time().Build(),
-		archive(),
-		c.B().Zrange().Key(s.keys.processes()).Min("0").Max("-1").Withscores().Build(),
-		c.B().Hgetall().Key(s.keys.sequences()).Build(),
-	}
-	const head = 4
-	for _, id := range values {
-		commands = append(commands, c.B().Hgetall().Key(s.keys.values(id)).Build())
-	}
-	commands = append(commands, archive())
-	results := c.DoMulti(ctx, commands...)
-	now, err := results[0].AsStrSlice()
-	if err != nil || len(now) != 2 {
-		return nil, unreachable("look", orMalformed(err))
-	}
-	seconds, _ := strconv.ParseInt(now[0], 10, 64)
-	micro, _ := strconv.ParseInt(now[1], 10, 64)
-	state := &remote.State{Now: time.Unix(seconds, micro*1000), Values: make(map[layout.ID]map[string]string, len(values))}
-	if state.Epoch, state.Generation, err = archiveHead(results[1]); err != nil {
-		return nil, unreachable("look", err)
-	}
-	processes, err := results[2].AsZScores()
-	sequences, seqErr := results[3].AsStrMap()
-	if err := errors.Join(err, seqErr); err != nil {
-		return nil, unreachable("look", err)
-	}
-	for _, p := range processes {
-		id, err := layout.ParseID(p.Member)
-		if err != nil {
-			continue // not ours
-		}
-		seq, _ := strconv.ParseUint(sequences[p.Member], 10, 64)
-		state.Partitions = append(state.Partitions, remote.Partition{ID: id, Live: int64(p.Score) > state.Now.UnixMilli(), Seq: seq})
-	}
-	for i, id := range values {
-		if state.Values[id], err = results[head+i].AsStrMap(); err != nil {
-			return nil, unreachable("look", err)
-		}
-	}
-	epoch, generation, err := archiveHead(results[len(results)-1])
+	state, err := stateOf(results[0])
 	if err != nil {
 		return nil, unreachable("look", err)
 	}
-	state.Stable = epoch == state.Epoch && generation == state.Generation
+	state.Values = make(map[layout.ID]map[string]string, len(values))
+	for i, id := range values {
+		if state.Values[id], err = results[1+i].AsStrMap(); err != nil {
+			return nil, unreachable("look", err)
+		}
+	}
+	if len(values) > 0 {
+		epoch, generation, err := archiveHead(results[len(results)-1])
+		if err != nil {
+			return nil, unreachable("look", err)
+		}
+		state.Stable = epoch == state.Epoch && generation == state.Generation
+	}
+	return state, nil
+}
+
+// look is one pipeline.
+func (s *server) look(ctx context.Context, c valkey.Client, list func(valkey.Client, call) valkey.Completed, values []layout.ID) []valkey.ValkeyResult {
+	commands := valkey.Commands{list(c, call{keys: []string{s.keys.processes(), s.keys.sequences(), s.keys.archive()}})}
+	for _, id := range values {
+		commands = append(commands, c.B().Hgetall().Key(s.keys.values(id)).Build())
+	}
+	if len(values) > 0 {
+		commands = append(commands, c.B().Hmget().Key(s.keys.archive()).Field("epoch", "generation").Build())
+	}
+	return c.DoMulti(ctx, commands...)
+}
+
+// stateOf reads what the script lists.
+func stateOf(r valkey.ValkeyResult) (*remote.State, error) {
+	answer, err := r.ToArray()
+	if err != nil || len(answer) != 4 {
+		return nil, orMalformed(err)
+	}
+	var parts [4][]string
+	for i := range parts {
+		if parts[i], err = answer[i].AsStrSlice(); err != nil {
+			return nil, err
+		}
+	}
+	now, archive, processes := parts[0], parts[1], parts[2]
+	if len(now) != 2 || len(archive) != 2 || len(processes)%2 != 0 {
+		return nil, errMalformed
+	}
+	seconds, _ := strconv.ParseInt(now[0], 10, 64)
+	micro, _ := strconv.ParseInt(now[1], 10, 64)
+	state := &remote.State{Now: time.Unix(seconds, micro*1000), Epoch: archive[0], Stable: true}
+	state.Generation, _ = strconv.ParseUint(archive[1], 10, 64)
+	sequences := pairs(parts[3])
+	for i := 0; i < len(processes); i += 2 {
+		id, err := layout.ParseID(processes[i])
+		if err != nil {
+			continue // not ours
+		}
+		ends, _ := strconv.ParseFloat(processes[i+1], 64)
+		seq, _ := strconv.ParseUint(sequences[processes[i]], 10, 64)
+		state.Partitions = append(state.Partitions, remote.Partition{ID: id, Live: int64(ends) > state.Now.UnixMilli(), Seq: seq})
+	}
 	return state, nil
 }
 
@@ -260,14 +279,15 @@ func contentOf(r valkey.ValkeyResult) (c remote.Content, err error) {
 // mapOf makes a hash of names and contents in turns: a script has no other.
 func mapOf(m *valkey.ValkeyMessage) (map[string]string, error) {
 	all, err := m.AsStrSlice()
-	if err != nil {
-		return nil, err
-	}
+	return pairs(all), err
+}
+
+func pairs(all []string) map[string]string {
 	hash := make(map[string]string, len(all)/2)
 	for i := 0; i+1 < len(all); i += 2 {
 		hash[all[i]] = all[i+1]
 	}
-	return hash, nil
+	return hash
 }
 
 // Archive implements remote.Server.
