@@ -280,12 +280,16 @@ func conflict(t *trial) {
 }
 
 // countOn counts, and says so afterwards.
-func countOn(s *store.Store) {
+func countOn(s *store.Store) { count(s, func() {}) }
+
+// count counts, does something, and says so afterwards.
+func count(s *store.Store, then func()) {
 	c := s.NewCounter(counterOpts("c_total"))
 	h := s.NewHistogram(prometheus.HistogramOpts{Name: "h", Help: "h", Buckets: []float64{1}})
 	for n := 1; ; n++ {
 		c.Inc()
 		h.Observe(1)
+		then()
 		fmt.Println(n)
 	}
 }
@@ -336,16 +340,7 @@ func losesNoSeries(t *trial) {
 }
 
 // countAndFlush counts, flushes, and says so afterwards.
-func countAndFlush(s *store.Store) {
-	c := s.NewCounter(counterOpts("c_total"))
-	h := s.NewHistogram(prometheus.HistogramOpts{Name: "h", Help: "h", Buckets: []float64{1}})
-	for n := 1; ; n++ {
-		c.Inc()
-		h.Observe(1)
-		s.Flush()
-		fmt.Println(n)
-	}
-}
+func countAndFlush(s *store.Store) { count(s, s.Flush) }
 
 func losesLittle(t *trial) {
 	said := 0
