@@ -23,6 +23,7 @@ import (
 //	d + id            dead record, then for each sample: its family record, unless
 //	                  an earlier sample had it, and the sample record
 //	i + id            absorbed record, of one id
+//	open              open records
 //
 // family is the first 16 bytes of the SHA-256 of the family record, values are the
 // label values with a byte 0xff between each two, and id is 16 bytes. The records of
@@ -35,6 +36,7 @@ const (
 	totalField    = "t"
 	deadField     = "d"
 	absorbedField = "i"
+	openField     = "open"
 
 	digestBytes = 16
 )
@@ -71,6 +73,11 @@ func (a *Archive) Fields() (map[string]string, error) {
 	for _, p := range a.absorbed {
 		e.put(absorbedField+string(p.ID[:]), layout.AppendAbsorbed(nil, []layout.Absorbed{p}))
 	}
+	var open [][]byte
+	for ids := range slices.Chunk(a.open, layout.IDsPerRecord) {
+		open = append(open, layout.AppendOpen(nil, ids))
+	}
+	e.put(openField, open...)
 	return e.fields, e.err
 }
 
@@ -124,8 +131,8 @@ func FromFields(fields map[string]string, generation layout.ID) (*Archive, error
 	d := &fieldDecoder{Decoder: NewDecoder(&layout.Header{ID: generation, Generation: uint32(pruned)}), numbers: map[string]uint32{}}
 	keys := slices.Sorted(maps.Keys(fields))
 	// Families come before what belongs to them, and the state before all.
-	take := []func(field, value string) error{d.state, d.familyWithRank, d.totals, d.samples, d.ids}
-	for i, prefix := range []string{stateField, familyField, totalField, deadField, absorbedField} {
+	take := []func(field, value string) error{d.state, d.familyWithRank, d.totals, d.samples, d.ids, d.ids}
+	for i, prefix := range []string{stateField, familyField, totalField, deadField, absorbedField, openField} {
 		for _, key := range keys {
 			rest, ok := strings.CutPrefix(key, prefix)
 			if !ok || prefix == totalField && len(rest) < digestBytes {
