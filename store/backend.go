@@ -26,6 +26,10 @@ type backend interface {
 	// where says in a line of the log which place it is, without any secret.
 	where() slog.Attr
 
+	// distant reports whether open may wait for a network. The default store, which may be
+	// opened by an update, is then opened in the background.
+	distant() bool
+
 	// open makes what is kept visible to others. It may wait, for a disk or a network.
 	// When it returns an error, values are kept all the same, degraded returns the error
 	// from then on, and the background work tries again. But a store that is not to go on
@@ -124,6 +128,7 @@ type memory struct {
 func (memory) shared() bool                  { return false }
 func (memory) where() slog.Attr              { return slog.String("location", memoryLocation) }
 func (m memory) open() error                 { return m.instead }
+func (memory) distant() bool                 { return false }
 func (memory) start()                        {}
 func (memory) enter(i instrument, _ *series) { i.keep() }
 func (memory) depart(*series)                {}

@@ -63,6 +63,7 @@ func (w *witness) locked() {
 }
 
 func (w *witness) shared() bool     { return true }
+func (w *witness) distant() bool    { return false }
 func (w *witness) where() slog.Attr { return slog.String("witness", "here") }
 
 func (w *witness) ready() bool {

@@ -23,10 +23,10 @@ var (
 )
 
 // Default returns the default store, and opens it at the first call from
-// MPMETRICS_URL or MPMETRICS_DIR, and MPMETRICS_PROCESS. It never fails: when
-// the directory cannot be used the metrics are counted in memory, one line goes
-// to the log, mpmetrics_degraded says why, and they are published as soon as
-// the directory can be used.
+// MPMETRICS_URL or MPMETRICS_DIR, and MPMETRICS_PROCESS. It never fails, and does
+// not wait for a server: when the directory or the server cannot be used the metrics
+// are counted in memory, one line goes to the log, mpmetrics_degraded says why, and
+// they are published as soon as it can be used.
 func Default() *Store {
 	if s := defaultStore.Load(); s != nil {
 		return s
@@ -67,7 +67,17 @@ func openDefault() (*Store, error) {
 		return s, nil
 	}
 	s, why := prepare(Opts{})
-	if why == nil {
+	switch {
+	case why != nil:
+	case s.backend.distant():
+		// An update does not wait for a server, and neither do those that wait for the
+		// lock of its vec.
+		go func() {
+			if err := s.backend.open(); err != nil {
+				s.logFallback(err)
+			}
+		}()
+	default:
 		why = s.backend.open()
 	}
 	s.maintain()

@@ -74,6 +74,7 @@ func newFileBackend(s *Store, location string) (backend, error) {
 
 func (b *fileBackend) shared() bool     { return true }
 func (b *fileBackend) where() slog.Attr { return slog.String("dir", b.dir) }
+func (b *fileBackend) distant() bool    { return false }
 func (b *fileBackend) ready() bool      { return b.opened.Load() }
 
 func (b *fileBackend) degraded() error {

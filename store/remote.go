@@ -79,7 +79,8 @@ func (b *remoteBackend) begin() error {
 	return nil
 }
 
-func (b *remoteBackend) shared() bool { return true }
+func (b *remoteBackend) shared() bool  { return true }
+func (b *remoteBackend) distant() bool { return true }
 
 func (b *remoteBackend) where() slog.Attr {
 	return slog.String("location", remote.Redacted(b.location))

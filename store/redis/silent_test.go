@@ -134,9 +134,7 @@ func TestDefaultHeals(t *testing.T) {
 	t.Setenv(store.EnvURL, server.URL("namespace=default-store"))
 	c := store.NewCounter(prometheus.CounterOpts{Name: "c_total"})
 	c.Inc()
-	if store.Default().Degraded() == nil {
-		t.Error("not degraded without a server")
-	}
+	redisserver.Eventually(t, "degraded without a server", func() bool { return store.Default().Degraded() != nil })
 	server.Again()
 	r := registryOf(t, collector.Opts{})
 	redisserver.Eventually(t, "the value", func() bool { return scrape(t, r)["c_total"] == 1 })
