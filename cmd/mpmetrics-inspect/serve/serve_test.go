@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -154,6 +155,29 @@ func TestPagesAreBounded(t *testing.T) {
 		wants(t, what, page, ">zlarge_total</a>", "small0000_total", "And 51 with fewer series", fmt.Sprintf("<small>%d</small>", families+1))
 	}
 	wants(t, "overview", overview, fmt.Sprintf("<b>%d</b><span>series", families+2))
+}
+
+// Neither do problems make a page longer and longer.
+func TestProblemsAreBounded(t *testing.T) {
+	dir := testdir.New(t)
+	s := sidecar(t, dir)
+	open(t, dir).NewCounter(prometheus.CounterOpts{Name: "c_total", Help: "h"}).Inc()
+	aside := filepath.Join(dir, "mpmetrics", "quarantine")
+	if err := os.Mkdir(aside, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	const files = maxProblems + 7
+	for n := range files {
+		if err := os.WriteFile(filepath.Join(aside, fmt.Sprintf("aside%04d", n)), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.watcher.look()
+	_, overview := s.get(t, "/")
+	if n := strings.Count(overview, ">aside"); n != maxProblems {
+		t.Errorf("%d files in quarantine are shown, want %d", n, maxProblems)
+	}
+	wants(t, "overview", overview, fmt.Sprintf("<small>%d</small>", files), "And 7 more: <code>mpmetrics-inspect check", "And 7 more.")
 }
 
 // A directory that is removed is no end: what comes after it is served.

@@ -30,7 +30,7 @@ type overview struct {
 	Families          rows[familyRow]
 	Archive           archiveView
 	Absorptions       []absorption
-	Problems          []inspect.Problem
+	Problems          rows[inspect.Problem]
 
 	Chart       *chart
 	ChartFamily string
@@ -47,9 +47,9 @@ type rows[T any] struct {
 func (r rows[T]) More() int { return r.All - len(r.Shown) }
 
 // rowsOf leaves out what a page has no room for: what weighs least.
-func rowsOf[T any](all []T, weight func(T) int) rows[T] {
+func rowsOf[T any](all []T, most int, weight func(T) int) rows[T] {
 	r := rows[T]{Shown: all, All: len(all)}
-	if len(all) <= maxRows {
+	if len(all) <= most {
 		return r
 	}
 	byWeight := make([]int, len(all))
@@ -57,13 +57,21 @@ func rowsOf[T any](all []T, weight func(T) int) rows[T] {
 		byWeight[i] = i
 	}
 	slices.SortStableFunc(byWeight, func(i, j int) int { return cmp.Compare(weight(all[j]), weight(all[i])) })
-	shown := byWeight[:maxRows]
+	shown := byWeight[:most]
 	slices.Sort(shown)
-	r.Shown = make([]T, maxRows)
+	r.Shown = make([]T, most)
 	for at, i := range shown {
 		r.Shown[at] = all[i]
 	}
 	return r
+}
+
+// gravity is what a problem weighs.
+func gravity(p inspect.Problem) int {
+	if p.Severity == inspect.Error {
+		return 1
+	}
+	return 0
 }
 
 type processRow struct {
@@ -102,7 +110,7 @@ type archiveView struct {
 	Bytes    int64
 	Last     string
 	Begun    string
-	Aside    []inspect.File // in quarantine
+	Aside    rows[inspect.File] // in quarantine
 }
 
 // overviewOf makes the first page of the last survey.
@@ -110,7 +118,7 @@ func (w *watcher) overviewOf() *overview {
 	s := w.survey
 	o := &overview{
 		Directory: s.Directory, Present: s.Present, Time: s.Time, Took: s.Took, Complete: s.Err == nil,
-		Absorptions: slices.Clone(w.absorptions), Problems: slices.Clone(s.Problems),
+		Absorptions: slices.Clone(w.absorptions), Problems: rowsOf(slices.Clone(s.Problems), maxProblems, gravity),
 	}
 	if s.Err != nil {
 		o.Missing = inspect.Escape(s.Err.Error())
@@ -131,7 +139,7 @@ func (w *watcher) overviewOf() *overview {
 		}
 		processes = append(processes, rowOfProcess(p, s.Time, largest))
 	}
-	o.Processes = rowsOf(processes, func(r processRow) int { return r.Series })
+	o.Processes = rowsOf(processes, maxRows, func(r processRow) int { return r.Series })
 	largest = 0
 	for _, f := range s.Families {
 		largest = max(largest, f.Series)
@@ -148,11 +156,11 @@ func (w *watcher) overviewOf() *overview {
 		}
 		families = append(families, r)
 	}
-	o.Families = rowsOf(families, func(r familyRow) int { return r.Series })
+	o.Families = rowsOf(families, maxRows, func(r familyRow) int { return r.Series })
 	a := &s.Archive
 	o.Archive = archiveView{
 		Exists: a.Exists, Path: a.Path, Series: a.Series, Absorbed: a.Absorbed, Bytes: a.Bytes,
-		Last: inspect.Ago(a.Last, s.Time), Begun: inspect.Ago(a.Begun, s.Time), Aside: slices.Clone(s.Quarantine),
+		Last: inspect.Ago(a.Last, s.Time), Begun: inspect.Ago(a.Begun, s.Time), Aside: rowsOf(slices.Clone(s.Quarantine), maxProblems, func(inspect.File) int { return 0 }),
 	}
 	if name := w.chosen(); name != "" {
 		o.ChartFamily, o.ChartURL, o.Chart = inspect.Escape(name), familyURL(name), w.chart(name)
@@ -239,11 +247,12 @@ type partRow struct {
 }
 
 const (
-	// maxRows, maxValues and maxParts bound a page, which is made again every two
-	// seconds: who needs all uses ls, show, analyze, or get.
-	maxRows   = 1000
-	maxValues = 200
-	maxParts  = 12
+	// maxRows, maxProblems, maxValues and maxParts bound a page, which is made again every two
+	// seconds: who needs all uses ls, check, show, analyze, or get.
+	maxRows     = 1000
+	maxProblems = 100
+	maxValues   = 200
+	maxParts    = 12
 )
 
 // family makes the page of a family, nil if there is none of that name.
@@ -374,6 +383,6 @@ func viewOfProcess(p *inspect.Process, s *inspect.Survey) *processView {
 	slices.SortFunc(families, func(a, b processFamily) int {
 		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(b.Series, a.Series))
 	})
-	v.Families = rowsOf(families, func(f processFamily) int { return f.Series })
+	v.Families = rowsOf(families, maxRows, func(f processFamily) int { return f.Series })
 	return v
 }
