@@ -4,7 +4,7 @@
 //
 // It reads as a scrape does, without disturbing anybody, and writes nothing unless
 // the verb says so. Run it without arguments in the environment of the service, or
-// with --dir.
+// with --dir. The URL of a server will do in the place of a directory.
 //
 //	ls          List the processes that count in the directory, and the archive of the dead
 //	show        Show one process: header, families with kind and mode, the largest series

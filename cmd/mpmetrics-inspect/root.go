@@ -20,10 +20,12 @@ func (e *environment) root() *cobra.Command {
 Works on the directory of a running service without disturbing anybody, and writes
 nothing unless the verb says so. Without a verb it lists the processes, as ls does.
 
-The directory is that of --dir, else of $MPMETRICS_URL, else of $MPMETRICS_DIR.
+The directory is that of --dir, else of $MPMETRICS_URL, else of $MPMETRICS_DIR. A URL,
+such as redis://host:6379/0?namespace=shop, is that of a server in its place.
 
 Exit status: 0 all is fine, 1 it failed, 2 the call is wrong, 3 problems were found.`,
 		Example: `  mpmetrics-inspect --dir /dev/shm/shop
+  mpmetrics-inspect --dir 'redis://10.0.0.5:6379/0?namespace=shop'
   mpmetrics-inspect get 'shop_orders_total{payment="card"}'
   mpmetrics-inspect doctor`,
 		Args:              usageArgs(cobra.NoArgs),
@@ -38,7 +40,7 @@ Exit status: 0 all is fine, 1 it failed, 2 the call is wrong, 3 problems were fo
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	flags := root.PersistentFlags()
 	flags.SortFlags = false
-	flags.StringVarP(&e.dir, "dir", "d", "", "directory of the service, as it is configured for it (default $MPMETRICS_URL, then $MPMETRICS_DIR)")
+	flags.StringVarP(&e.dir, "dir", "d", "", "directory or URL of the service, as it is configured for it (default $MPMETRICS_URL, then $MPMETRICS_DIR)")
 	flags.StringVar(&e.archiveDir, "archive-dir", "", "directory of the archive, if it is configured to be elsewhere (default $"+envArchiveDir+")")
 	flags.DurationVar(&e.timeout, "timeout", 0, "time that reading may take; what a scrape has by default is 8s")
 	flags.BoolVar(&e.access.GroupShared, "group-shared", false, "the directory is shared with a group: found out by itself where it exists")
