@@ -50,6 +50,14 @@
 // the next tick it begins at zero in a file of its own. Until then its increments
 // of counters and gauges that exist count for the parent.
 //
+// # On a server
+//
+// With MPMETRICS_URL, and package store/redis imported, values are words on the heap:
+// updates cost what they cost in a file. Each Opts.FlushInterval what has changed is
+// sent, so that SIGKILL loses what was counted since; Close, at the end of a process,
+// loses nothing. No update waits for the server. What it does not get in time, it
+// gets with a later flush, and everything when it has lost what it had.
+//
 // # Deletion
 //
 // Vecs are client_golang's own, and say nothing when a series is deleted. The

@@ -49,7 +49,9 @@ func (s *Store) every(interval time.Duration, do func()) {
 }
 
 // Flush mirrors what the collectors of Registerer show at this moment, and returns
-// when it is in the file. A collector of this process calls it for each scrape.
+// when it is in the file. On a server it publishes everything that was counted, and
+// waits for the answer, for two seconds at most; when the server did not answer
+// lately it returns at once. A collector of this process calls it for each scrape.
 func (s *Store) Flush() {
 	if !s.backend.shared() {
 		return
@@ -61,8 +63,8 @@ func (s *Store) Flush() {
 	s.mu.Unlock()
 	switch {
 	case err != nil && before == nil:
-		go s.opts.Logger.Error("mpmetrics: collectors are not mirrored", s.backend.where(), "err", err)
+		go s.opts.Logger.Error("mpmetrics: what has changed is not published", s.backend.where(), "err", err)
 	case err == nil && before != nil:
-		go s.opts.Logger.Info("mpmetrics: collectors are mirrored again", s.backend.where())
+		go s.opts.Logger.Info("mpmetrics: what has changed is published again", s.backend.where())
 	}
 }

@@ -124,7 +124,7 @@ func (s *Store) Degraded() error {
 
 // Close ends counting into the file. Its counters stay in the merged total;
 // live gauges leave. Calling it is optional: a process that ends without loses
-// nothing. Instruments can be used after Close, to no effect on any file. Close
+// nothing; on a server, what was counted since the last flush. Instruments can be used after Close, to no effect on any file. Close
 // lets an absorption of many dead files that Open began go on for two seconds.
 func (s *Store) Close() error {
 	s.mu.Lock()
