@@ -28,8 +28,7 @@ type partitions struct {
 	source *remote.Source
 
 	// The archive that the next one is based on.
-	epoch      string
-	generation uint64
+	epoch, generation string
 
 	taken  map[layout.ID]remote.Partition // read, and not published yet
 	next   *archive.Archive               // written, likewise
@@ -119,7 +118,10 @@ func (w *partitions) keep(string) error {
 
 // publish sends what has changed in the archive, and takes out what it absorbed.
 func (w *partitions) publish(string) error {
-	r := remote.Replacement{Epoch: w.epoch, Generation: w.generation, Set: map[string]string{}, Keep: remote.Retention, Aside: w.aside}
+	r := remote.Replacement{Epoch: w.epoch, Generation: w.generation, Next: layout.NewID().String(), Set: map[string]string{}, Keep: remote.Retention}
+	if w.aside {
+		r.Anew = layout.NewID().String()
+	}
 	for field, value := range w.fields.are {
 		if was, there := w.fields.were[field]; !there || was != value {
 			r.Set[field] = value
@@ -146,7 +148,7 @@ func (w *partitions) publish(string) error {
 		return fmt.Errorf("replace archive: %w", err)
 	}
 	w.fields.were, w.aside = w.fields.are, false
-	w.generation++
+	w.generation, w.epoch = r.Next, cmp.Or(r.Anew, w.epoch)
 	for _, p := range r.Absorbed {
 		delete(w.taken, p.ID)
 	}
@@ -165,14 +167,14 @@ func (w *partitions) quarantine(name, reason string) error {
 	}
 	ctx, cancel := context.WithTimeout(w.ctx, remoteTimeout)
 	defer cancel()
-	return w.server.Discard(ctx, p.ID, reason)
+	return w.server.Discard(ctx, p, reason)
 }
 
 // clean takes out what is listed and not there: a server that lacked memory may have
 // dropped it.
 func (w *partitions) clean() (removed int) {
-	for _, id := range w.source.Lost() {
-		if w.server.Discard(w.ctx, id, "it has no header") == nil {
+	for _, p := range w.source.Lost() {
+		if w.server.Discard(w.ctx, p, "it has no header, or rests on an archive that is lost") == nil {
 			removed++
 		}
 	}

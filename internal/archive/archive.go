@@ -56,6 +56,15 @@ func (a *Archive) Holds(id layout.ID) bool {
 	return found
 }
 
+// Follows reports whether it can have been made of another one: what that one says of
+// processes that it holds, it says too, or has pruned.
+func (a *Archive) Follows(b *Archive) bool {
+	return !slices.ContainsFunc(b.absorbed, func(p layout.Absorbed) bool {
+		i, found := a.find(p.ID)
+		return found && a.absorbed[i] != p || !found && p.Start > a.Horizon
+	})
+}
+
 func (a *Archive) find(id layout.ID) (int, bool) {
 	return slices.BinarySearchFunc(a.absorbed, id, func(x layout.Absorbed, id layout.ID) int { return compare(x.ID, id) })
 }

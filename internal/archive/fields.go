@@ -44,6 +44,9 @@ const (
 // DeadField is the field of the All samples that a process left.
 func DeadField(id layout.ID) string { return deadField + string(id[:]) }
 
+// AbsorbedField is the field that is there if the archive holds a process.
+func AbsorbedField(id layout.ID) string { return absorbedField + string(id[:]) }
+
 // Fields returns the archive as a hash. The same archive has the same fields.
 func (a *Archive) Fields() (map[string]string, error) {
 	e := &fieldEncoder{fields: map[string]string{}}
@@ -71,7 +74,7 @@ func (a *Archive) Fields() (map[string]string, error) {
 		e.put(DeadField(d.ID), deadRecords(d)...)
 	}
 	for _, p := range a.absorbed {
-		e.put(absorbedField+string(p.ID[:]), layout.AppendAbsorbed(nil, []layout.Absorbed{p}))
+		e.put(AbsorbedField(p.ID), layout.AppendAbsorbed(nil, []layout.Absorbed{p}))
 	}
 	var open [][]byte
 	for ids := range slices.Chunk(a.open, layout.IDsPerRecord) {

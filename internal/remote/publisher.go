@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -13,8 +14,7 @@ import (
 
 const (
 	// Retention is how long a partition that was absorbed is kept for its process. One
-	// that was stopped for longer takes what it was answered last for what was
-	// absorbed.
+	// that was stopped for longer takes what it was answered last for what was absorbed.
 	Retention = time.Hour
 
 	// updateBytes bounds one update, which a server carries out at once while everybody
@@ -66,11 +66,15 @@ type Publisher struct {
 	// flushing guards the rest, over exchanges with the server.
 	flushing sync.Mutex
 	epoch    string
-	seq      uint64 // that was sent last
-	acked    uint64 // that was answered last for this partition; 0: none
-	answered time.Time
+	seq      uint64    // that was sent last
+	acked    uint64    // that was answered last for this partition; 0: none
+	heard    time.Time // when
 	begun    bool      // the server has the header
+	placed   bool      // it has series
 	former   []life    // oldest first
+	base     layout.ID // partition that has the bases, while the archive must hold it
+	absorbed string    // what it has of it then
+	instead  layout.ID // partition that we went back from
 	samples  layout.ID // whose All samples are ours again
 
 	families []*layout.Family
@@ -102,7 +106,8 @@ type ownBlock struct {
 	stale   bool // series is to be made anew
 	sent    bool // the server has series
 	values  string
-	unsure  bool // the server may have other values
+	unsure  bool                            // the server may have other values
+	known   struct{ series, values string } // that were answered last in this life
 }
 
 // field is a value that stands by its name. One that was removed stays: a server that
@@ -110,6 +115,7 @@ type ownBlock struct {
 type field struct {
 	value  string // empty: it is to be removed
 	unsure bool
+	known  string // that was answered last in this life; empty: none
 	base   string // of a mirrored family
 	based  bool   // the server has it
 }
@@ -246,7 +252,8 @@ func (p *Publisher) number(f *layout.Family) uint32 {
 // sending is what an update carries, to be noted when it is answered.
 type sending struct {
 	begin    bool
-	families int
+	first    int // family
+	families int // one behind the last
 	series   []*ownBlock
 	values   []*ownBlock
 	fields   []*field
@@ -267,10 +274,10 @@ func (p *Publisher) updates(live time.Duration) (updates []Update, sent []*sendi
 	next := func() {
 		p.seq++
 		updates = append(updates, Update{
-			ID: p.header.ID, Seq: p.seq, After: p.acked, Hashes: p.hashes(), Live: live,
+			ID: p.header.ID, Seq: p.seq, After: p.acked, Hashes: p.hashes(), Epoch: p.epoch, Live: live,
 			Families: map[string]string{}, Series: map[string]string{}, Values: map[string]string{},
 		})
-		sent = append(sent, &sending{})
+		sent = append(sent, &sending{first: len(p.families)})
 		u, s, size = &updates[len(updates)-1], sent[len(sent)-1], 0
 	}
 	room := func(bytes int) {
@@ -282,13 +289,13 @@ func (p *Publisher) updates(live time.Duration) (updates []Update, sent []*sendi
 	next()
 	if !p.begun {
 		h := p.header
-		u.Begin, u.Former, s.begin = &h, p.samples, true
+		u.Begin, u.Base, u.Absorption, u.Based, u.Instead, u.Former, s.begin = &h, p.base, p.absorbed, len(p.former) > 0, p.instead, p.samples, true
 	}
 	for n := p.sure; n < len(p.families); n++ {
 		record := layout.AppendFamily(nil, uint32(n), p.families[n])
 		room(len(record))
 		u.Families[number(n)] = string(record)
-		s.families = n + 1
+		s.first, s.families = min(s.first, n), n+1
 	}
 	var words []uint64
 	var scratch []byte
@@ -313,6 +320,10 @@ func (p *Publisher) updates(live time.Duration) (updates []Update, sent []*sendi
 			u.Values[BaseField+name[len(MirrorField):]] = f.base
 			s.bases = append(s.bases, f)
 		}
+		if f.base == "" && !p.begun && strings.HasPrefix(name, MirrorField) {
+			// A partition that is begun again may have had one.
+			u.Remove = append(u.Remove, BaseField+name[len(MirrorField):])
+		}
 		if !f.unsure {
 			continue
 		}
@@ -328,17 +339,15 @@ func (p *Publisher) updates(live time.Duration) (updates []Update, sent []*sendi
 }
 
 // hashes are those of the partition that the server has for sure.
-func (p *Publisher) hashes() int {
-	if !p.begun || p.sure == 0 {
-		return 0
+func (p *Publisher) hashes() (sure [3]bool) {
+	if !p.begun {
+		return sure
 	}
-	n := 1
-	for _, b := range p.blocks {
-		if b.sent {
-			return n + 2 // series and values
-		}
+	sure = [3]bool{p.sure > 0, p.placed, p.placed}
+	for _, f := range p.fields {
+		sure[2] = sure[2] || f.value != "" && !f.unsure
 	}
-	return n
+	return sure
 }
 
 // encode makes the series of a block anew.
@@ -384,13 +393,12 @@ func (p *Publisher) take(ctx context.Context, u Update, r Reply, s *sending) (ag
 	switch r.Status {
 	case Late:
 		if r.Seq != u.Seq {
-			return false, nil // another one came first; what this one carried stays unsure
+			// Another one came first; what this one carried stays unsure. If that one is
+			// none of ours somebody else has written, and we go on behind it.
+			p.seq = max(p.seq, r.Seq)
+			return true, nil
 		}
-		fallthrough
 	case Written:
-		if r.Epoch != p.epoch && len(p.former) > 0 {
-			return true, p.restart(ctx, r.Epoch) // the archive is not the one that has our bases
-		}
 	case Absorbed:
 		return true, p.resume(ctx, r.Epoch)
 	case Lost:
@@ -398,19 +406,22 @@ func (p *Publisher) take(ctx context.Context, u Update, r Reply, s *sending) (ag
 	default:
 		return false, fmt.Errorf("%w: unknown status %d", ErrUnreachable, r.Status)
 	}
-	p.epoch, p.acked, p.answered = r.Epoch, u.Seq, p.now()
+	p.epoch, p.acked, p.heard = r.Epoch, u.Seq, p.now()
 	if s.begin {
-		p.begun, p.samples = true, layout.ID{}
+		p.begun, p.samples, p.instead = true, layout.ID{}, layout.ID{}
 	}
-	p.sure = max(p.sure, s.families)
+	if p.sure >= s.first { // not if the update with those before was late
+		p.sure = max(p.sure, s.families)
+	}
 	for _, b := range s.series {
-		b.sent = true
+		b.sent, p.placed = true, true
 	}
 	for _, b := range s.values {
 		b.unsure = false
+		b.known.series, b.known.values = b.series, b.values
 	}
 	for _, f := range s.fields {
-		f.unsure = false
+		f.unsure, f.known = false, f.value
 	}
 	for _, f := range s.bases {
 		f.based = true

@@ -53,8 +53,8 @@ type Server interface {
 	Replace(ctx context.Context, r Replacement) error
 
 	// Discard takes a partition out that cannot be read, and keeps it for a while for
-	// who wants to know why.
-	Discard(ctx context.Context, id layout.ID, reason string) error
+	// who wants to know why. One that is alive, or was updated since it was read, stays.
+	Discard(ctx context.Context, p Partition, reason string) error
 
 	// Close ends all connections.
 	Close()
@@ -71,12 +71,26 @@ type Update struct {
 	// After is the Seq that the server has answered last for this partition. One that
 	// does not know it any more has lost something.
 	After uint64
-	// Hashes is how many of the partition's hashes there have to be: a server may drop
-	// one of them to get memory.
-	Hashes int
+	// Hashes says which of families, series and values have to be there: a server may
+	// drop one of them to get memory.
+	Hashes [3]bool
 
-	// Begin makes the partition if it is not there. nil: it has to be.
+	// Epoch is the server's, as the process knows it; empty: it does not. A server of
+	// another one has no archive with the bases of the process.
+	Epoch string
+
+	// Begin makes the partition if it is not there, or was put aside. nil: it has to be.
 	Begin *layout.Header
+	// Base is the partition that has the bases, and Absorption what the archive says of it
+	// then. If it says something else the server has gone back to before it was absorbed,
+	// or this is a late update from before that: bases that stand against nothing are not
+	// written. Zero: none, or nobody knows any more.
+	Base       layout.ID
+	Absorption string
+	Based      bool // there are bases
+	// Instead is a partition that the process began after this one, and that is to be
+	// forgotten: it has gone back. Zero: none.
+	Instead layout.ID
 	// Former is the partition that the process had before, whose All samples are its
 	// own again. Zero: none.
 	Former layout.ID
@@ -97,21 +111,21 @@ type Status uint8
 const (
 	Written  Status = iota + 1
 	Late            // a later one was written before, or this very one
-	Absorbed        // the partition is in the archive
-	Lost            // the server knows less of it than it did
+	Absorbed        // the archive holds the partition
+	Lost            // the server knows less than it did
 )
 
 // Reply is what a server says to an update.
 type Reply struct {
 	Status Status
-	Epoch  string // of the server: another one when it has lost everything
+	Epoch  string // of the server: another one when it has lost what it had absorbed
 	Seq    uint64 // that was written last
 }
 
 // State is what there is.
 type State struct {
 	Epoch      string // empty: nobody has published anything
-	Generation uint64 // of the archive
+	Generation string // of the archive
 	Stable     bool   // the archive was the same before and behind the values
 	Now        time.Time
 	Partitions []Partition
@@ -134,29 +148,33 @@ type Read struct {
 
 // Content is what was read.
 type Content struct {
-	Header   string // as layout.Header.Encode; empty: it is not there
-	Start    int64  // when it began, by the server's clock, Unix nanoseconds
-	Absorbed bool   // it is kept for its process alone
-	Seq      uint64
-	Families map[string]string
-	Series   map[string]string
-	Values   map[string]string
+	Header     string // as layout.Header.Encode; empty: it is not there
+	Start      int64  // when it began, by the server's clock, Unix nanoseconds
+	Absorption string // what the archive has in AbsorbedField; empty: it does not hold it
+	Taken      bool   // it was absorbed or put aside: it is kept for its process alone
+	Stale      bool   // its bases were in an archive that is lost: its process begins another one
+	Lacks      bool   // one of its hashes was dropped since it was updated
+	Seq        uint64
+	Families   map[string]string
+	Series     map[string]string
+	Values     map[string]string
 }
 
 // Archive is the archive as it was read.
 type Archive struct {
-	Generation uint64
+	Generation string            // another one each time it is written
 	Fields     map[string]string // as archive.Fields
 }
 
 // Replacement is an absorption.
 type Replacement struct {
 	Epoch      string
-	Generation uint64 // that it is based on
+	Generation string // that it is based on
+	Next       string // that it makes
 	Set        map[string]string
 	Remove     []string
 	Keep       time.Duration // how long what is taken out is kept
-	Aside      bool          // a copy of the archive in place is kept, too: it is damaged
+	Anew       string        // unless empty: the archive in place is damaged. A copy is kept, too, and this is the epoch from now on
 	Absorbed   []Partition   // each as it was read; it must not be alive
 }
 
@@ -170,3 +188,6 @@ const (
 
 // SamplesField is the field of the archive with the All samples of a partition.
 func SamplesField(id layout.ID) string { return archive.DeadField(id) }
+
+// AbsorbedField is the field that an archive has if it holds a partition.
+func AbsorbedField(id layout.ID) string { return archive.AbsorbedField(id) }

@@ -2,6 +2,9 @@ package remote
 
 import (
 	"context"
+	"crypto/sha256"
+	"iter"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -14,11 +17,22 @@ import (
 //   - absorbed, because it was stopped or cut off: it begins another one. Its base is
 //     what the server says it was absorbed with, so that it does not matter which of
 //     its last updates were carried out.
-//   - lost with everything else (the epoch is another one): it begins the partition
-//     again, without any base: no archive has anything of it.
-//   - lost in part, since the server went back to what it had some time ago: the same,
-//     but with the base of the last life that the server still knows as absorbed. One
-//     that it knows as not absorbed is the partition that goes on.
+//   - lost with the archive (the epoch is another one): it begins its first partition
+//     again, without any base, in the place of the one it has: no archive has anything of it.
+//   - lost in part, since the server went back to what it had some time ago, or put aside,
+//     since it could not be read: it begins again the last of its partitions that nobody
+//     has absorbed. The base is what the one before it was absorbed with, which
+//     need not be what it was before the server went back.
+//
+// The partitions of a process follow one another by their ids: one that is begun by a late
+// update, after the server went back, is the one that the process will go on with, and
+// not one that nobody takes care of.
+
+// next is the id of the partition behind one.
+func next(id layout.ID) layout.ID {
+	sum := sha256.Sum256(id[:])
+	return layout.ID(sum[:len(id)])
+}
 
 // resume begins another partition, after this one was absorbed.
 func (p *Publisher) resume(ctx context.Context, epoch string) error {
@@ -26,29 +40,62 @@ func (p *Publisher) resume(ctx context.Context, epoch string) error {
 	if err != nil {
 		return err
 	}
-	c := contents[0]
-	if c.Header == "" {
-		c = p.answers()
+	c := &contents[0]
+	if c.Absorption == "" {
+		return p.restart(ctx, epoch) // the server has gone back since it said so
 	}
-	p.begin(epoch, &c)
+	if c.Header == "" || c.Lacks {
+		p.complete(c)
+	}
+	p.begin(epoch, c)
 	return nil
 }
 
-// answers is what the server was sure to have of the partition, when it cannot be
-// asked any more.
-func (p *Publisher) answers() Content {
+// complete adds what the server is sure to have had of the partition and has not any more: what
+// was absorbed it may drop to get memory.
+func (p *Publisher) complete(c *Content) {
+	has := p.answered()
+	c.Families = union(has.Families, c.Families)
+	if len(c.Values) == 0 {
+		c.Values = has.Values
+	}
+	series, values := union(c.Series, nil), union(c.Values, nil)
+	for name, block := range has.Series {
+		if !sameVersion(c.Series[name], c.Values[name]) {
+			series[name], values[name] = block, has.Values[name]
+		}
+	}
+	c.Series, c.Values = series, values
+}
+
+// union has everything of both, what both have as in the second.
+func union(a, b map[string]string) map[string]string {
+	all := make(map[string]string, len(a)+len(b))
+	maps.Copy(all, a)
+	maps.Copy(all, b)
+	return all
+}
+
+func sameVersion(series, values string) bool {
+	a, err := layout.VersionOf([]byte(series))
+	b, otherErr := layout.VersionOf([]byte(values))
+	return err == nil && otherErr == nil && a == b
+}
+
+// answered is what the server is sure to have had of the partition.
+func (p *Publisher) answered() Content {
 	c := Content{Families: map[string]string{}, Series: map[string]string{}, Values: map[string]string{}}
-	for n, f := range p.families[:p.sure] {
+	for n, f := range p.families {
 		c.Families[number(n)] = string(layout.AppendFamily(nil, uint32(n), f))
 	}
 	for n, b := range p.blocks {
-		if b.sent {
-			c.Series[number(n)], c.Values[number(n)] = b.series, b.values
+		if b.known.series != "" {
+			c.Series[number(n)], c.Values[number(n)] = b.known.series, b.known.values
 		}
 	}
 	for name, f := range p.fields {
-		if f.value != "" && !f.unsure {
-			c.Values[name] = f.value
+		if f.known != "" {
+			c.Values[name] = f.known
 		}
 	}
 	return c
@@ -57,35 +104,62 @@ func (p *Publisher) answers() Content {
 // begin ends a life with what it was absorbed with, and begins the next.
 func (p *Publisher) begin(epoch string, c *Content) {
 	ended := life{id: p.header.ID, until: p.now(), bases: map[*Series][]uint64{}, named: map[string]string{}}
+	for s := range p.all() {
+		if s.base != nil {
+			ended.bases[s] = s.base
+		}
+	}
+	for name, f := range p.fields {
+		if f.base != "" {
+			ended.named[name] = f.base
+		}
+	}
+	p.former = append(slices.DeleteFunc(p.former, func(l life) bool { return p.now().Sub(l.until) > Retention }), ended)
+	p.rebase(ended, c)
+	p.header.ID, p.samples, p.instead = next(ended.id), ended.id, layout.ID{}
+	p.again(epoch)
+}
+
+// all are the series that the partition has.
+func (p *Publisher) all() iter.Seq[*Series] {
+	return func(yield func(*Series) bool) {
+		for _, b := range p.blocks {
+			for _, s := range b.slots {
+				if s != nil && !yield(s) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// rebase takes what a life was absorbed with for the base. What it had not is what that
+// life itself had taken off.
+func (p *Publisher) rebase(l life, c *Content) {
 	held := absolute(c)
-	for _, b := range p.blocks {
-		for _, s := range b.slots {
-			if s == nil {
-				continue
-			}
-			if s.base != nil {
-				ended.bases[s] = s.base
-			}
-			if words, there := held[keyOfSeries(s.family, s.values, s.created())]; there {
-				s.base = words
-			}
+	for s := range p.all() {
+		s.base = l.bases[s]
+		if words, there := held[keyOfSeries(s.family, s.values, s.created())]; there {
+			s.base = words
 		}
 	}
 	for name, f := range p.fields {
 		if !strings.HasPrefix(name, MirrorField) {
 			continue
 		}
-		if f.base != "" {
-			ended.named[name] = f.base
-		}
+		f.base = l.named[name]
 		if value, there := c.Values[name]; there {
 			f.base = value
 		}
 	}
-	p.former = append(slices.DeleteFunc(p.former, func(l life) bool { return p.now().Sub(l.until) > Retention }), ended)
-	p.samples = p.header.ID
-	p.header.ID = layout.NewID()
-	p.again(epoch)
+	p.rest(l, c)
+}
+
+// rest notes which absorption has the bases, if the archive knows.
+func (p *Publisher) rest(l life, c *Content) {
+	if p.base, p.absorbed = (layout.ID{}), c.Absorption; c.Absorption != "" {
+		p.base = l.id
+	}
 }
 
 // restart begins the partition again, or an earlier one that is not absorbed any more.
@@ -95,24 +169,29 @@ func (p *Publisher) restart(ctx context.Context, epoch string) error {
 		for len(p.former) > 0 {
 			p.goBack()
 		}
-	case p.begun && p.now().Sub(p.answered) > Retention:
-		c := p.answers()
+	case p.begun && p.now().Sub(p.heard) > Retention:
+		c := p.answered()
 		p.begin(epoch, &c)
 		return nil
 	default:
 		for len(p.former) > 0 {
 			last := p.former[len(p.former)-1]
-			contents, err := p.server.Read(ctx, []Read{{ID: last.id}})
+			contents, err := p.server.Read(ctx, []Read{{ID: p.header.ID}, {ID: last.id, Whole: true}})
 			if err != nil {
 				return err
 			}
-			if contents[0].Absorbed || contents[0].Header == "" && p.now().Sub(last.until) > Retention {
-				break
+			ours, before := &contents[0], &contents[1]
+			kept := ours.Header != "" && !ours.Taken
+			expired := before.Header == "" && p.now().Sub(last.until) > Retention
+			if !kept && before.Absorption == "" && !expired {
+				p.goBack()
+				continue
 			}
-			p.goBack()
-			if contents[0].Header != "" {
-				break
+			if before.Absorption != "" && before.Header != "" && !before.Lacks {
+				p.rebase(last, before)
 			}
+			p.rest(last, before)
+			break
 		}
 	}
 	p.again(epoch)
@@ -123,28 +202,23 @@ func (p *Publisher) restart(ctx context.Context, epoch string) error {
 func (p *Publisher) goBack() {
 	last := p.former[len(p.former)-1]
 	p.former = p.former[:len(p.former)-1]
+	if p.instead == (layout.ID{}) {
+		p.instead = p.header.ID
+	}
 	p.header.ID = last.id
-	for _, b := range p.blocks {
-		for _, s := range b.slots {
-			if s != nil {
-				s.base = last.bases[s]
-			}
-		}
-	}
-	for name, f := range p.fields {
-		f.base = last.named[name]
-	}
+	p.rebase(last, &Content{})
 	p.samples = layout.ID{}
 }
 
 // again makes everything unsure.
 func (p *Publisher) again(epoch string) {
-	p.epoch, p.acked, p.begun, p.sure = epoch, 0, false, 0
+	p.epoch, p.acked, p.begun, p.placed, p.sure = epoch, 0, false, false, 0
 	for _, b := range p.blocks {
 		b.stale, b.unsure = true, true
+		b.known.series, b.known.values = "", ""
 	}
 	for _, f := range p.fields {
-		f.unsure, f.based = true, false
+		f.unsure, f.based, f.known = true, false, ""
 	}
 }
 

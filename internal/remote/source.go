@@ -3,7 +3,7 @@ package remote
 import (
 	"cmp"
 	"context"
-	"encoding/binary"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"hash/fnv"
@@ -42,7 +42,8 @@ type Source struct {
 
 	// As of the last Epoch.
 	epoch      string
-	generation uint64
+	generation string
+	losses     uint64 // how often the server lost what it had absorbed
 	partitions map[layout.ID]*partition
 	byName     map[string]*partition
 	archive    *archive.Archive
@@ -51,7 +52,7 @@ type Source struct {
 	silent     int               // scans in a row without an answer
 	err        error             // why nothing was read
 	ahead      time.Duration     // of this machine's clock, the server's
-	lost       []layout.ID       // listed, not alive, and not there
+	lost       []Partition       // listed, not alive, and not there
 }
 
 // partition is one as it was read.
@@ -65,11 +66,15 @@ type partition struct {
 	err      error // why there is no header
 	live     bool
 	gone     bool
-	seq      uint64 // values are not older than that
+	listed   uint64 // sequence by the last list; what was read is not older
+	seq      uint64 // of what was read, if not of values alone
 	changes  int    // how often any of it was read anew
 	whole    bool   // it was read
 	active   bool   // it changes from scan to scan
 }
+
+// read is the partition as it was read.
+func (p *partition) read() Partition { return Partition{ID: p.ID, Live: p.live, Seq: p.seq} }
 
 func (p *partition) size() (n int64) {
 	for _, hash := range []map[string]string{p.families, p.series, p.values} {
@@ -91,13 +96,22 @@ func (s *Source) Epoch() (uint32, error) {
 	case s.byName != nil && s.silent < s.Grace && !errors.Is(err, scan.ErrChanging):
 		s.silent++
 	default:
-		s.partitions, s.byName, s.err = nil, nil, err
+		s.forget()
+		s.err = err
 		return 0, err
 	}
 	if s.damaged != nil {
 		return 0, s.damaged
 	}
 	return s.archive.Epoch, nil
+}
+
+// forget takes all partitions for gone: whatever comes next is read anew.
+func (s *Source) forget() {
+	for _, p := range s.partitions {
+		p.gone = true
+	}
+	s.partitions, s.byName = nil, nil
 }
 
 // look reads until no absorption came in between.
@@ -118,7 +132,9 @@ func (s *Source) look(ctx context.Context) error {
 		s.ahead = time.Until(state.Now)
 		generation := state.Generation
 		if state.Epoch != s.epoch {
-			s.partitions, s.archive, s.fields = nil, nil, nil
+			s.forget()
+			s.archive, s.fields = nil, nil
+			s.losses++ // also if it comes to have it again
 		}
 		if s.archive == nil || generation != s.generation {
 			if generation, err = s.readArchive(ctx); err != nil {
@@ -141,17 +157,23 @@ func (s *Source) look(ctx context.Context) error {
 
 // readArchive reads the archive. One that cannot be decoded is an error of every
 // Epoch until it is replaced.
-func (s *Source) readArchive(ctx context.Context) (generation uint64, err error) {
+func (s *Source) readArchive(ctx context.Context) (generation string, err error) {
 	a, err := s.Server.Archive(ctx)
 	if err != nil {
-		return 0, err
+		return "", err
 	}
-	var id layout.ID
-	binary.BigEndian.PutUint64(id[:], a.Generation)
+	digest := sha256.Sum256([]byte(a.Generation))
+	id := layout.ID(digest[:len(layout.ID{})])
 	decoded, err := archive.FromFields(a.Fields, id)
 	s.damaged = nil
 	if err != nil {
 		decoded, s.damaged = archive.New(), &fs.PathError{Op: "read archive", Path: archiveName, Err: err}
+	}
+	if s.archive != nil && err == nil && !decoded.Follows(s.archive) {
+		// What was absorbed since is not, and the partitions that their processes began
+		// then are not there: nobody will absorb these.
+		s.forget()
+		s.losses++
 	}
 	s.archive, s.fields, s.generation = decoded, a.Fields, a.Generation
 	return a.Generation, nil
@@ -173,7 +195,7 @@ func (s *Source) take(ctx context.Context, state *State) (stable bool, err error
 		partitions[listed.ID] = p
 		p.live = listed.Live
 		values, looked := state.Values[listed.ID]
-		p.active = p.seq != listed.Seq
+		p.active = p.listed != listed.Seq
 		switch {
 		case !p.whole:
 			reads = append(reads, Read{ID: listed.ID, Whole: !s.DeadOnly || !listed.Live})
@@ -189,7 +211,7 @@ func (s *Source) take(ctx context.Context, state *State) (stable bool, err error
 			p.values = values
 			p.changes++
 		}
-		p.seq = listed.Seq
+		p.listed = listed.Seq
 	}
 	for tries := 0; len(reads) > 0; tries++ {
 		if reads, err = s.readAll(ctx, partitions, reads); err != nil {
@@ -214,7 +236,7 @@ func (s *Source) take(ctx context.Context, state *State) (stable bool, err error
 		if p.gone {
 			delete(partitions, id)
 			if !p.live {
-				s.lost = append(s.lost, id)
+				s.lost = append(s.lost, p.read())
 			}
 			continue
 		}
@@ -232,15 +254,15 @@ func (s *Source) readAll(ctx context.Context, partitions map[layout.ID]*partitio
 	}
 	for i, c := range contents {
 		p := partitions[reads[i].ID]
-		if c.Header == "" || c.Absorbed {
-			p.gone = true // it was dropped, or is about to leave the list
+		if c.Header == "" || c.Absorption != "" || c.Taken || c.Stale {
+			p.gone, p.seq = true, c.Seq // it was dropped, or is about to leave the list, or should
 			continue
 		}
 		p.takeHeader(&c)
+		p.seq = c.Seq
 		if !reads[i].Whole && reads[i].Blocks == nil {
 			continue
 		}
-		p.seq = max(p.seq, c.Seq)
 		p.takeContent(&c, reads[i].Whole)
 		if blocks := p.missing(p.values); blocks != nil && !reads[i].Whole {
 			more = append(more, Read{ID: reads[i].ID, Blocks: blocks})
@@ -260,6 +282,9 @@ func (p *partition) takeHeader(c *Content) {
 	p.name = layout.FileName(int(h.PID), p.ID)
 	if err == nil && h.ID != p.ID {
 		err = fmt.Errorf("header of %v: %w", h.ID, layout.ErrDamaged)
+	}
+	if err == nil && c.Lacks {
+		err = fmt.Errorf("part of it was dropped: %w", layout.ErrDamaged)
 	}
 	p.header, p.err = h, nil
 	if err != nil {
@@ -289,8 +314,8 @@ func (p *partition) takeContent(c *Content, whole bool) {
 // nil: none.
 func (p *partition) missing(values map[string]string) (blocks []string) {
 	for field, value := range values {
-		if field == "" || field[0] > '9' {
-			continue // what is mirrored
+		if !isBlock(field) {
+			continue
 		}
 		want, err := layout.VersionOf([]byte(value))
 		has, hasErr := layout.VersionOf([]byte(p.series[field]))
@@ -307,17 +332,17 @@ func (s *Source) Partition(name string) (p Partition, there bool) {
 	if found == nil {
 		return Partition{}, false
 	}
-	return Partition{ID: found.ID, Live: found.live, Seq: found.seq}, true
+	return found.read(), true
 }
 
 // Base returns what an absorption is based on: the fields of the archive, and when
 // they were read.
-func (s *Source) Base() (epoch string, generation uint64, fields map[string]string) {
+func (s *Source) Base() (epoch, generation string, fields map[string]string) {
 	return s.epoch, s.generation, s.fields
 }
 
 // Lost are the partitions that are listed although there is nothing of them.
-func (s *Source) Lost() []layout.ID { return s.lost }
+func (s *Source) Lost() []Partition { return s.lost }
 
 // Ahead is how far the server's clock is ahead of this machine's.
 func (s *Source) Ahead() time.Duration { return s.ahead }
@@ -329,7 +354,7 @@ func (s *Source) Where() uint64 {
 	}
 	h := fnv.New64a()
 	h.Write([]byte(s.epoch))
-	return h.Sum64()
+	return h.Sum64() + s.losses
 }
 
 // List implements scan.Source.

@@ -113,8 +113,16 @@ func (v *view) take() error {
 			delete(v.blocks, field)
 		}
 	}
+	for field := range v.part.values {
+		if v.blocks[field] == nil && isBlock(field) {
+			return fmt.Errorf("block %.20q has values and no series: %w", field, layout.ErrDamaged)
+		}
+	}
 	return v.takeNamed()
 }
+
+// isBlock reports whether a field of values is that of a block.
+func isBlock(field string) bool { return field != "" && field[0] <= '9' }
 
 // numbered returns a family by its number.
 func (v *view) numbered(number uint32) *layout.Family {
@@ -364,7 +372,8 @@ func (v *view) Load() ([]uint64, error) {
 
 func (v *view) loadBlock(b *block, encoded string, own []uint64) error {
 	if version, err := layout.VersionOf([]byte(encoded)); err != nil || version != b.version {
-		return fmt.Errorf("version %d, the series have %d: %w", version, b.version, reader.ErrBusy)
+		// They were read at one instant: some of them were dropped, or tampered with.
+		return fmt.Errorf("version %d, the series have %d: %w", version, b.version, layout.ErrDamaged)
 	}
 	if b.at >= 0 {
 		return layout.DecodeValues([]byte(encoded), b.families, v.spare[b.at:b.at+b.words])
@@ -405,7 +414,8 @@ func (v *view) loadBlock(b *block, encoded string, own []uint64) error {
 func (v *view) Reopen() error {
 	v.resting = false
 	if v.part.gone {
-		return &fs.PathError{Op: "read", Path: v.part.name, Err: fs.ErrNotExist}
+		// Only who finds the name in a list opens it: there is another one.
+		return &fs.PathError{Op: "read", Path: v.part.name, Err: reader.ErrReplaced}
 	}
 	return nil
 }

@@ -8,9 +8,10 @@ import "github.com/mpmetrics/mpmetrics/internal/layout"
 //	{mpmetrics:NAMESPACE}:processes    sorted set: id by the end of its life, milliseconds of the server's clock
 //	{mpmetrics:NAMESPACE}:sequences    hash: id to its last sequence
 //	{mpmetrics:NAMESPACE}:archive      hash: what the dead have counted (package archive has the fields), and
-//	                                   epoch, another one when all was lost, and generation, how often it was replaced
+//	                                   epoch, another one when it was lost, and generation, another one when it was replaced
 //	{mpmetrics:NAMESPACE}:aside        hash: an archive that was damaged, for 15 days
-//	{mpmetrics:NAMESPACE}:ID:header    hash: header record, start, sequence, and taken when it was absorbed or put aside
+//	{mpmetrics:NAMESPACE}:ID:header    hash: header record, start, sequence, which of the other hashes there are, the
+//	                                   epoch of the archive with its bases, and taken when it was absorbed or put aside
 //	{mpmetrics:NAMESPACE}:ID:families  hash: number to family record
 //	{mpmetrics:NAMESPACE}:ID:series    hash: block to its series
 //	{mpmetrics:NAMESPACE}:ID:values    hash: block to its values, and families of collectors that are not ours by name

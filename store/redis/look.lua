@@ -6,7 +6,7 @@
 local archive = redis.call('HMGET', KEYS[3], 'epoch', 'generation')
 return {
   redis.call('TIME'),
-  {archive[1] or '', archive[2] or '0'},
+  {archive[1] or '', archive[2] or ''},
   redis.call('ZRANGE', KEYS[1], 0, -1, 'WITHSCORES'),
   redis.call('HGETALL', KEYS[2]),
 }

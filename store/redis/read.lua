@@ -1,23 +1,33 @@
 -- Reads one partition at one instant.
 --
--- KEYS: header, families, series, values
--- ARGV: 'header', or 'whole', or 'blocks' and the blocks of series that are wanted
--- Returns header, start, sequence, whether it was taken out, families, series, values.
-local head = redis.call('HMGET', KEYS[1], 'header', 'start', 'sequence', 'taken')
-local answer = {head[1] or '', head[2] or '0', head[3] or '0', head[4] and '1' or '0', {}, {}, {}}
-if ARGV[1] == 'header' then
+-- KEYS: header, families, series, values, archive
+-- ARGV: field that the archive has if it holds the partition, 'header', or 'whole', or 'blocks' and the blocks of series that are wanted
+-- Returns header, start, sequence, whether it was taken out, what the archive has in the field, whether it is whole ('0'), a hash
+-- is missing ('1'), or the archive that has its bases is lost ('2'), families, series, values.
+local head = redis.call('HMGET', KEYS[1], 'header', 'start', 'sequence', 'taken', 'hashes', 'rests')
+local answer = {head[1] or '', head[2] or '0', head[3] or '0', head[4] and '1' or '0',
+  redis.call('HGET', KEYS[5], ARGV[1]) or '', '0', {}, {}, {}}
+if head[6] and head[6] ~= '' and head[6] ~= redis.call('HGET', KEYS[5], 'epoch') then
+  answer[6] = '2'
+end
+for i = 1, 3 do
+  if answer[6] == '0' and head[5] and head[5]:sub(i, i) == '1' and redis.call('EXISTS', KEYS[1 + i]) == 0 then
+    answer[6] = '1'
+  end
+end
+if ARGV[2] == 'header' then
   return answer
 end
-answer[5] = redis.call('HGETALL', KEYS[2])
-answer[7] = redis.call('HGETALL', KEYS[4])
-if ARGV[1] == 'whole' then
-  answer[6] = redis.call('HGETALL', KEYS[3])
+answer[7] = redis.call('HGETALL', KEYS[2])
+answer[9] = redis.call('HGETALL', KEYS[4])
+if ARGV[2] == 'whole' then
+  answer[8] = redis.call('HGETALL', KEYS[3])
 else
-  for i = 2, #ARGV do
+  for i = 3, #ARGV do
     local block = redis.call('HGET', KEYS[3], ARGV[i])
     if block then
-      table.insert(answer[6], ARGV[i])
-      table.insert(answer[6], block)
+      table.insert(answer[8], ARGV[i])
+      table.insert(answer[8], block)
     end
   end
 end

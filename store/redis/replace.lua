@@ -2,8 +2,8 @@
 -- read: or does nothing.
 --
 -- KEYS: processes, sequences, archive, where it is kept aside, then of each partition header, families, series, values
--- ARGV: epoch, generation, milliseconds that partitions are kept, milliseconds that the archive is kept aside ('' for not),
---       how many partitions, fields and removed fields follow, and these: id and sequence of each, name and
+-- ARGV: epoch, generation, the next one, another epoch ('' for none), milliseconds that partitions are kept,
+--       milliseconds that the archive is kept aside ('' for not), how many partitions, fields and removed fields follow, and these: id and sequence of each, name and
 --       content of each, name of each
 -- Returns '' or what has changed.
 local archive = redis.call('HMGET', KEYS[3], 'epoch', 'generation')
@@ -12,33 +12,36 @@ if archive[1] ~= ARGV[1] or archive[2] ~= ARGV[2] then
 end
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local partitions = tonumber(ARGV[5])
+local partitions = tonumber(ARGV[7])
 for p = 0, partitions - 1 do
-  local id, sequence = ARGV[8 + 2 * p], ARGV[9 + 2 * p]
+  local id, sequence = ARGV[10 + 2 * p], ARGV[11 + 2 * p]
   local ends = redis.call('ZSCORE', KEYS[1], id)
   if not ends or tonumber(ends) > now or redis.call('HGET', KEYS[5 + 4 * p], 'sequence') ~= sequence then
     return id
   end
 end
 
-if ARGV[4] ~= '' and redis.call('COPY', KEYS[3], KEYS[4], 'REPLACE') == 1 then
-  redis.call('PEXPIRE', KEYS[4], ARGV[4])
+if ARGV[6] ~= '' and redis.call('COPY', KEYS[3], KEYS[4], 'REPLACE') == 1 then
+  redis.call('PEXPIRE', KEYS[4], ARGV[6])
 end
-local at = 8 + 2 * partitions
-for i = at, at + 2 * ARGV[6] - 2, 2 do
+local at = 10 + 2 * partitions
+for i = at, at + 2 * ARGV[8] - 2, 2 do
   redis.call('HSET', KEYS[3], ARGV[i], ARGV[i + 1])
 end
-at = at + 2 * ARGV[6]
-for i = at, at + ARGV[7] - 1 do
+at = at + 2 * ARGV[8]
+for i = at, at + ARGV[9] - 1 do
   redis.call('HDEL', KEYS[3], ARGV[i])
 end
-redis.call('HINCRBY', KEYS[3], 'generation', 1)
+redis.call('HSET', KEYS[3], 'generation', ARGV[3])
+if ARGV[4] ~= '' then
+  redis.call('HSET', KEYS[3], 'epoch', ARGV[4])
+end
 for p = 0, partitions - 1 do
-  redis.call('ZREM', KEYS[1], ARGV[8 + 2 * p])
-  redis.call('HDEL', KEYS[2], ARGV[8 + 2 * p])
+  redis.call('ZREM', KEYS[1], ARGV[10 + 2 * p])
+  redis.call('HDEL', KEYS[2], ARGV[10 + 2 * p])
   redis.call('HSET', KEYS[5 + 4 * p], 'taken', 'absorbed')
   for key = 5 + 4 * p, 8 + 4 * p do
-    redis.call('PEXPIRE', KEYS[key], ARGV[3])
+    redis.call('PEXPIRE', KEYS[key], ARGV[5])
   end
 end
 return ''

@@ -112,16 +112,19 @@ var statuses = map[string]remote.Status{
 }
 
 func (s *server) update(u *remote.Update) call {
-	header, former := "", ""
+	header, former, base := "", "", ""
 	if u.Begin != nil {
 		header = string(u.Begin.Encode())
 	}
 	if u.Former != (layout.ID{}) {
 		former = remote.SamplesField(u.Former)
 	}
+	if u.Base != (layout.ID{}) {
+		base = remote.AbsorbedField(u.Base)
+	}
 	args := []string{
-		u.ID.String(), decimal(u.Seq), decimal(u.After), strconv.Itoa(u.Hashes), strconv.FormatInt(u.Live.Milliseconds(), 10),
-		layout.NewID().String(), header, former,
+		u.ID.String(), decimal(u.Seq), decimal(u.After), flags(u.Hashes[:]...), strconv.FormatInt(u.Live.Milliseconds(), 10),
+		layout.NewID().String(), header, former, u.Epoch, remote.AbsorbedField(u.ID), base, u.Instead.String(), flags(u.Based), u.Absorption,
 		strconv.Itoa(len(u.Families)), strconv.Itoa(len(u.Series)), strconv.Itoa(len(u.Values)), strconv.Itoa(len(u.Remove)),
 	}
 	for _, hash := range []map[string]string{u.Families, u.Series, u.Values} {
@@ -130,7 +133,21 @@ func (s *server) update(u *remote.Update) call {
 		}
 	}
 	args = append(args, u.Remove...)
-	return call{append([]string{s.keys.processes(), s.keys.sequences(), s.keys.archive()}, s.keys.partition(u.ID)...), args}
+	keys := append([]string{s.keys.processes(), s.keys.sequences(), s.keys.archive()}, s.keys.partition(u.ID)...)
+	if u.Instead != (layout.ID{}) {
+		keys = append(keys, s.keys.partition(u.Instead)...)
+	}
+	return call{keys, args}
+}
+
+func flags(all ...bool) string {
+	text := make([]byte, len(all))
+	for i, set := range all {
+		if text[i] = '0'; set {
+			text[i] = '1'
+		}
+	}
+	return string(text)
 }
 
 func decimal(n uint64) string { return strconv.FormatUint(n, 10) }
@@ -196,8 +213,7 @@ func stateOf(r valkey.ValkeyResult) (*remote.State, error) {
 	}
 	seconds, _ := strconv.ParseInt(now[0], 10, 64)
 	micro, _ := strconv.ParseInt(now[1], 10, 64)
-	state := &remote.State{Now: time.Unix(seconds, micro*1000), Epoch: archive[0], Stable: true}
-	state.Generation, _ = strconv.ParseUint(archive[1], 10, 64)
+	state := &remote.State{Now: time.Unix(seconds, micro*1000), Epoch: archive[0], Generation: archive[1], Stable: true}
 	sequences := pairs(parts[3])
 	for i := 0; i < len(processes); i += 2 {
 		id, err := layout.ParseID(processes[i])
@@ -211,20 +227,19 @@ func stateOf(r valkey.ValkeyResult) (*remote.State, error) {
 	return state, nil
 }
 
-func archiveHead(r valkey.ValkeyResult) (epoch string, generation uint64, err error) {
+func archiveHead(r valkey.ValkeyResult) (epoch, generation string, err error) {
 	answer, err := r.ToArray()
 	if err != nil || len(answer) != 2 {
-		return "", 0, orMalformed(err)
+		return "", "", orMalformed(err)
 	}
 	epoch, err = answer[0].ToString()
 	if valkey.IsValkeyNil(err) {
-		return "", 0, nil // nobody has published anything
+		return "", "", nil // nobody has published anything
 	}
 	if err != nil {
-		return "", 0, err
+		return "", "", err
 	}
-	text, _ := answer[1].ToString()
-	generation, _ = strconv.ParseUint(text, 10, 64)
+	generation, _ = answer[1].ToString()
 	return epoch, generation, nil
 }
 
@@ -236,14 +251,15 @@ func (s *server) Read(ctx context.Context, reads []remote.Read) ([]remote.Conten
 	}
 	calls := make([]call, len(reads))
 	for i, r := range reads {
-		args := []string{"header"}
+		args := []string{remote.AbsorbedField(r.ID), "header"}
 		switch {
 		case r.Whole:
-			args[0] = "whole"
+			args[1] = "whole"
 		case r.Blocks != nil:
-			args = append([]string{"blocks"}, r.Blocks...)
+			args[1] = "blocks"
+			args = append(args, r.Blocks...)
 		}
-		calls[i] = call{s.keys.partition(r.ID), args}
+		calls[i] = call{append(s.keys.partition(r.ID), s.keys.archive()), args}
 	}
 	contents := make([]remote.Content, len(reads))
 	for i, r := range readScript.run(ctx, c, calls) {
@@ -256,20 +272,21 @@ func (s *server) Read(ctx context.Context, reads []remote.Read) ([]remote.Conten
 
 func contentOf(r valkey.ValkeyResult) (c remote.Content, err error) {
 	answer, err := r.ToArray()
-	if err != nil || len(answer) != 7 {
+	if err != nil || len(answer) != 9 {
 		return c, orMalformed(err)
 	}
-	var head [4]string
+	var head [6]string
 	for i := range head {
 		if head[i], err = answer[i].ToString(); err != nil {
 			return c, err
 		}
 	}
-	c.Header, c.Absorbed = head[0], head[3] == "1"
+	c.Header, c.Taken, c.Absorption = head[0], head[3] == "1", head[4]
+	c.Lacks, c.Stale = head[5] == "1", head[5] == "2"
 	c.Start, _ = strconv.ParseInt(head[1], 10, 64)
 	c.Seq, _ = strconv.ParseUint(head[2], 10, 64)
 	for i, hash := range []*map[string]string{&c.Families, &c.Series, &c.Values} {
-		if *hash, err = mapOf(&answer[4+i]); err != nil {
+		if *hash, err = mapOf(&answer[len(head)+i]); err != nil {
 			return c, err
 		}
 	}
@@ -300,8 +317,7 @@ func (s *server) Archive(ctx context.Context) (*remote.Archive, error) {
 	if err != nil {
 		return nil, unreachable("read archive", err)
 	}
-	a := &remote.Archive{Fields: fields}
-	a.Generation, _ = strconv.ParseUint(fields["generation"], 10, 64)
+	a := &remote.Archive{Generation: fields["generation"], Fields: fields}
 	delete(fields, "epoch")
 	delete(fields, "generation")
 	return a, nil
@@ -315,11 +331,11 @@ func (s *server) Replace(ctx context.Context, r remote.Replacement) error {
 	}
 	keys := []string{s.keys.processes(), s.keys.sequences(), s.keys.archive(), s.keys.aside()}
 	aside := ""
-	if r.Aside {
+	if r.Anew != "" {
 		aside = strconv.FormatInt(asideFor.Milliseconds(), 10)
 	}
 	args := []string{
-		r.Epoch, decimal(r.Generation), strconv.FormatInt(r.Keep.Milliseconds(), 10), aside,
+		r.Epoch, r.Generation, r.Next, r.Anew, strconv.FormatInt(r.Keep.Milliseconds(), 10), aside,
 		strconv.Itoa(len(r.Absorbed)), strconv.Itoa(len(r.Set)), strconv.Itoa(len(r.Remove)),
 	}
 	for _, p := range r.Absorbed {
@@ -341,13 +357,13 @@ func (s *server) Replace(ctx context.Context, r remote.Replacement) error {
 }
 
 // Discard implements remote.Server.
-func (s *server) Discard(ctx context.Context, id layout.ID, reason string) error {
+func (s *server) Discard(ctx context.Context, p remote.Partition, reason string) error {
 	c, err := s.connected()
 	if err != nil {
 		return err
 	}
-	keys := append([]string{s.keys.processes(), s.keys.sequences()}, s.keys.partition(id)...)
-	args := []string{id.String(), reason, strconv.FormatInt(asideFor.Milliseconds(), 10)}
+	keys := append([]string{s.keys.processes(), s.keys.sequences()}, s.keys.partition(p.ID)...)
+	args := []string{p.ID.String(), decimal(p.Seq), reason, strconv.FormatInt(asideFor.Milliseconds(), 10)}
 	if err := discardScript.run(ctx, c, []call{{keys, args}})[0].Error(); err != nil {
 		return unreachable("discard partition", err)
 	}
