@@ -66,6 +66,9 @@ func (s *Server) Addr() string { return s.addr }
 // URL is a location on the server.
 func (s *Server) URL(parameters string) string { return "redis://" + s.addr + "/0?" + parameters }
 
+// Flags are those of the next start.
+func (s *Server) Flags(flags ...string) { s.flags = flags }
+
 // Again starts the server where it was, when it has ended.
 func (s *Server) Again() {
 	s.t.Helper()

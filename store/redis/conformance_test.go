@@ -4,6 +4,7 @@ package redis_test
 
 import (
 	"fmt"
+	"os"
 	"sync/atomic"
 	"testing"
 
@@ -12,7 +13,16 @@ import (
 	"github.com/mpmetrics/mpmetrics/store/storetest"
 )
 
-func TestMain(m *testing.M) { storetest.Main(m) }
+func TestMain(m *testing.M) {
+	if os.Getenv(writerEnv) == "" {
+		storetest.Main(m)
+		return
+	}
+	if err := writeSteps(os.Args[1:]); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
 
 // All rows but those that an interval between two flushes breaks.
 func TestConformance(t *testing.T) {
