@@ -23,7 +23,7 @@ const (
 
 	// maxRounds bounds the updates of one Flush: what was lost, or absorbed, is found
 	// by the first of them.
-	maxRounds = 4
+	maxRounds = 8
 )
 
 // Series is one series of a Publisher.
