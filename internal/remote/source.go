@@ -9,6 +9,7 @@ import (
 	"hash/fnv"
 	"io/fs"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/mpmetrics/mpmetrics/internal/archive"
@@ -22,6 +23,14 @@ const (
 
 	// maxTries bounds the looks that an absorption came into.
 	maxTries = 5
+
+	// maxExchanges bounds a scan by so many times the timeout of an exchange. What
+	// was read by then is not read again by the next.
+	maxExchanges = 4
+
+	// readTogether bounds the partitions of one exchange: a server carries it out while
+	// everybody else waits, and many large ones would never be read in time.
+	readTogether = 16
 )
 
 // Source is a namespace of a server in the place of a directory: a scan.Source. All
@@ -37,7 +46,8 @@ type Source struct {
 	// DeadOnly leaves the partitions of the living unread until they are opened.
 	DeadOnly bool
 
-	// Timeout bounds one reading. 0: two seconds.
+	// Timeout bounds one exchange with the server, and four times as long a scan. 0: two
+	// seconds.
 	Timeout time.Duration
 
 	// As of the last Epoch.
@@ -87,7 +97,7 @@ func (p *partition) size() (n int64) {
 
 // Epoch implements scan.Source: it reads everything.
 func (s *Source) Epoch() (uint32, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), cmp.Or(s.Timeout, defaultTimeout))
+	ctx, cancel := context.WithTimeout(context.Background(), maxExchanges*cmp.Or(s.Timeout, defaultTimeout))
 	defer cancel()
 	err := s.look(ctx)
 	switch {
@@ -96,14 +106,25 @@ func (s *Source) Epoch() (uint32, error) {
 	case s.byName != nil && s.silent < s.Grace && !errors.Is(err, scan.ErrChanging):
 		s.silent++
 	default:
-		s.forget()
-		s.err = err
+		s.byName, s.err = nil, err
 		return 0, err
 	}
 	if s.damaged != nil {
 		return 0, s.damaged
 	}
 	return s.archive.Epoch, nil
+}
+
+// exchange bounds one exchange.
+func (s *Source) exchange(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(ctx, cmp.Or(s.Timeout, defaultTimeout))
+}
+
+// list is one look at the server.
+func (s *Source) list(ctx context.Context, values []layout.ID) (*State, error) {
+	ctx, cancel := s.exchange(ctx)
+	defer cancel()
+	return s.Server.Look(ctx, values)
 }
 
 // forget takes all partitions for gone: whatever comes next is read anew.
@@ -125,7 +146,7 @@ func (s *Source) look(ctx context.Context) error {
 				}
 			}
 		}
-		state, err := s.Server.Look(ctx, want)
+		state, err := s.list(ctx, want)
 		if err != nil {
 			return err
 		}
@@ -133,7 +154,7 @@ func (s *Source) look(ctx context.Context) error {
 		generation := state.Generation
 		if state.Epoch != s.epoch {
 			s.forget()
-			s.archive, s.fields = nil, nil
+			s.epoch, s.archive, s.fields = state.Epoch, nil, nil
 			s.losses++ // also if it comes to have it again
 		}
 		if s.archive == nil || generation != s.generation {
@@ -148,7 +169,6 @@ func (s *Source) look(ctx context.Context) error {
 			}
 		}
 		if stable {
-			s.epoch = state.Epoch
 			return nil
 		}
 	}
@@ -158,6 +178,8 @@ func (s *Source) look(ctx context.Context) error {
 // readArchive reads the archive. One that cannot be decoded is an error of every
 // Epoch until it is replaced.
 func (s *Source) readArchive(ctx context.Context) (generation string, err error) {
+	ctx, cancel := s.exchange(ctx)
+	defer cancel()
 	a, err := s.Server.Archive(ctx)
 	if err != nil {
 		return "", err
@@ -189,7 +211,7 @@ func (s *Source) take(ctx context.Context, state *State) (stable bool, err error
 	var reads []Read
 	for _, listed := range state.Partitions {
 		p := s.partitions[listed.ID]
-		if p == nil {
+		if p == nil || p.gone {
 			p = &partition{ID: listed.ID}
 		}
 		partitions[listed.ID] = p
@@ -211,26 +233,31 @@ func (s *Source) take(ctx context.Context, state *State) (stable bool, err error
 			p.values = values
 			p.changes++
 		}
-		p.listed = listed.Seq
-	}
-	for tries := 0; len(reads) > 0; tries++ {
-		if reads, err = s.readAll(ctx, partitions, reads); err != nil {
-			return false, err
-		}
-		again, err := s.Server.Look(ctx, nil)
-		if err != nil {
-			return false, err
-		}
-		if again.Generation != state.Generation || again.Epoch != state.Epoch || tries == maxTries {
-			return false, nil
-		}
 	}
 	for id, p := range s.partitions {
 		if partitions[id] != p {
 			p.gone = true
 		}
 	}
-	s.partitions, s.byName = partitions, make(map[string]*partition, len(partitions))
+	s.partitions = partitions // also if not all of them can be read now
+	// Blocks that lack their series for good are that partition's matter.
+	for tries := 0; len(reads) > 0 && tries < maxTries; tries++ {
+		if reads, err = s.readAll(ctx, partitions, reads); err != nil {
+			return false, err
+		}
+		again, err := s.list(ctx, nil)
+		if err != nil {
+			return false, err
+		}
+		if again.Generation != state.Generation || again.Epoch != state.Epoch {
+			return false, nil
+		}
+	}
+	for _, listed := range state.Partitions {
+		p := partitions[listed.ID]
+		p.listed = max(p.listed, listed.Seq)
+	}
+	s.byName = make(map[string]*partition, len(partitions))
 	s.lost = nil
 	for id, p := range partitions {
 		if p.gone {
@@ -248,6 +275,20 @@ func (s *Source) take(ctx context.Context, state *State) (stable bool, err error
 // readAll reads partitions, and returns what still has to be read: values of blocks
 // whose series have changed.
 func (s *Source) readAll(ctx context.Context, partitions map[layout.ID]*partition, reads []Read) (more []Read, err error) {
+	for part := range slices.Chunk(reads, readTogether) {
+		again, err := s.readSome(ctx, partitions, part)
+		if err != nil {
+			return nil, err
+		}
+		more = append(more, again...)
+	}
+	return more, nil
+}
+
+// readSome is readAll in one exchange.
+func (s *Source) readSome(ctx context.Context, partitions map[layout.ID]*partition, reads []Read) (more []Read, err error) {
+	ctx, cancel := s.exchange(ctx)
+	defer cancel()
 	contents, err := s.Server.Read(ctx, reads)
 	if err != nil {
 		return nil, err
@@ -264,6 +305,7 @@ func (s *Source) readAll(ctx context.Context, partitions map[layout.ID]*partitio
 			continue
 		}
 		p.takeContent(&c, reads[i].Whole)
+		p.listed = c.Seq
 		if blocks := p.missing(p.values); blocks != nil && !reads[i].Whole {
 			more = append(more, Read{ID: reads[i].ID, Blocks: blocks})
 		}
