@@ -24,7 +24,13 @@ func TestMain(m *testing.M) {
 	}
 }
 
-// All rows but those that an interval between two flushes breaks.
+// lacks are the rows that an interval between two flushes breaks.
+var lacks = map[string]string{
+	"what is counted is shown at once":                        "others see it with the next flush",
+	"nothing that returned is lost at SIGKILL":                "values are on the heap until they are flushed",
+	"no series whose constructor returned is lost at SIGKILL": "likewise",
+}
+
 func TestConformance(t *testing.T) {
 	server := redisserver.Start(t)
 	for _, protocol := range []string{"2", "3"} {
@@ -34,11 +40,7 @@ func TestConformance(t *testing.T) {
 				Location: func(testing.TB) string {
 					return server.URL(fmt.Sprintf("namespace=%s-%d&protocol=%s", protocol, n.Add(1), protocol))
 				},
-				Lacks: map[string]string{
-					"what is counted is shown at once":                        "others see it with the next flush",
-					"nothing that returned is lost at SIGKILL":                "values are on the heap until they are flushed",
-					"no series whose constructor returned is lost at SIGKILL": "likewise",
-				},
+				Lacks: lacks,
 			})
 		})
 	}

@@ -1,0 +1,106 @@
+//go:build unix
+
+package redisserver
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+)
+
+// Cluster is a cluster of three servers, each with a third of the slots.
+type Cluster struct{ nodes []*Server }
+
+// StartCluster starts a cluster. It ends with the test.
+func StartCluster(t testing.TB) *Cluster {
+	t.Helper()
+	c := &Cluster{}
+	args := []string{"--cluster", "create"}
+	for range 3 {
+		// The bus of a node has a port of its own, by default ten thousand above: that may be
+		// somebody's, or no port at all.
+		_, bus, _ := net.SplitHostPort(freeAddress(t))
+		n := Start(t, "--cluster-enabled", "yes", "--cluster-node-timeout", "2000", "--cluster-port", bus)
+		c.nodes = append(c.nodes, n)
+		args = append(args, n.addr)
+	}
+	out, err := exec.Command(find(t, "redis-cli", "redis-tools"), append(args, "--cluster-yes")...).CombinedOutput()
+	if err != nil {
+		t.Fatalf("redis-cli %v: %v\n%s", args, err, out)
+	}
+	for _, n := range c.nodes {
+		Eventually(t, "a cluster in which every node knows all slots", func() bool {
+			info, err := n.cli("cluster", "info")
+			return err == nil && strings.Contains(info, "cluster_state:ok") && strings.Contains(info, "cluster_known_nodes:3")
+		})
+	}
+	return c
+}
+
+// URL is a location on the cluster.
+func (c *Cluster) URL(parameters string) string {
+	return fmt.Sprintf("redis://%s?addr=%s&addr=%s&%s", c.nodes[0].addr, c.nodes[1].addr, c.nodes[2].addr, parameters)
+}
+
+// Sentinel is a master with a replica, and a sentinel that watches them.
+type Sentinel struct {
+	Master, Replica *Server
+	sentinel        *Server
+}
+
+// masterSet is what the sentinel calls them.
+const masterSet = "mpmetrics"
+
+// StartSentinel starts all three. They end with the test.
+func StartSentinel(t testing.TB) *Sentinel {
+	t.Helper()
+	s := &Sentinel{Master: Start(t)}
+	host, port, _ := net.SplitHostPort(s.Master.addr)
+	s.Replica = Start(t, "--replicaof", host+" "+port, "--repl-diskless-sync-delay", "0")
+	Eventually(t, "a replica that has everything", func() bool {
+		info, err := s.Replica.cli("info", "replication")
+		return err == nil && strings.Contains(info, "master_link_status:up")
+	})
+	s.sentinel = &Server{t: t, addr: freeAddress(t), dir: t.TempDir()}
+	_, own, _ := net.SplitHostPort(s.sentinel.addr)
+	path := s.sentinel.dir + "/sentinel.conf" // it writes there what it learns
+	conf := fmt.Sprintf("bind %s\nport %s\ndir %s\nsentinel monitor %s %s %s 1\nsentinel down-after-milliseconds %s 300\nsentinel failover-timeout %s 2000\n",
+		host, own, s.sentinel.dir, masterSet, host, port, masterSet, masterSet)
+	if err := os.WriteFile(path, []byte(conf), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s.sentinel.command = exec.Command(find(t, "redis-sentinel", "redis-sentinel"), path)
+	s.sentinel.command.Stdout, s.sentinel.command.Stderr = &s.sentinel.log, &s.sentinel.log
+	if err := s.sentinel.command.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		s.sentinel.Kill()
+		if t.Failed() {
+			t.Logf("redis-sentinel:\n%s", &s.sentinel.log)
+		}
+	})
+	Eventually(t, "a sentinel that knows the replica", func() bool {
+		info, err := s.sentinel.cli("sentinel", "replicas", masterSet)
+		return err == nil && strings.Contains(info, s.Replica.addr)
+	})
+	return s
+}
+
+// URL is a location on the master, whoever that is.
+func (s *Sentinel) URL(parameters string) string {
+	return fmt.Sprintf("redis://%s/0?master_set=%s&%s", s.sentinel.addr, masterSet, parameters)
+}
+
+// Failover kills the master and waits until the replica is one.
+func (s *Sentinel) Failover() {
+	s.Master.t.Helper()
+	s.Master.Kill()
+	Eventually(s.Master.t, "a replica that became the master", func() bool {
+		info, err := s.Replica.cli("info", "replication")
+		return err == nil && strings.Contains(info, "role:master")
+	})
+}
