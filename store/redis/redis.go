@@ -5,6 +5,16 @@
 //	import _ "github.com/mpmetrics/mpmetrics/store/redis"
 //
 // and set MPMETRICS_URL. The code of the application stays as it is.
+//
+// These are the least rights of a user, of the namespace shop:
+//
+//	ACL SETUSER shop on >secret resetkeys ~{mpmetrics:shop}:* resetchannels nocommands
+//	+evalsha +eval +time +hget +hmget +hgetall +hset +hdel +hexists +exists +del
+//	+zadd +zrange +zrem +zscore +pexpire +copy
+//
+// With +info a process can warn of a server that drops any key when it lacks memory, and
+// with +ping connections that rest leave no denials in ACL LOG. A cluster is asked for
+// its nodes by CLUSTER SLOTS, from version 8 on by CLUSTER SHARDS.
 package redis
 
 import "github.com/mpmetrics/mpmetrics/internal/remote"
