@@ -250,3 +250,29 @@ func TestRemoteLocations(t *testing.T) {
 		t.Errorf("cleaned %d", report.Temporary)
 	}
 }
+
+// Whoever lives for longer than the ids of others are kept is absorbed as they were.
+func TestRemoteLivesLong(t *testing.T) {
+	n := newNamespace(t)
+	old := n.publish(3)
+	n.server.Advance(time.Second / 2)
+	for want := uint64(1); want <= 3; want++ {
+		n.publish(1)
+		n.die()
+		if err := old.Flush(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		n.absorbs(1)
+		if got := n.total(); got != want {
+			t.Fatalf("%d, want %d", got, want)
+		}
+		n.server.Advance(2 * time.Hour)
+	}
+	if len(n.server.Snapshot().Archive) == 0 {
+		t.Fatal("no archive")
+	}
+	report := n.absorbs(1)
+	if got := n.total(); got != 6 || len(report.Quarantined) > 0 {
+		t.Errorf("%d, want 6; put aside: %v", got, report.Quarantined)
+	}
+}

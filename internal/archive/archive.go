@@ -40,6 +40,7 @@ type Archive struct {
 	Size int64
 
 	file     *reader.File      // nil: not from a file, or closed
+	together bool              // it comes back from a backup with all processes or not at all
 	absorbed []layout.Absorbed // ascending by id
 	open     []layout.ID       // ascending: processes that were not absorbed when it was written
 }
@@ -75,7 +76,7 @@ func compare(a, b layout.ID) int { return slices.Compare(a[:], b[:]) }
 // absorbed long ago: it is older than one whose id was pruned, and was not
 // there when that happened. Its file can only have come back from a backup.
 func (a *Archive) Returned(id layout.ID, start int64) bool {
-	if start > a.Horizon || a.Holds(id) {
+	if a.together || start > a.Horizon || a.Holds(id) {
 		return false
 	}
 	return !a.Open(id)

@@ -121,7 +121,8 @@ func (e *fieldEncoder) put(field string, records ...[]byte) {
 }
 
 // FromFields makes an archive of what Fields returned; an empty one of nothing.
-// generation is another one each time the hash was written. Errors wrap
+// generation is another one each time the hash was written. Nothing is Returned for it,
+// since a server has it and the processes in one piece. Errors wrap
 // layout.ErrDamaged or layout.ErrLimit.
 func FromFields(fields map[string]string, generation layout.ID) (*Archive, error) {
 	if len(fields) == 0 {
@@ -147,7 +148,11 @@ func FromFields(fields map[string]string, generation layout.ID) (*Archive, error
 			d.archive.Size += int64(len(key) + len(fields[key]))
 		}
 	}
-	return d.Archive()
+	a, err := d.Archive()
+	if err == nil {
+		a.together = true
+	}
+	return a, err
 }
 
 // fieldDecoder gives the records of fields to a Decoder, with numbers that hold for
