@@ -91,12 +91,14 @@ func (v *view) take() error {
 		if err == nil && r.Family == nil {
 			err = fmt.Errorf("no family record: %w", layout.ErrDamaged)
 		}
+		index := 0
 		if err == nil {
-			v.numbers[number], err = v.family(r.Family)
+			index, err = v.family(r.Family)
 		}
 		if err != nil {
 			return fmt.Errorf("family %.20q: %w", number, err)
 		}
+		v.numbers[number] = index
 	}
 	for _, field := range slices.Sorted(maps.Keys(v.part.series)) {
 		if b := v.blocks[field]; b == nil || b.encoded != v.part.series[field] {
