@@ -330,7 +330,7 @@ func (s *State) replace(r *remote.Replacement) error {
 	}
 	for _, a := range r.Absorbed {
 		p, end := s.Partitions[a.ID], s.Ends[a.ID]
-		if p == nil || end.IsZero() || end.After(s.Now) || p.Seq != a.Seq {
+		if p == nil || end.IsZero() || end.After(s.Now) || p.Seq != a.Seq || p.lacks(p.Had) {
 			return remote.ErrChanged
 		}
 	}

@@ -174,3 +174,39 @@ func TestPutAsideAndBack(t *testing.T) {
 		})
 	}
 }
+
+// What a reader could not read when it changed last, it reads when the server answers.
+func TestReaderCatchesUp(t *testing.T) {
+	for failing := 1; failing < 6; failing++ {
+		w, p := newWorld(t)
+		m := &model{T: t, world: w}
+		calls := -1
+		r := m.newReader(func() memoryserver.Fate {
+			if calls >= 0 {
+				calls++
+			}
+			if calls == failing {
+				return memoryserver.Dropped
+			}
+			return memoryserver.Answered
+		})
+		r.source.Grace = 1
+		p.mustFlush(t)
+		w.counter(t, r)
+		w.counter(t, r) // it is at rest
+		p.values["c_total"][0] = 5
+		if !p.flush(true) {
+			t.Fatal("cannot end")
+		}
+		calls = 0
+		if got := w.counter(t, r); calls >= failing && got != 0 && got != 5 {
+			t.Errorf("call %d failed: %v, want what was before, or is now", failing, got)
+		}
+		if calls < failing {
+			break
+		}
+		if got := w.counter(t, r); got != 5 {
+			t.Errorf("after call %d failed: %v, want 5", failing, got)
+		}
+	}
+}

@@ -306,8 +306,10 @@ func (s *Source) readSome(ctx context.Context, partitions map[layout.ID]*partiti
 		}
 		p.takeContent(&c, reads[i].Whole)
 		p.listed = c.Seq
-		if blocks := p.missing(p.values); blocks != nil && !reads[i].Whole {
-			more = append(more, Read{ID: reads[i].ID, Blocks: blocks})
+		// What was read at one instant and does not fit is damaged, and is not read again.
+		blocks := slices.DeleteFunc(p.missing(p.values), func(block string) bool { return slices.Contains(reads[i].Blocks, block) })
+		if len(blocks) > 0 && !reads[i].Whole {
+			more = append(more, Read{ID: reads[i].ID, Blocks: append(blocks, reads[i].Blocks...)})
 		}
 	}
 	return more, nil

@@ -19,6 +19,12 @@ for p = 0, partitions - 1 do
   if not ends or tonumber(ends) > now or redis.call('HGET', KEYS[5 + 4 * p], 'sequence') ~= sequence then
     return id
   end
+  local hashes = redis.call('HGET', KEYS[5 + 4 * p], 'hashes')
+  for i = 1, 3 do
+    if hashes and hashes:sub(i, i) == '1' and redis.call('EXISTS', KEYS[5 + 4 * p + i]) == 0 then
+      return id
+    end
+  end
 end
 
 if ARGV[6] ~= '' and redis.call('COPY', KEYS[3], KEYS[4], 'REPLACE') == 1 then

@@ -169,7 +169,7 @@ func (s *server) Look(ctx context.Context, values []layout.ID) (*remote.State, e
 	}
 	state.Values = make(map[layout.ID]map[string]string, len(values))
 	for i, id := range values {
-		if state.Values[id], err = results[1+i].AsStrMap(); err != nil {
+		if state.Values[id], err = results[1+i].AsStrMap(); err != nil && !notHash(err) {
 			return nil, unreachable("look", err)
 		}
 	}
@@ -222,10 +222,14 @@ func stateOf(r valkey.ValkeyResult) (*remote.State, error) {
 		}
 		ends, _ := strconv.ParseFloat(processes[i+1], 64)
 		seq, _ := strconv.ParseUint(sequences[processes[i]], 10, 64)
-		state.Partitions = append(state.Partitions, remote.Partition{ID: id, Live: int64(ends) > state.Now.UnixMilli(), Seq: seq})
+		state.Partitions = append(state.Partitions, remote.Partition{ID: id, Live: ends > float64(state.Now.UnixMilli()), Seq: seq})
 	}
 	return state, nil
 }
+
+// notHash reports whether somebody has put something else in the place of a hash. That is
+// damage of one partition, and no trouble with the server.
+func notHash(err error) bool { return err != nil && strings.Contains(err.Error(), "WRONGTYPE") }
 
 func archiveHead(r valkey.ValkeyResult) (epoch, generation string, err error) {
 	answer, err := r.ToArray()
@@ -263,7 +267,11 @@ func (s *server) Read(ctx context.Context, reads []remote.Read) ([]remote.Conten
 	}
 	contents := make([]remote.Content, len(reads))
 	for i, r := range readScript.run(ctx, c, calls) {
-		if contents[i], err = contentOf(r); err != nil {
+		contents[i], err = contentOf(r)
+		if notHash(err) {
+			contents[i], err = remote.Content{Header: "not a hash"}, nil
+		}
+		if err != nil {
 			return nil, unreachable("read partition", err)
 		}
 	}
