@@ -103,7 +103,7 @@ func (p *Publisher) answered() Content {
 
 // begin ends a life with what it was absorbed with, and begins the next.
 func (p *Publisher) begin(epoch string, c *Content) {
-	ended := life{id: p.header.ID, until: p.now(), bases: map[*Series][]uint64{}, named: map[string]string{}}
+	ended := life{id: p.header.ID, until: p.heard, bases: map[*Series][]uint64{}, named: map[string]string{}}
 	for s := range p.all() {
 		if s.base != nil {
 			ended.bases[s] = s.base
@@ -181,7 +181,7 @@ func (p *Publisher) restart(ctx context.Context, epoch string) error {
 				return err
 			}
 			ours, before := &contents[0], &contents[1]
-			kept := ours.Header != "" && !ours.Taken
+			kept := ours.Header != "" && !ours.Taken && !ours.Stale
 			expired := before.Header == "" && p.now().Sub(last.until) > Retention
 			if !kept && before.Absorption == "" && !expired {
 				p.goBack()
