@@ -93,7 +93,7 @@ type addition struct{ series, earlier *Series }
 // life is a partition that was absorbed.
 type life struct {
 	id    layout.ID
-	until time.Time // it was absorbed after that
+	until time.Time            // it was absorbed after that
 	bases map[*Series][]uint64 // that the process had then
 	named map[string]string    // likewise, of mirrored families
 }

@@ -1,6 +1,7 @@
 package remote
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"iter"
@@ -103,7 +104,7 @@ func (p *Publisher) answered() Content {
 
 // begin ends a life with what it was absorbed with, and begins the next.
 func (p *Publisher) begin(epoch string, c *Content) {
-	ended := life{id: p.header.ID, until: p.heard, bases: map[*Series][]uint64{}, named: map[string]string{}}
+	ended := life{id: p.header.ID, until: cmp.Or(p.heard, p.now()), bases: map[*Series][]uint64{}, named: map[string]string{}}
 	for s := range p.all() {
 		if s.base != nil {
 			ended.bases[s] = s.base

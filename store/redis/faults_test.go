@@ -212,6 +212,7 @@ func (f *faults) pause(w *writer) {
 // Whoever lives is exact in the end, to the last bit; of the killed one interval may be
 // missing; and what is shown meanwhile neither doubles nor dips.
 func TestFaults(t *testing.T) {
+	t.Parallel()
 	steps := 100_000
 	if soak() {
 		steps = 1_000_000
