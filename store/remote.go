@@ -49,6 +49,10 @@ const (
 	// the flush.
 	exchangeTimeout = 2 * time.Second
 
+	// endTries is how often the last values are sent: a connection may have been cut since
+	// the last flush.
+	endTries = 3
+
 	// mostBackOff is how many intervals lie between two flushes at most while the server
 	// does not answer.
 	mostBackOff = 8
@@ -225,7 +229,12 @@ func (b *remoteBackend) close() error {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), exchangeTimeout)
 	defer cancel()
-	err := p.End(ctx)
+	var err error
+	for range endTries { // there is no next flush that would make up for it
+		if err = p.End(ctx); !errors.Is(err, remote.ErrUnreachable) || ctx.Err() != nil {
+			break
+		}
+	}
 	server.Close()
 	if err != nil {
 		return fmt.Errorf("close store: the last values are not published: %w", err)
