@@ -356,6 +356,9 @@ func (s *Scanner) read(t *tracked) error {
 		s.readError(err)
 		return err
 	}
+	if t.member != nil && t.where != s.where {
+		s.leave(t) // its last good values went with the directory that they were read in
+	}
 	s.leaveOut(t, err)
 	return nil
 }
