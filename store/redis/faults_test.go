@@ -259,15 +259,15 @@ func TestFaults(t *testing.T) {
 			f.lose(func() { f.restart(persistent) })
 		}
 	}
-	f.progress()
+	f.until("counting", f.counting)
 	f.proxy.faulty.Store(false)
-	f.exact("all is well again")
+	f.until("all is well again", f.differs)
 	for _, w := range f.living() {
 		if err := w.end(); err != nil {
 			t.Errorf("%s: %v", w.label, err)
 		}
 	}
-	f.exact("all have ended")
+	f.until("all have ended", f.differs)
 	stopAbsorbing()
 	stopWatching()
 	w := f.watcher
@@ -285,30 +285,36 @@ func (p *proxy) counts() (all [fates]int64) {
 	return all
 }
 
-// exact waits until what is shown is exact, and says how it is not.
-func (f *faults) exact(when string) {
+// until waits until there is no reason why not.
+func (f *faults) until(what string, why func() string) {
 	f.Helper()
 	patience := time.Minute
 	if soak() {
 		patience = 30 * time.Minute // they have more to count
 	}
 	for limit := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
-		why := f.differs()
-		if why == "" {
+		reason := why()
+		if reason == "" {
 			return
 		}
 		if time.Now().After(limit) {
-			f.Fatalf("%s: %s", when, why)
+			f.Fatalf("%s: %s", what, reason)
 		}
 	}
 }
 
-func (f *faults) differs() string {
+// counting says who has not counted all of its steps.
+func (f *faults) counting() string {
 	for _, w := range f.living() {
 		if w.said(doneAt) != 1 {
 			return w.label + " counts"
 		}
 	}
+	return ""
+}
+
+// differs says how what is shown is not exact.
+func (f *faults) differs() string {
 	all := f.newScrape()
 	whole, float := uint64(0), new(big.Float).SetPrec(2000)
 	for _, w := range f.all() {
