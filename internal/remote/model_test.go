@@ -426,10 +426,10 @@ func (m *model) exact(when string) {
 			whole = words[0]
 		}
 		total := m.float(name, whole)
-		counter := r.merger.Counter(shown[name])
 		count, sum := shown[name].Observations()
 		switch {
 		case name == "c_total" || name == "m_total":
+			counter := r.merger.Counter(shown[name])
 			if m.sure() && counter != total || counter < float64(least) || counter > float64(most)+total {
 				m.Errorf("%s: %s is %v, want %v, %d to %d whole", when, name, counter, total, least, most)
 			}
