@@ -134,25 +134,3 @@ func TestConcurrentScrapes(t *testing.T) {
 		t.Errorf("in the end: %v in %d series, want %d in %d", got["c_total"], len(got), workers*rounds*each, 1+each)
 	}
 }
-
-// Far more files than descriptors are kept: those beyond are opened again at
-// each scrape.
-func TestManyFiles(t *testing.T) {
-	dir := t.TempDir()
-	const processes = 80
-	var counters []prometheus.Counter
-	for i := range processes {
-		counters = append(counters, open(t, dir, strconv.Itoa(i)).NewCounter(prometheus.CounterOpts{Name: "c_total", Help: "h"}))
-	}
-	own := descriptors(t)
-	r := registryOf(t, dir)
-	for round := 1.0; round <= 3; round++ {
-		for _, c := range counters {
-			c.Inc()
-		}
-		equal(t, "merged", scrape(t, r), samples{"c_total": round * processes})
-	}
-	if n := descriptors(t) - own; n > 48 {
-		t.Errorf("%d descriptors are kept, want at most 48", n)
-	}
-}

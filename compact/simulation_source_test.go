@@ -54,6 +54,9 @@ func (s *memorySource) Open(name string) (scan.File, error) {
 	return &handle{source: s, name: name, file: f}, nil
 }
 
+// Readers implements scan.Source: each of its steps is one of the schedule.
+func (s *memorySource) Readers() int { return 1 }
+
 // Look implements scan.Source. No file is ever left out here.
 func (s *memorySource) Look(string) os.FileInfo { return nil }
 

@@ -12,6 +12,9 @@ func supported(parent string) error {
 	return &os.PathError{Op: "use metrics directory", Path: parent, Err: errors.ErrUnsupported}
 }
 
+// DescriptorLimit is not known here.
+func DescriptorLimit() int64 { return 0 }
+
 func check(sub string, _ Access) error { return supported(sub) }
 
 func makeDirectory(path string, _ fs.FileMode) error { return supported(path) }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"math"
 
 	"golang.org/x/sys/unix"
 )
@@ -136,6 +137,19 @@ func stat(fd int, path string) (Stat, error) {
 		return Stat{}, err
 	}
 	return Stat{Inode: st.Ino, Size: st.Size, Links: uint64(st.Nlink)}, nil
+}
+
+// DescriptorLimit is how many descriptors the process may have open, 0 if that
+// cannot be told.
+func DescriptorLimit() int64 {
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+		return 0
+	}
+	if n := int64(limit.Cur); n >= 0 {
+		return n
+	}
+	return math.MaxInt64 // none
 }
 
 // Live reports whether a process owns the file: whether somebody holds the

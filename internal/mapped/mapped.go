@@ -12,6 +12,10 @@ import (
 	"runtime/debug"
 )
 
+// SeesWrites reports whether a mapping shows what is written by system calls.
+// OpenBSD keeps the two apart.
+const SeesWrites = runtime.GOOS != "openbsd"
+
 // ErrFault is returned by Guard for a memory fault.
 var ErrFault = errors.New("mapped memory is gone")
 

@@ -26,6 +26,7 @@ import (
 
 	"github.com/mpmetrics/mpmetrics/internal/directory"
 	"github.com/mpmetrics/mpmetrics/internal/layout"
+	"github.com/mpmetrics/mpmetrics/internal/mapped"
 	"github.com/mpmetrics/mpmetrics/internal/mirror"
 )
 
@@ -69,7 +70,8 @@ type File struct {
 
 	refreshed time.Time // when the last reading began
 
-	accepted metas // of the snapshot that header and slabs are from
+	accepted metas          // of the snapshot that header and slabs are from
+	region   *mapped.Region // both meta pages; nil while they are not mapped
 	header   *layout.Header
 	slabs    map[uint32]*slab
 
@@ -234,6 +236,7 @@ func (r *File) Unmap() {
 		s.unmap()
 	}
 	r.slabs, r.log, r.runs, r.groups = nil, cursor{}, nil, nil
+	r.unmapMetas()
 }
 
 // Close gives everything back.
@@ -305,6 +308,9 @@ func (r *File) Refresh() error {
 
 // snapshot reads what bbolt holds, if it is not what was read before.
 func (r *File) snapshot() error {
+	if r.metasStand() {
+		return nil
+	}
 	s, err := readSnapshot(r.f, r.accepted)
 	if err != nil || s == nil {
 		return err

@@ -413,6 +413,9 @@ func (s *Source) List() ([]string, error) {
 	return names, nil
 }
 
+// Readers implements scan.Source: the exchanges with the server are what takes time.
+func (s *Source) Readers() int { return 1 }
+
 // Open implements scan.Source.
 func (s *Source) Open(name string) (scan.File, error) {
 	p := s.byName[name]

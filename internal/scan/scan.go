@@ -60,11 +60,6 @@ const (
 	// maxTries bounds step (vi). Pruning happens every ten minutes at most.
 	maxTries = 3
 
-	// maxDescriptors bounds the files that are kept open: a service must not run
-	// out of descriptors because it has many processes. Those beyond are opened
-	// again at each scan, for some microseconds each.
-	maxDescriptors = 48
-
 	// maxMemory bounds what is kept of all files together, some twenty million
 	// series: more than a Prometheus server takes from one target.
 	maxMemory = 4 << 30
@@ -89,12 +84,10 @@ type Scanner struct {
 	files   map[string]*tracked
 	where   uint64           // the directory they are in
 	since   time.Time        // when it was first seen in the place of another one
-	memory  int64            // of all files
-	most    int64            // that it may be
 	archive *archive.Archive // as last read; never nil
 	skip    bool             // its ids are still good: (i) found its epoch
 	round   int
-	open    int // files with a descriptor
+	fetcher
 }
 
 // tracked is one file.
@@ -109,7 +102,8 @@ type tracked struct {
 	live    bool
 	died    time.Time   // when it was first met dead
 	where   uint64      // the directory it was read in
-	memory  int64       // counted in Scanner.memory
+	memory  int64       // counted for the fetcher
+	fetched fetched     // not taken over yet, if done
 	gone    time.Time   // since when it is missing, and not absorbed
 	bad     error       // why it is not read: proven, not transient
 	badAs   os.FileInfo // the file as it was then: not read again while it is so
@@ -124,7 +118,7 @@ type tracked struct {
 func New(source Source, m *merge.Merger, log *slog.Logger, readError func(error)) *Scanner {
 	return &Scanner{
 		source: source, merger: m, log: log, readError: readError, boot: boot.ID(),
-		files: map[string]*tracked{}, archive: archive.New(), most: maxMemory,
+		files: map[string]*tracked{}, archive: archive.New(), fetcher: newFetcher(source),
 	}
 }
 
@@ -199,18 +193,23 @@ func (s *Scanner) readAll(names []string, deadline time.Time) error {
 		t.seen = s.round
 		listed = append(listed, t)
 	}
+	s.fetchTogether(listed, deadline)
 	var failed error
+	late := false
 	for _, t := range listed {
 		if s.skip && s.archive.Holds(t.id) {
 			continue // about to be removed
 		}
-		if time.Now().After(deadline) {
-			s.readError(ErrDeadline)
-			return ErrDeadline
+		if late = late || !t.fetched.done && time.Now().After(deadline); late && !t.fetched.done {
+			continue
 		}
 		if err := s.read(t); err != nil {
 			failed = err
 		}
+	}
+	if late {
+		s.readError(ErrDeadline)
+		return ErrDeadline
 	}
 	return failed
 }
@@ -311,7 +310,7 @@ func (s *Scanner) leave(t *tracked) {
 		s.merger.Leave(t.member)
 	}
 	s.close(t)
-	s.memory -= t.memory
+	s.forgetMemory(t)
 	*t = tracked{name: t.name, id: t.id, seen: t.seen}
 }
 
@@ -319,14 +318,6 @@ func (s *Scanner) close(t *tracked) {
 	if t.file != nil {
 		s.rest(t)
 		t.file.Close()
-	}
-}
-
-// rest gives a descriptor back.
-func (s *Scanner) rest(t *tracked) {
-	if !t.file.Resting() {
-		t.file.Rest()
-		s.open--
 	}
 }
 
@@ -404,72 +395,26 @@ func (s *Scanner) update(t *tracked) error {
 	if t.file != nil && t.file.Final() {
 		return nil
 	}
-	if err := s.reopen(t); err != nil {
-		return err
+	got := t.fetched
+	if t.fetched = (fetched{}); !got.done {
+		got = s.fetch(t)
 	}
-	if s.open > maxDescriptors {
-		defer s.rest(t)
-	}
-	// The probe comes first: what is read after it said dead is final.
-	live, err := t.file.Live()
-	if err != nil {
-		return err
-	}
-	if t.member != nil {
+	if got.probed && t.member != nil {
 		// Also when nothing more can be read: the live gauges of a damaged
 		// file leave with its owner.
-		s.merger.SetLive(t.member, live)
+		s.merger.SetLive(t.member, got.live)
 	}
-	if err := t.file.Refresh(); err != nil {
-		return err
+	if got.err != nil {
+		return got.err
 	}
-	values, err := t.file.Load()
-	if err != nil {
-		return err
-	}
-	if err := s.keep(t); err != nil {
-		return err
-	}
-	if !live && (t.live || t.died.IsZero()) { // on a server the dead are looked at again
+	if !got.live && (t.live || t.died.IsZero()) { // on a server the dead are looked at again
 		t.died = time.Now()
 	}
-	t.values, t.natives, t.live, t.where = values, t.file.Natives(), live, s.where
+	t.values, t.natives, t.live, t.where = got.values, t.file.Natives(), got.live, s.where
 	s.join(t)
-	if !live {
+	if !t.live {
 		s.rest(t)
 		t.file.Finish()
-	}
-	return nil
-}
-
-// keep counts the memory that a file takes.
-func (s *Scanner) keep(t *tracked) error {
-	n := t.file.Memory()
-	if s.memory+n-t.memory > s.most {
-		return fmt.Errorf("%s and %d other files, more than %d bytes: %w", t.name, len(s.files)-1, s.most, ErrMemory)
-	}
-	s.memory += n - t.memory
-	t.memory = n
-	return nil
-}
-
-// reopen sees to it that there is a descriptor.
-func (s *Scanner) reopen(t *tracked) error {
-	if t.file == nil {
-		f, err := s.source.Open(t.name)
-		if err != nil {
-			return err
-		}
-		t.file = f
-		s.open++
-		return nil
-	}
-	resting := t.file.Resting()
-	if err := t.file.Reopen(); err != nil {
-		return err
-	}
-	if resting {
-		s.open++
 	}
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 
 	"github.com/mpmetrics/mpmetrics/internal/archive"
 	"github.com/mpmetrics/mpmetrics/internal/directory"
@@ -25,6 +26,8 @@ type Source interface {
 	List() ([]string, error)
 	// Open opens a published file and reads what it says so far.
 	Open(name string) (File, error)
+	// Readers is how many goroutines may open and read files at a time.
+	Readers() int
 	// Look returns what the file system says of a file, nil if nothing.
 	Look(name string) os.FileInfo
 	// Archive opens the archive by its name, and reads it. It returns known if
@@ -113,6 +116,13 @@ func (d *Directory) Open(name string) (File, error) {
 	}
 	return f, nil
 }
+
+// maxReaders bounds the goroutines that read files: what they share is the bandwidth
+// of the memory, and the service has other things to do.
+const maxReaders = 4
+
+// Readers implements Source.
+func (d *Directory) Readers() int { return min(maxReaders, runtime.GOMAXPROCS(0)) }
 
 // Look implements Source.
 func (d *Directory) Look(name string) os.FileInfo {
