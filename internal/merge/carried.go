@@ -130,9 +130,8 @@ func (m *Merger) addCarried() {
 			switch {
 			case e.series == nil:
 			case e.series.family.counter():
-				sum := &m.counters[e.series.slot]
-				sum.whole.addCount(e.whole)
-				sum.float.addExact(&e.sum)
+				m.slots.whole[e.series.slot].addCount(e.whole)
+				m.slots.float[e.series.slot].addExact(&e.sum)
 			default:
 				e.series.total.addTotal(&e.Total, c.def.buckets)
 			}

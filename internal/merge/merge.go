@@ -9,7 +9,6 @@ package merge
 import (
 	"cmp"
 	"fmt"
-	"math"
 	"slices"
 	"strings"
 
@@ -48,8 +47,8 @@ type Merger struct {
 
 	exemplared []*Series // that have exemplars since Begin
 
-	counters []counterSum // by Series.slot
-	free     []int        // slots that no series has
+	slots slots // of counters
+	made  int   // series of other types so far
 
 	families  []*Family // sorted by name
 	conflicts []Conflict
@@ -76,21 +75,10 @@ type Member struct {
 	placed []*Series // where each input goes, nil: it takes no part; shorter while there are new ones
 	fresh  bool      // placed is valid, and what follows from it:
 
-	counters []counterTerm
+	counters []counterRun
 	terms    []term
 	gauges   map[*Series]int // index into terms
 }
-
-// counterSum is the sum of a counter. Those of all counters stand side by side:
-// most series of most services are counters, and a scrape adds millions of
-// their cells up.
-type counterSum struct {
-	whole count
-	float exact
-}
-
-// counterTerm says where the two value words of a counter go.
-type counterTerm struct{ slot, at uint32 }
 
 // term says where the values of another input go.
 type term struct {
@@ -187,10 +175,7 @@ func (m *Merger) Begin() {
 	}
 	m.insert()
 	m.stale, m.added = false, nil
-	for i := range m.counters {
-		m.counters[i].whole = count{}
-		m.counters[i].float.reset()
-	}
+	m.slots.reset()
 	for _, f := range m.families {
 		if !f.counter() {
 			for _, s := range f.Series {
@@ -213,7 +198,7 @@ func (m *Merger) settle() {
 			f.Series = nil
 		}
 		m.series, m.families, m.added = map[string]*Series{}, nil, nil
-		m.counters, m.free = nil, nil
+		m.slots, m.made = slots{}, 0
 		for mb := range m.members {
 			mb.fresh = false
 		}
@@ -301,7 +286,7 @@ func (m *Merger) prepare(mb *Member) {
 		mb.placed = append(mb.placed, s)
 		switch {
 		case d.merged.counter():
-			mb.counters = append(mb.counters, counterTerm{uint32(s.slot), uint32(in.At)})
+			mb.counters = appendRun(mb.counters, s.slot, in.At)
 			continue
 		case d.merged.Mode.Valid():
 			// A gauge that was deleted from its vec and made again is what it is
@@ -330,7 +315,10 @@ func (m *Merger) place(d *definition, values []string, process string) *Series {
 	if s == nil {
 		s = &Series{Labels: labels, Const: d.family.ConstLabels, family: d.merged, total: newTotal(d.merged.Type, len(d.merged.Bounds))}
 		if d.merged.counter() {
-			s.slot = m.slot()
+			s.slot = m.slots.take()
+		} else {
+			s.slot = m.made
+			m.made++
 		}
 		m.series[key] = s
 		m.added = append(m.added, s)
@@ -351,17 +339,6 @@ func sortedLabels(f *layout.Family, values []string, more int) []layout.Label {
 }
 
 func compareName(a, b layout.Label) int { return strings.Compare(a.Name, b.Name) }
-
-// slot takes a free slot for a counter.
-func (m *Merger) slot() int {
-	if n := len(m.free); n > 0 {
-		slot := m.free[n-1]
-		m.free = m.free[:n-1]
-		return slot
-	}
-	m.counters = append(m.counters, counterSum{})
-	return len(m.counters) - 1
-}
 
 // seriesKey is unique: 0xff is in no UTF-8 text.
 func seriesKey(name string, labels []layout.Label) string {
@@ -403,7 +380,7 @@ func (m *Merger) sweep() {
 		}
 		delete(m.series, seriesKey(s.family.Name, s.Labels))
 		if s.family.counter() {
-			m.free = append(m.free, s.slot)
+			m.slots.give(s.slot)
 		}
 		return true
 	}
@@ -447,34 +424,12 @@ func compareLabels(a, b *Series) int {
 	})
 }
 
-// Add adds the values of a member, as layout.Family.ValueWords describes them.
-func (m *Merger) Add(mb *Member, values []uint64) {
-	sums := m.counters
-	for _, t := range mb.counters {
-		sum := &sums[t.slot]
-		sum.whole.add(values[t.at])
-		if float := values[t.at+1]; float != 0 {
-			sum.float.add(math.Float64frombits(float))
-		}
-	}
-	for i := range mb.terms {
-		t := &mb.terms[i]
-		t.series.total.add(t.family, values[t.at:], t.buckets)
-	}
-}
-
 // AddNative adds the native buckets that a member has for one of its inputs. It
 // comes after Begin, as Add does.
 func (m *Merger) AddNative(mb *Member, input int, n *layout.Native) {
 	if s := mb.placed[input]; s != nil && s.total.native != nil {
 		s.total.native.Add(n)
 	}
-}
-
-// Counter returns the value of a counter without a mode, rounded once.
-func (m *Merger) Counter(s *Series) float64 {
-	sum := &m.counters[s.slot]
-	return sum.whole.plus(&sum.float)
 }
 
 // Families returns the merged families, sorted by name, with their series,

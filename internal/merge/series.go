@@ -13,7 +13,7 @@ type Series struct {
 
 	family *Family
 	used   bool // some member has it
-	slot   int  // of a counter, whose sum is in the Merger
+	slot   int  // of a counter, whose sum is in the Merger; otherwise its place among the others
 	total  Total
 
 	exemplars       []*Exemplar      // since Begin

@@ -87,6 +87,7 @@ type Scanner struct {
 	archive *archive.Archive // as last read; never nil
 	skip    bool             // its ids are still good: (i) found its epoch
 	round   int
+	values  []merge.Values // of all files, while they are added up
 	fetcher
 }
 
@@ -453,11 +454,17 @@ func Inputs(entries []reader.Entry) []merge.Input {
 
 // Add adds the values of all files up, after merger.Begin.
 func (s *Scanner) Add() {
+	s.values = s.values[:0]
+	for _, t := range s.files {
+		if t.member != nil {
+			s.values = append(s.values, merge.Values{Member: t.member, Words: t.values})
+		}
+	}
+	s.merger.AddAll(s.values, s.source.Readers())
 	for _, t := range s.files {
 		if t.member == nil {
 			continue
 		}
-		s.merger.Add(t.member, t.values)
 		for i, n := range t.natives {
 			s.merger.AddNative(t.member, i, n)
 		}
