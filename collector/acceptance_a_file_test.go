@@ -85,7 +85,7 @@ func TestA29CorruptionDetected(t *testing.T) {
 	if err := f.Close(); err != nil {
 		t.Fatal(err)
 	}
-	r := registryOf(t, dir)
+	r := registryWith(t, collector.Opts{Location: dir, NoAbsorption: true}) // which would put the file aside
 	equal(t, "the good file alone", scrape(t, r), samples{"c_total": 1})
 	self := scrapeSelf(t, r)
 	holds(t, "about itself", self, samples{"mpmetrics_up": 1, `mpmetrics_files{state="unreadable"}`: 1})

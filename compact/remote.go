@@ -60,7 +60,12 @@ func (w *partitions) list() ([]string, error) {
 	if _, err := w.source.Epoch(); err != nil && scan.Transient(err) {
 		return nil, err
 	}
-	return w.source.List()
+	entries, err := w.source.List()
+	names := make([]string, 0, len(entries))
+	for _, e := range entries {
+		names = append(names, e.Name)
+	}
+	return names, err
 }
 
 func (w *partitions) dead(name string) (bool, error) {

@@ -34,6 +34,9 @@ type memoryFile struct {
 	removed bool
 }
 
+// inode is a number of its own.
+func (f *memoryFile) inode() uint64 { return f.header.Inode }
+
 // memoryArchive is an archive as it is on a disk: records. It never changes.
 type memoryArchive struct {
 	header   layout.Header

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/mpmetrics/mpmetrics/internal/archive"
+	"github.com/mpmetrics/mpmetrics/internal/directory"
 	"github.com/mpmetrics/mpmetrics/internal/layout"
 	"github.com/mpmetrics/mpmetrics/internal/mirror"
 	"github.com/mpmetrics/mpmetrics/internal/reader"
@@ -35,11 +36,19 @@ func (s *memorySource) Epoch() (uint32, error) {
 func (s *memorySource) Where() uint64 { return 1 }
 
 // List implements scan.Source.
-func (s *memorySource) List() ([]string, error) {
+func (s *memorySource) List() ([]directory.Entry, error) {
 	if err := s.point("list"); err != nil {
 		return nil, err
 	}
-	return s.names(s.actor), nil
+	var entries []directory.Entry
+	for _, name := range s.names(s.actor) {
+		e := directory.Entry{Name: name}
+		if f := s.files[name]; f != nil {
+			e.Inode = f.inode()
+		}
+		entries = append(entries, e)
+	}
+	return entries, nil
 }
 
 // Open implements scan.Source.
@@ -80,7 +89,10 @@ type handle struct {
 }
 
 // Reopen implements scan.File.
-func (h *handle) Reopen() error {
+func (h *handle) Reopen(listed uint64) error {
+	if !h.resting && listed == h.file.inode() {
+		return nil
+	}
 	if err := h.source.point("reopen"); err != nil {
 		return err
 	}

@@ -103,12 +103,31 @@ type Stat struct {
 // some fifty megabytes of names. A variable for the tests.
 var maxNames = 1 << 20
 
-// namesAtOnce is how many names are asked for at a time.
-const namesAtOnce = 4096
-
 // List returns all names in the subdirectory, in no order. A missing directory
 // has none. One with too many is an error that wraps layout.ErrLimit.
 func List(sub string) ([]string, error) {
+	entries, err := ListEntries(sub)
+	if err != nil {
+		return nil, err
+	}
+	names := make([]string, 0, len(entries))
+	for _, e := range entries {
+		names = append(names, e.Name)
+	}
+	return names, nil
+}
+
+// Entry is one name in a directory.
+type Entry struct {
+	Name string
+	// Inode is what it leads to, as far as the directory says it for nothing; 0:
+	// not known. Some file systems say something else than they say of the file
+	// itself, so only that the two are equal means anything.
+	Inode uint64
+}
+
+// ListEntries is List with inodes.
+func ListEntries(sub string) ([]Entry, error) {
 	d, err := os.Open(sub)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
@@ -117,16 +136,16 @@ func List(sub string) ([]string, error) {
 		return nil, fmt.Errorf("list metrics directory: %w", err)
 	}
 	defer d.Close()
-	var names []string
-	for {
-		some, err := d.Readdirnames(namesAtOnce)
-		names = append(names, some...)
+	var entries []Entry
+	for read := newEntryReader(d); ; {
+		var err error
+		entries, err = read.appendTo(entries)
 		switch {
 		case errors.Is(err, io.EOF):
-			return names, nil
+			return entries, nil
 		case err != nil:
 			return nil, fmt.Errorf("list metrics directory: %w", err)
-		case len(names) > maxNames:
+		case len(entries) > maxNames:
 			return nil, fmt.Errorf("list metrics directory: more than %d names in %s; remove what is not ours: %w", maxNames, sub, layout.ErrLimit)
 		}
 	}

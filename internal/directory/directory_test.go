@@ -4,6 +4,7 @@ package directory
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -200,5 +201,34 @@ func TestOnDisk(t *testing.T) {
 	defer os.RemoveAll(shm)
 	if OnDisk(shm) {
 		t.Errorf("%s is on a disk", shm)
+	}
+}
+
+// Names come with what they lead to, or with nothing.
+func TestListEntries(t *testing.T) {
+	dir := t.TempDir()
+	const many = 1000 // more than one system call tells
+	for i := range many {
+		if err := os.WriteFile(filepath.Join(dir, fmt.Sprintf("%0200d", i)), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	entries, err := ListEntries(dir)
+	if err != nil || len(entries) != many {
+		t.Fatalf("%d entries, %v, want %d", len(entries), err, many)
+	}
+	names := map[string]bool{}
+	for _, e := range entries {
+		names[e.Name] = true
+		st, err := LookAt(filepath.Join(dir, e.Name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if e.Inode != 0 && e.Inode != st.Inode {
+			t.Errorf("%s: inode %d, want %d", e.Name, e.Inode, st.Inode)
+		}
+	}
+	if len(names) != many {
+		t.Errorf("%d names, want %d", len(names), many)
 	}
 }

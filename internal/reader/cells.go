@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"io/fs"
 	"runtime"
+	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -71,8 +73,9 @@ func (r *File) planAnew() {
 
 // Load loads the cells of all entries and returns their values, as
 // layout.Family.ValueWords describes them, each entry's from its At on. The
-// slice belongs to the File and is written again by the Load after the next.
-// What stands for an entry that is gone means nothing: look at Gone afterwards.
+// slice belongs to the File and is written again by the next Load, unless that
+// fails. What stands for an entry that is gone means nothing: look at Gone
+// afterwards.
 //
 // The log is looked at once more behind the cells. Cells are used again a minute
 // after their series was deleted, but a reader may have been stopped for longer
@@ -81,31 +84,57 @@ func (r *File) Load() ([]uint64, error) {
 	if r.final {
 		return r.values, nil
 	}
-	if err := r.loadLiving(); err != nil {
+	into, _ := scratch.Get().(*[]uint64)
+	if into == nil {
+		into = new([]uint64)
+	}
+	defer scratch.Put(into)
+	if err := r.loadLiving(into); err != nil {
 		return nil, &fs.PathError{Op: "read cells", Path: r.path, Err: err}
 	}
-	r.values, r.spare = r.spare, r.values
+	r.keepValues(*into)
 	return r.values, nil
+}
+
+// scratch is where cells are loaded to: a loading that fails leaves the values as
+// they are. It is used for one file after the other, and so is near at hand.
+var scratch sync.Pool
+
+// keepValues makes loaded values those of the file. Most are what they were: to
+// compare them is cheaper than to write them.
+func (r *File) keepValues(loaded []uint64) {
+	const some = 512
+	for at := 0; at < len(loaded); at += some {
+		end := min(at+some, len(loaded))
+		if known := r.values[at:end]; !slices.Equal(known, loaded[at:end]) {
+			copy(known, loaded[at:end])
+		}
+	}
 }
 
 // loadLiving loads until nothing was deleted meanwhile. After some tries what was
 // deleted is left out, and what was made in its place: a gap.
-func (r *File) loadLiving() error {
+func (r *File) loadLiving(into *[]uint64) error {
 	for try := 1; ; try++ {
-		if cap(r.spare) < len(r.values) {
-			r.spare = make([]uint64, len(r.values), cap(r.values))
-		}
-		r.spare = r.spare[:len(r.values)]
+		*into = slices.Grow((*into)[:0], len(r.values))[:len(r.values)]
 		r.planAnew()
-		err := r.guard(r.load)
+		ends := false
+		err := r.guard(func() error {
+			err := r.load(*into)
+			ends = r.logEnds()
+			return err
+		})
 		if time.Since(r.refreshed) > stopped {
 			// The log may have been written anew, and its slabs be used again.
 			if err := r.snapshot(); err != nil {
 				return err
 			}
+			ends = false
 		}
-		if ahead := r.lookAhead(); ahead != nil {
-			return ahead
+		if !ends {
+			if ahead := r.lookAhead(); ahead != nil {
+				return ahead
+			}
 		}
 		if r.left == r.gone || try == maxLoads {
 			return err
@@ -116,21 +145,21 @@ func (r *File) loadLiving() error {
 	}
 }
 
-func (r *File) load() error {
+func (r *File) load(into []uint64) error {
 	// The words of a counter are loaded one after the other. Both only grow:
 	// the sum lies between what it was before and after, and never below what
 	// was loaded before.
 	for _, run := range r.runs {
-		from, to := run.slab.words[run.word:run.word+run.n], r.spare[run.at:run.at+run.n]
+		from, to := run.slab.words[run.word:run.word+run.n], into[run.at:run.at+run.n]
 		for i := range from {
 			to[i] = from[i].Load()
 		}
 	}
 	for _, f := range r.fixed {
-		copy(r.spare[f.at:], f.words)
+		copy(into[f.at:], f.words)
 	}
 	for _, g := range r.groups {
-		if err := loadGroup(g.family, g.slab.words[g.word:g.word+g.family.CellWords()], r.spare[g.at:]); err != nil {
+		if err := loadGroup(g.family, g.slab.words[g.word:g.word+g.family.CellWords()], into[g.at:]); err != nil {
 			return err
 		}
 	}

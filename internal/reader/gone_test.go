@@ -226,7 +226,7 @@ func TestLogWrittenAnew(t *testing.T) {
 		var last uint64
 		stop := time.Now().Add(rand.N(300 * time.Millisecond))
 		for ; time.Now().Before(stop); readings++ {
-			err := f.Reopen()
+			err := f.Reopen(0)
 			if err == nil {
 				err = f.Refresh()
 			}

@@ -8,38 +8,54 @@ import (
 	"github.com/mpmetrics/mpmetrics/internal/mapped"
 )
 
-// metasStand reports whether both meta pages are those of the snapshot that was
-// accepted: nothing was committed since. It looks at them through a mapping, most
-// files being as they were, and so spares two system calls for each. In doubt it
-// reports false, and the pages are read.
-func (r *File) metasStand() bool {
-	if r.accepted.pageSize == 0 || !mapped.SeesWrites {
+// unchanged reports whether both meta pages are those of the snapshot that was
+// accepted, and the log ends where it did: there is nothing to read but the cells.
+// It looks at the pages through a mapping, most files being as they were, and so
+// spares two system calls for each. In doubt it reports false.
+func (r *File) unchanged() bool {
+	if r.log.slab == nil || !mapped.SeesWrites {
 		return false
 	}
-	if r.region == nil {
+	if r.metas == nil {
 		region, err := mapped.Read(r.f.FD(), r.path, 0, r.accepted.pageSize+metaRegionBytes)
 		if err != nil {
 			return false
 		}
-		r.region = region
+		r.metas = region
 	}
-	stand := true
-	err := mapped.Guard(func() error {
-		for i := range r.accepted.regions {
-			known := r.accepted.regions[i][:]
-			words := cell.Words(r.region.Bytes[i*r.accepted.pageSize:][:metaRegionBytes])
-			for j := range words {
-				stand = stand && words[j].Load() == binary.NativeEndian.Uint64(known[j*layout.WordBytes:])
-			}
-		}
+	same := false
+	err := r.guard(func() error {
+		same = r.metasStand() && r.logEnds()
 		return nil
 	})
-	return err == nil && stand
+	return err == nil && same
+}
+
+// metasStand compares the mapped meta pages with the accepted ones. It runs under
+// guard.
+func (r *File) metasStand() bool {
+	for i := range r.accepted.regions {
+		known := r.accepted.regions[i][:]
+		words := cell.Words(r.metas.Bytes[i*r.accepted.pageSize:][:metaRegionBytes])
+		for j := range words {
+			if words[j].Load() != binary.NativeEndian.Uint64(known[j*layout.WordBytes:]) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// logEnds reports whether nothing was appended to the log since it was read. It
+// runs under guard.
+func (r *File) logEnds() bool {
+	word := r.log.slab.words[r.log.position/layout.WordBytes].Load()
+	return layout.RecordLength(word) == 0
 }
 
 func (r *File) unmapMetas() {
-	if r.region != nil {
-		r.region.Unmap()
-		r.region = nil
+	if r.metas != nil {
+		r.metas.Unmap()
+		r.metas = nil
 	}
 }

@@ -132,7 +132,7 @@ func TestFinal(t *testing.T) {
 	if err := f.Refresh(); err != nil || !f.Final() || !f.Resting() {
 		t.Errorf("refresh: %v; final %v, resting %v", err, f.Final(), f.Resting())
 	}
-	if err := f.Reopen(); err == nil || errors.Is(err, directory.ErrRefused) {
+	if err := f.Reopen(0); err == nil || errors.Is(err, directory.ErrRefused) {
 		t.Errorf("reopened a file that is gone: %v", err)
 	}
 }

@@ -67,6 +67,7 @@ type place struct {
 type snapshot struct {
 	metas  metas
 	header *layout.Header
+	size   int64 // of the file
 	slabs  []place
 	mirror []mirrorValue
 
@@ -111,6 +112,9 @@ func retrySnapshot(f source, known metas, same func(before, after metas) bool) (
 		}
 		if !same(before, after) {
 			continue
+		}
+		if s != nil {
+			s.size = size
 		}
 		return s, err
 	}

@@ -71,7 +71,7 @@ type File struct {
 	refreshed time.Time // when the last reading began
 
 	accepted metas          // of the snapshot that header and slabs are from
-	region   *mapped.Region // both meta pages; nil while they are not mapped
+	metas    *mapped.Region // both meta pages, once somebody looked twice
 	header   *layout.Header
 	slabs    map[uint32]*slab
 
@@ -98,7 +98,6 @@ type File struct {
 	groups []group
 	left   int      // gone entries that runs and groups leave out
 	values []uint64 // as last loaded
-	spare  []uint64 // for the next loading: one that fails leaves values as they are
 	final  bool
 
 	visit func(layout.Record) error // of an archive, while Visit runs
@@ -154,7 +153,7 @@ func ReadHeader(path string) (*layout.Header, error) {
 // openHeader opens a file and reads what bbolt holds.
 func openHeader(path string) (*File, error) {
 	r := &File{path: path, slabs: map[uint32]*slab{}, numbers: map[uint32]int{}, shards: map[uint32][]int{}}
-	if err := r.Reopen(); err != nil {
+	if err := r.Reopen(0); err != nil {
 		return nil, err
 	}
 	if err := r.snapshot(); err != nil {
@@ -189,8 +188,15 @@ func (r *File) checkName() error {
 // Reopen opens the descriptor again, if it was given back, and otherwise looks
 // whether the path still leads to it. A file that was replaced or removed is
 // ErrReplaced or wraps fs.ErrNotExist: close this File and open a new one.
-func (r *File) Reopen() error {
+//
+// listed is the inode that the directory was seen to have under this name, 0 if it
+// was not: when it is ours nothing has to be looked at. No other file gets the number
+// while this one is open.
+func (r *File) Reopen(listed uint64) error {
 	if r.f != nil {
+		if listed == r.inode {
+			return nil
+		}
 		// By the name: an owner whose file was moved away has made another one.
 		st, err := directory.LookAt(r.path)
 		if err != nil {
@@ -261,7 +267,7 @@ func (r *File) Live() (bool, error) {
 // read. The descriptor and the mappings are given back, what was read stays.
 func (r *File) Finish() {
 	r.Close()
-	r.spare, r.final = nil, true
+	r.final = true
 }
 
 // Final reports whether Finish was called.
@@ -297,6 +303,9 @@ func (r *File) Refresh() error {
 		return nil
 	}
 	r.refreshed = time.Now()
+	if r.unchanged() {
+		return nil
+	}
 	if err := r.snapshot(); err != nil {
 		return &fs.PathError{Op: "read", Path: r.path, Err: err}
 	}
@@ -308,9 +317,6 @@ func (r *File) Refresh() error {
 
 // snapshot reads what bbolt holds, if it is not what was read before.
 func (r *File) snapshot() error {
-	if r.metasStand() {
-		return nil
-	}
 	s, err := readSnapshot(r.f, r.accepted)
 	if err != nil || s == nil {
 		return err
@@ -341,6 +347,6 @@ func (r *File) snapshot() error {
 	if err := r.takeExemplars(s.exemplars); err != nil {
 		return err
 	}
-	r.accepted, r.header = s.metas, s.header
+	r.accepted, r.header, r.size = s.metas, s.header, s.size
 	return nil
 }

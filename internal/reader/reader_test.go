@@ -81,7 +81,7 @@ func open(t testing.TB, path string) *File {
 
 func load(t *testing.T, f *File) []uint64 {
 	t.Helper()
-	if err := f.Reopen(); err != nil {
+	if err := f.Reopen(0); err != nil {
 		t.Fatal(err)
 	}
 	if err := f.Refresh(); err != nil {
@@ -284,14 +284,14 @@ func TestReplacedFile(t *testing.T) {
 	if err := os.Remove(p.Path()); err != nil {
 		t.Fatal(err)
 	}
-	if err := f.Reopen(); !errors.Is(err, fs.ErrNotExist) {
+	if err := f.Reopen(0); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("removed under an open descriptor: %v, want %v", err, fs.ErrNotExist)
 	}
 	f.Rest()
 	if err := os.WriteFile(p.Path(), []byte("other"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := f.Reopen(); !errors.Is(err, ErrReplaced) {
+	if err := f.Reopen(0); !errors.Is(err, ErrReplaced) {
 		t.Errorf("another file at the path: %v, want %v", err, ErrReplaced)
 	}
 }

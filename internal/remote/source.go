@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/mpmetrics/mpmetrics/internal/archive"
+	"github.com/mpmetrics/mpmetrics/internal/directory"
 	"github.com/mpmetrics/mpmetrics/internal/layout"
 	"github.com/mpmetrics/mpmetrics/internal/scan"
 )
@@ -402,15 +403,15 @@ func (s *Source) Where() uint64 {
 }
 
 // List implements scan.Source.
-func (s *Source) List() ([]string, error) {
+func (s *Source) List() ([]directory.Entry, error) {
 	if s.err != nil {
 		return nil, s.err
 	}
-	names := make([]string, 0, len(s.byName))
+	entries := make([]directory.Entry, 0, len(s.byName))
 	for name := range s.byName {
-		names = append(names, name)
+		entries = append(entries, directory.Entry{Name: name})
 	}
-	return names, nil
+	return entries, nil
 }
 
 // Readers implements scan.Source: the exchanges with the server are what takes time.

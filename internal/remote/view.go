@@ -413,7 +413,7 @@ func (v *view) loadBlock(b *block, encoded string, own []uint64) error {
 // The rest of scan.File. There is no descriptor, and nothing is final: a process that
 // was late may come back.
 
-func (v *view) Reopen() error {
+func (v *view) Reopen(uint64) error {
 	v.resting = false
 	if v.part.gone {
 		// Only who finds the name in a list opens it: there is another one.

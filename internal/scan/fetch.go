@@ -92,6 +92,13 @@ func (f *fetcher) fetch(t *tracked) (got fetched) {
 	if got.live, got.err = t.file.Live(); got.err != nil {
 		return got
 	}
+	if !got.live {
+		// An owner whose file was taken away drops the lock of that one when its name
+		// leads to another. Who reads the former has not met a dead process.
+		if got.err = t.file.Reopen(0); got.err != nil {
+			return got
+		}
+	}
 	got.probed = true
 	if got.err = t.file.Refresh(); got.err != nil {
 		return got
@@ -116,7 +123,7 @@ func (f *fetcher) reopen(t *tracked) error {
 		return nil
 	}
 	resting := t.file.Resting()
-	if err := t.file.Reopen(); err != nil {
+	if err := t.file.Reopen(t.inode); err != nil {
 		return err
 	}
 	if resting {

@@ -5,9 +5,12 @@ package scan
 import (
 	"errors"
 	"os"
+	"path/filepath"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/mpmetrics/mpmetrics/internal/layout"
 	"github.com/mpmetrics/mpmetrics/internal/partition"
 )
 
@@ -58,3 +61,42 @@ func TestManyTogether(t *testing.T) {
 type together struct{ Source }
 
 func (together) Readers() int { return maxReaders }
+
+// A file whose process has made another one, because it was removed, is free as
+// that of a dead process is. Who meets it just then goes on with the other one.
+func TestFreeButNotDead(t *testing.T) {
+	w := newWorld(t)
+	first := w.process()
+	w.scans("before", later(), nil, 1)
+	for _, f := range w.files {
+		f.file = freed{f.file, func() {
+			if err := errors.Join(os.Remove(first.Path()), first.Close()); err != nil {
+				t.Fatal(err)
+			}
+			second, err := partition.Create(filepath.Dir(first.Path()), first.Header())
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { second.Close() })
+			_, ok := second.AppendFamily(&layout.Family{Type: layout.Counter, Name: "c_total"})
+			if !ok || !second.AppendSeries(0, 1, nil, layout.CounterWords, func(cells []atomic.Uint64) { cells[0].Store(2) }) {
+				t.Fatal("no room")
+			}
+		}}
+	}
+	w.scans("while it is replaced", later(), nil, 2)
+	if f := w.Found(); f.Live != 1 || f.Dead != 0 {
+		t.Errorf("found %+v, want one living", f)
+	}
+}
+
+// freed is a file whose lock is dropped before it is probed.
+type freed struct {
+	File
+	drop func()
+}
+
+func (f freed) Live() (bool, error) {
+	f.drop()
+	return f.File.Live()
+}

@@ -25,6 +25,7 @@ import (
 
 	"github.com/mpmetrics/mpmetrics/internal/archive"
 	"github.com/mpmetrics/mpmetrics/internal/boot"
+	"github.com/mpmetrics/mpmetrics/internal/directory"
 	"github.com/mpmetrics/mpmetrics/internal/layout"
 	"github.com/mpmetrics/mpmetrics/internal/merge"
 	"github.com/mpmetrics/mpmetrics/internal/reader"
@@ -100,6 +101,7 @@ type tracked struct {
 	values  []uint64               // last good ones, the file's own
 	natives map[int]*layout.Native // native buckets of these, by entry
 	seen    int                    // round of the scan that listed it
+	inode   uint64                 // likewise, if it was told
 	live    bool
 	died    time.Time   // when it was first met dead
 	where   uint64      // the directory it was read in
@@ -129,12 +131,12 @@ func (s *Scanner) Scan(deadline time.Time) error {
 	for range maxTries {
 		epoch, archiveErr := s.source.Epoch() // (i)
 		s.skip = archiveErr == nil && epoch == s.archive.Epoch
-		names, err := s.list() // (ii)
+		entries, err := s.list() // (ii)
 		if err != nil {
 			s.readError(err)
 			return err
 		}
-		failed := s.readAll(names, deadline) // (iii)
+		failed := s.readAll(entries, deadline) // (iii)
 		if archiveErr == nil {
 			archiveErr = s.readArchive() // (iv)
 		}
@@ -166,32 +168,32 @@ func (s *Scanner) leaveHeld() {
 	}
 }
 
-// list returns the names in the directory, and notes when it is another one than
+// list returns what is in the directory, and notes when that is another one than
 // before, or none.
-func (s *Scanner) list() ([]string, error) {
-	names, err := s.source.List()
+func (s *Scanner) list() ([]directory.Entry, error) {
+	entries, err := s.source.List()
 	if where := s.source.Where(); err == nil && where != s.where {
 		s.where, s.since = where, time.Now()
 	}
-	return names, err
+	return entries, err
 }
 
 // readAll reads every file. An error means that one of them could not be read
 // for the moment.
-func (s *Scanner) readAll(names []string, deadline time.Time) error {
+func (s *Scanner) readAll(entries []directory.Entry, deadline time.Time) error {
 	s.round++
-	listed := make([]*tracked, 0, len(names))
-	for _, name := range names {
-		t := s.files[name]
+	listed := make([]*tracked, 0, len(entries))
+	for _, e := range entries {
+		t := s.files[e.Name]
 		if t == nil {
-			_, id, err := layout.ParseFileName(name)
+			_, id, err := layout.ParseFileName(e.Name)
 			if err != nil {
 				continue // not ours: never touched
 			}
-			t = &tracked{name: name, id: id}
-			s.files[name] = t
+			t = &tracked{name: e.Name, id: id}
+			s.files[e.Name] = t
 		}
-		t.seen = s.round
+		t.seen, t.inode = s.round, e.Inode
 		listed = append(listed, t)
 	}
 	s.fetchTogether(listed, deadline)

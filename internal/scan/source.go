@@ -22,8 +22,8 @@ type Source interface {
 	// Where names the directory that Epoch found, by a number that is another one
 	// when it was removed and made again; 0: there is none.
 	Where() uint64
-	// List returns the names that are in the directory, in no order.
-	List() ([]string, error)
+	// List returns what is in the directory, in no order.
+	List() ([]directory.Entry, error)
 	// Open opens a published file and reads what it says so far.
 	Open(name string) (File, error)
 	// Readers is how many goroutines may open and read files at a time.
@@ -37,7 +37,7 @@ type Source interface {
 
 // File is a file of a process, as reader.File is.
 type File interface {
-	Reopen() error
+	Reopen(listed uint64) error
 	Live() (bool, error)
 	Refresh() error
 	Load() ([]uint64, error)
@@ -101,11 +101,11 @@ func (d *Directory) Epoch() (uint32, error) {
 func (d *Directory) Where() uint64 { return d.inode }
 
 // List implements Source.
-func (d *Directory) List() ([]string, error) {
+func (d *Directory) List() ([]directory.Entry, error) {
 	if d.sub == "" {
 		return nil, d.err
 	}
-	return directory.List(d.sub)
+	return directory.ListEntries(d.sub)
 }
 
 // Open implements Source.

@@ -1,0 +1,50 @@
+package directory
+
+import (
+	"bytes"
+	"encoding/binary"
+	"io"
+	"io/fs"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// entryReader reads a directory with the inodes, which package os does not tell
+// without another system call for each.
+type entryReader struct {
+	d      *os.File
+	buffer []byte
+}
+
+// entriesBytes has room for some four hundred of our names.
+const entriesBytes = 32 << 10
+
+func newEntryReader(d *os.File) *entryReader { return &entryReader{d, make([]byte, entriesBytes)} }
+
+// What the kernel writes, of each entry: linux_dirent64.
+const (
+	entryInode  = 0  // 8 bytes
+	entryLength = 16 // 2 bytes: of the whole entry
+	entryName   = 19 // ends with a NUL
+)
+
+// appendTo appends the next entries, and returns io.EOF behind the last ones.
+func (r *entryReader) appendTo(entries []Entry) ([]Entry, error) {
+	n, err := retry(func() (int, error) { return unix.Getdents(int(r.d.Fd()), r.buffer) })
+	if err != nil {
+		return entries, &fs.PathError{Op: "getdents", Path: r.d.Name(), Err: err}
+	}
+	if n == 0 {
+		return entries, io.EOF
+	}
+	for rest := r.buffer[:n]; len(rest) > 0; {
+		length := int(binary.NativeEndian.Uint16(rest[entryLength:]))
+		name, _, _ := bytes.Cut(rest[entryName:length], []byte{0})
+		if s := string(name); s != "." && s != ".." {
+			entries = append(entries, Entry{s, binary.NativeEndian.Uint64(rest[entryInode:])})
+		}
+		rest = rest[length:]
+	}
+	return entries, nil
+}
