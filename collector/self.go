@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
 
 	"github.com/mpmetrics/mpmetrics/internal/archive"
 	"github.com/mpmetrics/mpmetrics/internal/directory"
@@ -38,10 +39,11 @@ type totals struct {
 	conflicts  map[merge.Reason]float64
 	known      []merge.Conflict // of the last collection
 	overlaps   map[string]bool  // names of local families, counted already
+	self       selfMetrics
 }
 
 func newTotals() totals {
-	return totals{readErrors: map[scan.Reason]float64{}, conflicts: map[merge.Reason]float64{}, overlaps: map[string]bool{}}
+	return totals{readErrors: map[scan.Reason]float64{}, conflicts: map[merge.Reason]float64{}, overlaps: map[string]bool{}, self: selfMetrics{pairs: map[selfLabel][]*dto.LabelPair{}}}
 }
 
 func (t *totals) readError(err error) { t.readErrors[scan.ReasonOf(err)]++ }
@@ -170,10 +172,7 @@ func describeSelf(ch chan<- *prometheus.Desc) {
 }
 
 func (t *totals) metrics(s state) []prometheus.Metric {
-	var out []prometheus.Metric
-	add := func(d *prometheus.Desc, kind prometheus.ValueType, v float64, labels ...string) {
-		out = append(out, prometheus.MustNewConstMetric(d, kind, v, labels...))
-	}
+	add, all := t.self.collection()
 	add(upDesc, prometheus.GaugeValue, boolean(s.up))
 	add(seriesDesc, prometheus.GaugeValue, float64(s.series))
 	add(sizeDesc, prometheus.GaugeValue, float64(s.found.Bytes))
@@ -217,7 +216,7 @@ func (t *totals) metrics(s state) []prometheus.Metric {
 		add(unabsorbedDesc, prometheus.CounterValue, float64(a.Unabsorbed))
 		add(asideDesc, prometheus.CounterValue, float64(a.Aside))
 	}
-	return out
+	return all()
 }
 
 // age is the time since a moment in seconds, 0 for none.

@@ -94,7 +94,7 @@ func (m *Merger) add(all []Values, part, parts int) {
 			m.slots.add(run, v.Words, from, to)
 		}
 		for i := range v.Member.terms {
-			if t := &v.Member.terms[i]; first <= t.series.slot && t.series.slot < last {
+			if t := &v.Member.terms[i]; first <= t.slot && t.slot < last {
 				t.series.total.add(t.family, v.Words[t.at:], t.buckets)
 			}
 		}

@@ -84,6 +84,7 @@ type Member struct {
 type term struct {
 	series  *Series
 	family  *layout.Family // the member's own definition
+	slot    int            // of the series: not to be looked up where another goroutine writes
 	at      int
 	buckets []int // own bucket to merged bucket; nil if they are the same
 }
@@ -297,7 +298,7 @@ func (m *Merger) prepare(mb *Member) {
 			}
 			mb.gauges[s] = len(mb.terms)
 		}
-		mb.terms = append(mb.terms, term{s, d.family, in.At, d.buckets})
+		mb.terms = append(mb.terms, term{s, d.family, s.slot, in.At, d.buckets})
 	}
 }
 

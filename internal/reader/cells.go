@@ -27,7 +27,9 @@ type run struct {
 type group struct {
 	family   *layout.Family
 	slab     *slab
-	word, at int
+	word, at int // in the slab, and in values
+
+	cells, values int // how many there and here
 }
 
 // maxLoads bounds how often cells are loaded because some of them turned out to
@@ -42,7 +44,7 @@ const stopped = 100 * time.Millisecond
 func (r *File) plan(e *Entry) {
 	f, s, word, at := r.families[e.Family], e.slab, e.word, e.At
 	if f.CellWords() != f.ValueWords() {
-		r.groups = append(r.groups, group{f, s, word, at})
+		r.groups = append(r.groups, group{f, s, word, at, f.CellWords(), f.ValueWords()})
 		return
 	}
 	n := f.CellWords()
@@ -158,8 +160,9 @@ func (r *File) load(into []uint64) error {
 	for _, f := range r.fixed {
 		copy(into[f.at:], f.words)
 	}
-	for _, g := range r.groups {
-		if err := loadGroup(g.family, g.slab.words[g.word:g.word+g.family.CellWords()], into[g.at:]); err != nil {
+	for i := range r.groups {
+		g := &r.groups[i]
+		if err := loadGroup(g.family, g.slab.words[g.word:g.word+g.cells], into[g.at:g.at+g.values]); err != nil {
 			return err
 		}
 	}
