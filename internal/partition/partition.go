@@ -25,14 +25,15 @@ import (
 	"github.com/mpmetrics/mpmetrics/internal/slabs"
 )
 
-// Slabs start small, so that a job with ten series needs 60 KiB of disk, and
-// double. There is always a spare, but for the first slab: a job that stays
-// small never needs one. When an eighth of the first slab is used there is room
-// left for some 300 series, and a spare for twice as many 0.2 ms later, on a
-// machine that is not busy.
+// Slabs start small, so that a job with ten series needs 48 KiB of disk. The
+// second ones are three times as large, and later ones double. There is always a
+// spare, but for the first slab: a job that stays small never needs one. When an
+// eighth of the first slab is used there is room left for some 240 series, and a
+// spare for 800 more 0.2 ms later, on a machine that is not busy.
 const (
-	firstLogPages  = 6 // some 400 records
-	firstCellPages = 3 // 750 counters
+	firstLogPages  = 4 // some 270 records
+	firstCellPages = 2 // 500 counters
+	firstGrowth    = 3
 	growthFactor   = 2
 	usualSlabPages = 256 // 1 MiB; larger only for a record that needs it
 	firstPrepareAt = 8   // one part in so many is used

@@ -121,7 +121,11 @@ func (p *Partition) asked() []*slab {
 	var fresh []*slab
 	for _, t := range []*tail{&p.log, &p.cells} {
 		if t.asked {
-			pages := min(slabPages(t.current)*growthFactor, usualSlabPages)
+			factor := growthFactor
+			if !t.grown {
+				factor = firstGrowth
+			}
+			pages := min(slabPages(t.current)*factor, usualSlabPages)
 			pages = max(pages, layout.SlabPages(t.need+layout.WordBytes))
 			fresh = append(fresh, p.plan(t.current.header.Kind, pages))
 		}

@@ -120,6 +120,9 @@ func (r *File) loadLiving(into *[]uint64) error {
 	for try := 1; ; try++ {
 		*into = slices.Grow((*into)[:0], len(r.values))[:len(r.values)]
 		r.planAnew()
+		if r.gone > 0 {
+			copy(*into, r.values) // where nothing is loaded stands what was there, not another file's
+		}
 		ends := false
 		err := r.guard(func() error {
 			err := r.load(*into)

@@ -15,8 +15,8 @@ import (
 // Bounds of what one file may make a reader keep.
 const (
 	// maxFileMemory is what a million series with long labels take, each word of
-	// which a reader keeps, and loads into as much again. A file may say more than its size: shards of a
-	// series share its labels.
+	// which a reader keeps, and loads into as much again. A file may say more than
+	// its size: shards of a series share its labels.
 	maxFileMemory = 1 << 30
 
 	// entryBytes is what an entry takes beside its label values and its values.

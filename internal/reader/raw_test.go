@@ -21,7 +21,7 @@ func TestReadRaw(t *testing.T) {
 	if r.Header.ID != p.Header().ID || len(r.Slabs) != 2 || len(r.Mirrored) != 1 || len(r.Mirrored["c_total"]) == 0 {
 		t.Errorf("%+v", r)
 	}
-	if used := r.SlabPages() + r.TreePages; used < 10 || uint64(used) >= r.Pages || int64(r.Pages)*int64(r.PageSize) > r.Bytes {
+	if used := r.SlabPages() + r.TreePages; used < 7 || uint64(used) >= r.Pages || int64(r.Pages)*int64(r.PageSize) > r.Bytes {
 		t.Errorf("%d pages used of %d, %d bytes", used, r.Pages, r.Bytes)
 	}
 	f := open(t, p.Path())
