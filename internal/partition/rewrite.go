@@ -241,10 +241,10 @@ func (p *Partition) goneIn(from, end mark) (goneSeries, error) {
 }
 
 // slabFor returns a log slab, mapped and empty, that has room for what is living and
-// for as much again before the log is dead again by half.
+// for as much again before the log is dead again by half, and worth it.
 func (p *Partition) slabFor(living int) (*slab, error) {
 	const slack = 3
-	pages := min(max(layout.SlabPages(slack*living), firstLogPages), layout.MaxSlabPages)
+	pages := min(layout.SlabPages(max(slack*living, living+rewriteAtLeast)), layout.MaxSlabPages)
 	if s := p.former.take(layout.SlabBytes(pages) - layout.SlabHeaderBytes); s != nil {
 		return s, nil
 	}

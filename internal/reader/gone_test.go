@@ -236,7 +236,9 @@ func TestLogWrittenAnew(t *testing.T) {
 			}
 			for try := 1; errors.Is(err, ErrReplaced) && try <= 3; try++ {
 				f.Close()
-				if f, err = Open(path); err == nil {
+				var again *File
+				if again, err = Open(path); err == nil {
+					f = again
 					values, err = f.Load()
 				}
 				replaced++
