@@ -40,7 +40,7 @@ func BenchmarkAbsorb(b *testing.B) {
 // BenchmarkScrapeAbsorbed scrapes four processes after so many others came and went, each with ten of their series.
 // The ids are in the archive, as they are within the first hour.
 func BenchmarkScrapeAbsorbed(b *testing.B) {
-	for _, absorbed := range []int{0, 1000, 100_000} {
+	for _, absorbed := range []int{0, 10, 100, 1000, 100_000} {
 		b.Run(fmt.Sprintf("procs=4/absorbed=%d", absorbed), func(b *testing.B) {
 			dir := directory(b)
 			spawn(b, dir, "counters", 4)

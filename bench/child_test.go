@@ -19,8 +19,11 @@ const childEnv = "MPMETRICS_BENCH_CHILD"
 
 // fill defines the metrics of a shape and gives every series a value.
 var fill = map[string]func(maker){
-	"counters":   func(m maker) { counters(m, 1000) },
-	"histograms": histograms,
+	"counters":       func(m maker) { counters(m, 1000) },
+	"counters100":    func(m maker) { counters(m, 100) },
+	"counters10000":  func(m maker) { counters(m, 10_000) },
+	"counters100000": func(m maker) { counters(m, 100_000) },
+	"histograms":     histograms,
 }
 
 func counters(m maker, n int) {
@@ -41,6 +44,9 @@ func histograms(m maker) {
 
 // child counts into $MPMETRICS_DIR, says that it has, and stays until its parent lets go of its input.
 func child(shape string) error {
+	if program := programs[shape]; program != nil {
+		return program()
+	}
 	s, err := store.Open(store.Opts{})
 	if err != nil {
 		return err

@@ -29,9 +29,10 @@ func main() {
 func run(ctx context.Context, short bool) error {
 	rounds, command := 31, "make bench"
 	if short {
-		rounds, command = 11, "make bench SHORT=1"
+		rounds, command = 7, "make bench SHORT=1"
 	}
-	results, err := measure(ctx, rounds, rawFile)
+	load := newLoads()
+	results, err := measure(ctx, rounds, short, load, rawFile)
 	if err != nil {
 		return err
 	}
@@ -40,7 +41,7 @@ func run(ctx context.Context, short bool) error {
 		return err
 	}
 	text := report(results, conditions{
-		Date: time.Now(), Command: command, Rounds: rounds, Machine: machine(results.cpu),
+		Date: time.Now(), Command: command, Rounds: rounds, Machine: machine(results.cpu), Load: load.report(),
 	}) + reportPeers(results, missing)
 	fmt.Print("\n", text)
 	if short {

@@ -13,8 +13,11 @@ import (
 // benchtime is short: many short rounds tell more than few long ones on a machine that is not idle.
 const benchtime = 100 * time.Millisecond
 
-// measure runs all benchmarks, round after round, and keeps what they print in raw.
-func measure(ctx context.Context, rounds int, raw string) (*results, error) {
+// slowRounds is how often benchmarks run that take seconds.
+const slowRounds = 7
+
+// measure runs all benchmarks, round after round, and keeps what they print in raw. Short leaves out what takes long.
+func measure(ctx context.Context, rounds int, short bool, load *loads, raw string) (*results, error) {
 	dir, err := os.MkdirTemp(sharedMemory(), "mpmetrics-bench-")
 	if err != nil {
 		return nil, err
@@ -40,25 +43,42 @@ func measure(ctx context.Context, rounds int, raw string) (*results, error) {
 
 	all := newResults()
 	began := time.Now()
-	for round := range rounds {
-		out, err := benchmark(ctx, binary, dir, round%2 == 1)
+	run := func(swap bool, which ...string) error {
+		out, err := benchmark(ctx, binary, dir, swap, which...)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		if _, err := keep.Write(out); err != nil {
+			return err
+		}
+		return all.parse(bytes.NewReader(out))
+	}
+	for round := range rounds {
+		if err := run(round%2 == 1, "-test.bench=.", "-test.skip=^BenchmarkSlow"); err != nil {
 			return nil, err
 		}
-		if err := all.parse(bytes.NewReader(out)); err != nil {
-			return nil, err
-		}
+		load.note()
 		fmt.Printf("round %d of %d, %v\n", round+1, rounds, time.Since(began).Round(time.Second))
 	}
-	return all, nil
+	latencies := slowRounds
+	if short {
+		latencies = 2
+	}
+	for round := range latencies {
+		if err := run(round%2 == 1, "-test.bench=^BenchmarkSlowLatency"); err != nil {
+			return nil, err
+		}
+	}
+	if short {
+		return all, nil
+	}
+	fmt.Printf("64 × 100,000 series, %v\n", time.Since(began).Round(time.Second))
+	return all, run(false, "-test.bench=^BenchmarkSlowScrape")
 }
 
-func benchmark(ctx context.Context, binary, dir string, swap bool) ([]byte, error) {
-	cmd := exec.CommandContext(ctx, binary, "-test.run=^$", "-test.bench=.",
-		"-test.benchtime="+benchtime.String(), fmt.Sprintf("-swap=%v", swap))
+func benchmark(ctx context.Context, binary, dir string, swap bool, which ...string) ([]byte, error) {
+	cmd := exec.CommandContext(ctx, binary, append(which, "-test.run=^$",
+		"-test.benchtime="+benchtime.String(), fmt.Sprintf("-swap=%v", swap))...)
 	cmd.Env = append(os.Environ(), dirEnv+"="+dir)
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr

@@ -18,8 +18,8 @@ type results struct {
 
 func newResults() *results { return &results{values: map[string]map[string][]float64{}} }
 
-// cores is what the testing package puts behind a name.
-var cores = regexp.MustCompile(`-\d+$`)
+// cores is what the testing package puts behind a name, and behind one that it has met before.
+var cores = regexp.MustCompile(`(#\d+)?-\d+$`)
 
 // parse adds what one run of the benchmarks printed.
 func (r *results) parse(in io.Reader) error {

@@ -1,9 +1,13 @@
 package main
 
-// Units of the testing package, and one of ours.
+// Units of the testing package, and some of ours.
 const (
-	perOperation = "ns/op"
-	diskBytes    = "disk-B"
+	perOperation  = "ns/op"
+	allocations   = "allocs/op"
+	diskBytes     = "disk-B"
+	residentBytes = "resident-B"
+	rareLatency   = "p99.9-ns"
+	outputBytes   = "output-B" // of client_golang, the text; of ours, what is kept for it
 )
 
 // row is one line of the report.
@@ -12,6 +16,9 @@ type row struct {
 	name   string // of the benchmark, without the library
 	unit   string
 	target target
+
+	// beside names a benchmark of ours that stands in the place of client_golang's.
+	beside string
 }
 
 // target says when a row is good. At most one of its fields is set; none is no target.
@@ -22,36 +29,50 @@ type target struct {
 }
 
 var rows = []row{
-	{"Inc", "Update/op=Inc/goroutines=1", perOperation, target{ratio: 1}},
-	{"Inc, all cores on one", "Update/op=Inc/goroutines=cores", perOperation, target{ratio: 1}},
-	{"Add(1.5)", "Update/op=Add(1.5)/goroutines=1", perOperation, target{ratio: 1}},
-	{"Add(1.5), all cores on one", "Update/op=Add(1.5)/goroutines=cores", perOperation, target{ratio: 1}},
-	{"Set", "Update/op=Set/goroutines=1", perOperation, target{ratio: 1}},
-	{"Set, all cores on one", "Update/op=Set/goroutines=cores", perOperation, target{ratio: 1}},
-	{"Observe", "Update/op=Observe/goroutines=1", perOperation, target{ratio: 1}},
-	{"Observe, all cores on one", "Update/op=Observe/goroutines=cores", perOperation, target{ratio: 1}},
-	{"WithLabelValues(a).Inc", "Update/op=WithLabelValues(1).Inc/goroutines=1", perOperation, target{ratio: 1}},
-	{"WithLabelValues(a).Inc, all cores on one", "Update/op=WithLabelValues(1).Inc/goroutines=cores", perOperation, target{ratio: 1}},
-	{"WithLabelValues(a, b).Inc", "Update/op=WithLabelValues(2).Inc/goroutines=1", perOperation, target{ratio: 1}},
-	{"WithLabelValues(a, b).Inc, all cores on one", "Update/op=WithLabelValues(2).Inc/goroutines=cores", perOperation, target{ratio: 1}},
-	{"new series", "NewSeries/goroutines=1", perOperation, target{more: 500}},
-	{"new series, 1000 goroutines at once", "NewSeries/goroutines=1000", perOperation, target{more: 500}},
-	{"scrape, 4 processes × 1000 counters", "Scrape/shape=counters/procs=4", perOperation, target{}},
-	{"scrape, 64 × 1000 counters", "Scrape/shape=counters/procs=64", perOperation, target{ratio: 2}},
-	{"scrape, 256 × 1000 counters", "Scrape/shape=counters/procs=256", perOperation, target{ratio: 5}},
-	{"scrape, 64 × 100 histograms × 10 buckets", "Scrape/shape=histograms/procs=64", perOperation, target{}},
-	{"scrape, 4 × 1000 counters + 1000 dead × 10", "ScrapeDead/procs=4/dead=1000", perOperation, target{}},
-	{"scrape, 4 × 1000 counters, none absorbed", "ScrapeAbsorbed/procs=4/absorbed=0", perOperation, target{}},
-	{"scrape, 4 × 1000 counters, 1000 absorbed", "ScrapeAbsorbed/procs=4/absorbed=1000", perOperation, target{}},
-	{"scrape, 4 × 1000 counters, 100,000 absorbed", "ScrapeAbsorbed/procs=4/absorbed=100000", perOperation, target{}},
-	{"scrape, Go and process collectors of 64 processes", "ScrapeMirrored/shape=go/procs=64", perOperation, target{}},
-	{"the same with as many instruments of ours", "ScrapeMirrored/shape=cells/procs=64", perOperation, target{}},
-	{"mirror 1000 counters and 100 histograms, unchanged", "Flush/changed=0", perOperation, target{value: 10e6}},
-	{"first scrape of a collector, 64 × 1000 counters", "FirstScrape/procs=64", perOperation, target{}},
-	{"Open and Close", "OpenClose", perOperation, target{}},
-	{"absorb a dead process with 10 counters", "Absorb/series=10", perOperation, target{}},
-	{"absorb a dead process with 1000 counters", "Absorb/series=1000", perOperation, target{}},
-	{"disk of a process with 10 counters", "Disk/series=10", diskBytes, target{value: 64 << 10}},
-	{"disk of a process with 1000 counters", "Disk/series=1000", diskBytes, target{}},
-	{"disk of a process with 10,000 counters", "Disk/series=10000", diskBytes, target{}},
+	{what: "Inc", name: "Update/op=Inc/goroutines=1", unit: perOperation, target: target{ratio: 1}},
+	{what: "Inc, all cores on one", name: "Update/op=Inc/goroutines=cores", unit: perOperation, target: target{ratio: 1}},
+	{what: "Add(1.5)", name: "Update/op=Add(1.5)/goroutines=1", unit: perOperation, target: target{ratio: 1}},
+	{what: "Add(1.5), all cores on one", name: "Update/op=Add(1.5)/goroutines=cores", unit: perOperation, target: target{ratio: 0.6}},
+	{what: "Set", name: "Update/op=Set/goroutines=1", unit: perOperation, target: target{ratio: 1}},
+	{what: "Set, all cores on one", name: "Update/op=Set/goroutines=cores", unit: perOperation, target: target{ratio: 1}},
+	{what: "Observe", name: "Update/op=Observe/goroutines=1", unit: perOperation, target: target{ratio: 0.8}},
+	{what: "Observe, all cores on one", name: "Update/op=Observe/goroutines=cores", unit: perOperation, target: target{ratio: 0.6}},
+	{what: "WithLabelValues(a).Inc", name: "Update/op=WithLabelValues(1).Inc/goroutines=1", unit: perOperation, target: target{ratio: 1}},
+	{what: "WithLabelValues(a).Inc, all cores on one", name: "Update/op=WithLabelValues(1).Inc/goroutines=cores", unit: perOperation, target: target{ratio: 1}},
+	{what: "WithLabelValues(a, b).Inc", name: "Update/op=WithLabelValues(2).Inc/goroutines=1", unit: perOperation, target: target{ratio: 1}},
+	{what: "WithLabelValues(a, b).Inc, all cores on one", name: "Update/op=WithLabelValues(2).Inc/goroutines=cores", unit: perOperation, target: target{ratio: 1}},
+	{what: "Inc at the 99.9th percentile, 64 writers, scraped", name: "SlowLatency/writers=64", unit: rareLatency, target: target{ratio: 2}},
+	{what: "new series", name: "NewSeries/goroutines=1", unit: perOperation, target: target{more: 300}},
+	{what: "new series, 1000 goroutines at once", name: "NewSeries/goroutines=1000", unit: perOperation, target: target{more: 300}},
+	{what: "a process with ten series, from exec to exit", name: "Process/series=10", unit: perOperation, target: target{more: 1e6}},
+	{what: "scrape, 4 processes × 1000 counters", name: "Scrape/shape=counters/procs=4", unit: perOperation},
+	{what: "scrape, 64 × 1000 counters", name: "Scrape/shape=counters/procs=64", unit: perOperation, target: target{ratio: 1.5}},
+	{what: "the same, allocations", name: "Scrape/shape=counters/procs=64", unit: allocations, target: target{more: 2000}},
+	{what: "scrape, 256 × 1000 counters", name: "Scrape/shape=counters/procs=256", unit: perOperation, target: target{ratio: 3}},
+	{what: "scrape, 64 × 100 histograms × 10 buckets", name: "Scrape/shape=histograms/procs=64", unit: perOperation, target: target{ratio: 2}},
+	{what: "scrape, 64 × 100,000 counters", name: "SlowScrape/procs=64", unit: perOperation, target: target{ratio: 3}},
+	{what: "the same, its text and the memory kept for it", name: "SlowScrape/procs=64", unit: outputBytes, target: target{ratio: 2}},
+	{what: "scrape, 16 × 100 counters", name: "Scrape/shape=counters100/procs=16", unit: perOperation},
+	{what: "scrape, 16 × 1000 counters", name: "Scrape/shape=counters/procs=16", unit: perOperation},
+	{what: "scrape, 16 × 10,000 counters", name: "Scrape/shape=counters10000/procs=16", unit: perOperation},
+	{what: "scrape, 4 × 1000 counters + 1000 dead × 10", name: "ScrapeDead/procs=4/dead=1000", unit: perOperation},
+	{what: "scrape, 4 × 1000 counters, none absorbed", name: "ScrapeAbsorbed/procs=4/absorbed=0", unit: perOperation},
+	{what: "scrape, 4 × 1000 counters, 10 absorbed", name: "ScrapeAbsorbed/procs=4/absorbed=10", unit: perOperation},
+	{what: "scrape, 4 × 1000 counters, 100 absorbed", name: "ScrapeAbsorbed/procs=4/absorbed=100", unit: perOperation},
+	{what: "scrape, 4 × 1000 counters, 1000 absorbed", name: "ScrapeAbsorbed/procs=4/absorbed=1000", unit: perOperation},
+	{
+		what: "scrape, 4 × 1000 counters, 100,000 absorbed, beside none", name: "ScrapeAbsorbed/procs=4/absorbed=100000", unit: perOperation,
+		target: target{ratio: 1.05}, beside: "ScrapeAbsorbed/procs=4/absorbed=0",
+	},
+	{what: "scrape, Go and process collectors of 64 processes", name: "ScrapeMirrored/shape=go/procs=64", unit: perOperation},
+	{what: "the same with as many instruments of ours", name: "ScrapeMirrored/shape=cells/procs=64", unit: perOperation},
+	{what: "mirror 1000 counters and 100 histograms, unchanged", name: "Flush/changed=0", unit: perOperation, target: target{value: 10e6}},
+	{what: "first scrape of a collector, 64 × 1000 counters", name: "FirstScrape/procs=64", unit: perOperation},
+	{what: "Open and Close", name: "OpenClose", unit: perOperation},
+	{what: "absorb a dead process with 10 counters", name: "Absorb/series=10", unit: perOperation},
+	{what: "absorb a dead process with 1000 counters", name: "Absorb/series=1000", unit: perOperation},
+	{what: "resident memory of a process with 1000 counters", name: "Resident/series=1000", unit: residentBytes, target: target{more: 1 << 20}},
+	{what: "disk of a process with 10 counters", name: "Disk/series=10", unit: diskBytes, target: target{value: 48 << 10}},
+	{what: "disk of a process with 1000 counters", name: "Disk/series=1000", unit: diskBytes},
+	{what: "disk of a process with 10,000 counters", name: "Disk/series=10000", unit: diskBytes},
 }

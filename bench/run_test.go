@@ -26,7 +26,7 @@ func TestBenchmarksRun(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command(self, "-test.run=^$", "-test.bench=.", "-test.benchtime=1x", "-processes=4")
+	cmd := exec.Command(self, "-test.run=^$", "-test.bench=.", "-test.benchtime=1x", "-processes=2")
 	cmd.Env = append(os.Environ(), dirEnv+"="+directory(t))
 	out, err := cmd.CombinedOutput()
 	if err != nil {
@@ -37,10 +37,10 @@ func TestBenchmarksRun(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, row := range rows {
-		if len(r.of(row.name, "mpmetrics", row.unit)) != 1 {
+		if len(r.of(row.name, "mpmetrics", row.unit)) == 0 {
 			t.Errorf("%s: no benchmark %s with %s", row.what, row.name, row.unit)
 		}
-		if (row.target.ratio > 0 || row.target.more > 0) && len(r.of(row.name, "client_golang", row.unit)) != 1 {
+		if row.beside == "" && (row.target.ratio > 0 || row.target.more > 0) && len(r.of(row.name, "client_golang", row.unit)) == 0 {
 			t.Errorf("%s: no benchmark %s of client_golang", row.what, row.name)
 		}
 	}

@@ -18,7 +18,15 @@ func BenchmarkScrape(b *testing.B) {
 	for _, s := range []struct {
 		shape     string
 		processes int
-	}{{"counters", 4}, {"counters", 64}, {"counters", 256}, {"histograms", 64}} {
+	}{
+		{"counters", 4},
+		{"counters", 64},
+		{"counters", 256},
+		{"histograms", 64},
+		{"counters100", 16},
+		{"counters", 16},
+		{"counters10000", 16},
+	} {
 		b.Run(fmt.Sprintf("shape=%s/procs=%d", s.shape, s.processes), func(b *testing.B) {
 			dir := directory(b)
 			spawn(b, dir, s.shape, s.processes)
