@@ -53,6 +53,44 @@ func appendRun(runs []counterRun, slot, at int) []counterRun {
 	return append(runs, counterRun{uint32(slot), uint32(at), 1})
 }
 
+// term says where the values of another input go, or of several inputs of one
+// definition that came one after the other, as counterRun does.
+type term struct {
+	family    *layout.Family // the member's own definition
+	buckets   []int          // own bucket to merged bucket; nil if they are the same
+	slot, at  int            // of the first
+	n         int
+	words     int  // of the values of one
+	stretches bool // unless it is a gauge, whose place a later one takes
+}
+
+// appendTerm adds an input to the last term, or begins one.
+func appendTerm(terms []term, d *definition, slot, at int) []term {
+	if len(terms) > 0 {
+		last := &terms[len(terms)-1]
+		if last.stretches && last.family == d.family && last.slot+last.n == slot && last.at+last.n*last.words == at {
+			last.n++
+			return terms
+		}
+	}
+	return append(terms, term{
+		family: d.family, buckets: d.buckets, slot: slot, at: at, n: 1,
+		words: d.family.ValueWords(), stretches: !d.merged.Mode.Valid(),
+	})
+}
+
+// takeOther takes a free slot for a series that is no counter.
+func (m *Merger) takeOther(s *Series) int {
+	if n := len(m.free); n > 0 {
+		slot := m.free[n-1]
+		m.free = m.free[:n-1]
+		m.others[slot] = s
+		return slot
+	}
+	m.others = append(m.others, s)
+	return len(m.others) - 1
+}
+
 // Values are what a member adds.
 type Values struct {
 	Member *Member
@@ -88,14 +126,15 @@ func (m *Merger) add(all []Values, part, parts int) {
 	// Neighbours in memory, and in the lists of a member, are mostly of one part.
 	share := func(n int) (from, to int) { return n * part / parts, n * (part + 1) / parts }
 	from, to := share(len(m.slots.whole))
-	first, last := share(m.made)
+	first, last := share(len(m.others))
 	for _, v := range all {
 		for _, run := range v.Member.counters {
 			m.slots.add(run, v.Words, from, to)
 		}
 		for i := range v.Member.terms {
-			if t := &v.Member.terms[i]; first <= t.slot && t.slot < last {
-				t.series.total.add(t.family, v.Words[t.at:], t.buckets)
+			t := &v.Member.terms[i]
+			for slot := max(t.slot, first); slot < min(t.slot+t.n, last); slot++ {
+				m.others[slot].total.add(t.family, v.Words[t.at+(slot-t.slot)*t.words:], t.buckets)
 			}
 		}
 	}

@@ -47,8 +47,9 @@ type Merger struct {
 
 	exemplared []*Series // that have exemplars since Begin
 
-	slots slots // of counters
-	made  int   // series of other types so far
+	slots  slots     // of counters
+	others []*Series // by slot, those that are no counters; nil: free
+	free   []int     // slots of others
 
 	families  []*Family // sorted by name
 	conflicts []Conflict
@@ -78,15 +79,6 @@ type Member struct {
 	counters []counterRun
 	terms    []term
 	gauges   map[*Series]int // index into terms
-}
-
-// term says where the values of another input go.
-type term struct {
-	series  *Series
-	family  *layout.Family // the member's own definition
-	slot    int            // of the series: not to be looked up where another goroutine writes
-	at      int
-	buckets []int // own bucket to merged bucket; nil if they are the same
 }
 
 // Join makes a process take part.
@@ -199,7 +191,7 @@ func (m *Merger) settle() {
 			f.Series = nil
 		}
 		m.series, m.families, m.added = map[string]*Series{}, nil, nil
-		m.slots, m.made = slots{}, 0
+		m.slots, m.others, m.free = slots{}, nil, nil
 		for mb := range m.members {
 			mb.fresh = false
 		}
@@ -298,7 +290,7 @@ func (m *Merger) prepare(mb *Member) {
 			}
 			mb.gauges[s] = len(mb.terms)
 		}
-		mb.terms = append(mb.terms, term{s, d.family, s.slot, in.At, d.buckets})
+		mb.terms = appendTerm(mb.terms, d, s.slot, in.At)
 	}
 }
 
@@ -318,8 +310,7 @@ func (m *Merger) place(d *definition, values []string, process string) *Series {
 		if d.merged.counter() {
 			s.slot = m.slots.take()
 		} else {
-			s.slot = m.made
-			m.made++
+			s.slot = m.takeOther(s)
 		}
 		m.series[key] = s
 		m.added = append(m.added, s)
@@ -382,6 +373,9 @@ func (m *Merger) sweep() {
 		delete(m.series, seriesKey(s.family.Name, s.Labels))
 		if s.family.counter() {
 			m.slots.give(s.slot)
+		} else {
+			m.others[s.slot] = nil
+			m.free = append(m.free, s.slot)
 		}
 		return true
 	}

@@ -13,7 +13,7 @@ type Series struct {
 
 	family *Family
 	used   bool // some member has it
-	slot   int  // of a counter, whose sum is in the Merger; otherwise its place among the others
+	slot   int  // where the Merger has the sum of a counter, or another series
 	total  Total
 
 	exemplars       []*Exemplar      // since Begin

@@ -23,13 +23,31 @@ type run struct {
 	word, at, n int // in the slab, in values, and how many
 }
 
-// group is a commit group.
+// group is a commit group, or several of one family that were made one after the
+// other.
 type group struct {
 	family   *layout.Family
 	slab     *slab
-	word, at int // in the slab, and in values
+	word, at int // of the first, in the slab and in values
+	n        int // groups
+	step     int // words from one to the next in the slab
 
-	cells, values int // how many there and here
+	cells, values int // words of one, there and here
+}
+
+// extend takes another group in, if it is the next one.
+func (g *group) extend(f *layout.Family, s *slab, word, at int) bool {
+	if g.family != f || g.slab != s || g.at+g.n*g.values != at {
+		return false
+	}
+	if g.n == 1 {
+		g.step = word - g.word
+	}
+	if g.step < g.cells || g.word+g.n*g.step != word {
+		return false
+	}
+	g.n++
+	return true
 }
 
 // maxLoads bounds how often cells are loaded because some of them turned out to
@@ -44,7 +62,9 @@ const stopped = 100 * time.Millisecond
 func (r *File) plan(e *Entry) {
 	f, s, word, at := r.families[e.Family], e.slab, e.word, e.At
 	if f.CellWords() != f.ValueWords() {
-		r.groups = append(r.groups, group{f, s, word, at, f.CellWords(), f.ValueWords()})
+		if k := len(r.groups); k == 0 || !r.groups[k-1].extend(f, s, word, at) {
+			r.groups = append(r.groups, group{family: f, slab: s, word: word, at: at, n: 1, cells: f.CellWords(), values: f.ValueWords()})
+		}
 		return
 	}
 	n := f.CellWords()
@@ -94,25 +114,13 @@ func (r *File) Load() ([]uint64, error) {
 	if err := r.loadLiving(into); err != nil {
 		return nil, &fs.PathError{Op: "read cells", Path: r.path, Err: err}
 	}
-	r.keepValues(*into)
+	copy(r.values, *into)
 	return r.values, nil
 }
 
 // scratch is where cells are loaded to: a loading that fails leaves the values as
 // they are. It is used for one file after the other, and so is near at hand.
 var scratch sync.Pool
-
-// keepValues makes loaded values those of the file. Most are what they were: to
-// compare them is cheaper than to write them.
-func (r *File) keepValues(loaded []uint64) {
-	const some = 512
-	for at := 0; at < len(loaded); at += some {
-		end := min(at+some, len(loaded))
-		if known := r.values[at:end]; !slices.Equal(known, loaded[at:end]) {
-			copy(known, loaded[at:end])
-		}
-	}
-}
 
 // loadLiving loads until nothing was deleted meanwhile. After some tries what was
 // deleted is left out, and what was made in its place: a gap.
@@ -165,8 +173,12 @@ func (r *File) load(into []uint64) error {
 	}
 	for i := range r.groups {
 		g := &r.groups[i]
-		if err := loadGroup(g.family, g.slab.words[g.word:g.word+g.cells], into[g.at:g.at+g.values]); err != nil {
-			return err
+		word, at := g.word, g.at
+		for range g.n {
+			if err := loadGroup(g.family, g.slab.words[word:word+g.cells], into[at:at+g.values]); err != nil {
+				return err
+			}
+			word, at = word+g.step, at+g.values
 		}
 	}
 	return nil
