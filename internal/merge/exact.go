@@ -31,7 +31,7 @@ func (e *exact) add(x float64) {
 	if x == 0 {
 		return
 	}
-	if math.IsInf(x, 0) || math.IsNaN(x) {
+	if !finite(x) {
 		e.special += x
 		return
 	}
@@ -48,7 +48,7 @@ func (e *exact) add(x float64) {
 		}
 		x = sum
 	}
-	if math.IsInf(x, 0) {
+	if !finite(x) {
 		// The sum of finite addends is beyond float64: it is what plain
 		// addition would make of it.
 		e.parts, e.special = e.parts[:0], e.special+x
@@ -59,6 +59,9 @@ func (e *exact) add(x float64) {
 		e.parts = append(e.parts, x)
 	}
 }
+
+// finite reports whether x is neither infinite nor NaN: these have no difference.
+func finite(x float64) bool { return x-x == 0 }
 
 // addExact adds what o has.
 func (e *exact) addExact(o *exact) {

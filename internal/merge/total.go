@@ -65,8 +65,9 @@ func (t *Total) add(f *layout.Family, values []uint64, to []int) {
 
 func (t *Total) addBuckets(values []uint64, to []int) {
 	if to == nil {
-		for i := range t.buckets {
-			t.buckets[i] += values[i]
+		buckets := t.buckets
+		for i, n := range values[:len(buckets)] {
+			buckets[i] += n
 		}
 		return
 	}

@@ -217,7 +217,7 @@ func loadCommitted(f *layout.Family, words []atomic.Uint64, out []uint64) bool {
 	out[0] = layout.Commits(commit)
 	buckets := words[layout.BucketWord:]
 	var total uint64
-	for i := range buckets {
+	for i := range out[2:][:len(buckets)] {
 		n := buckets[i].Load()
 		out[2+i] = n
 		total += n
