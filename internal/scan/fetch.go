@@ -19,10 +19,12 @@ const (
 	// are opened again at each scan, for some microseconds each.
 	descriptorShare = 8
 
-	// fewFiles, and littleMemory of all of them, are read sooner by one goroutine
-	// than it takes to wake another.
-	fewFiles     = 8
-	littleMemory = 1 << 20
+	// littleMemory of all files is read by one goroutine as soon as by two: to wake
+	// another core takes 70 µs on a virtual machine, and often that is half of one. A
+	// hundred processes with a thousand series each have it. Some files that are new
+	// take longer.
+	littleMemory = 20 << 20
+	someNew      = 8
 )
 
 // fetcher reads files. Several goroutines may fetch at a time, each its own file:
@@ -30,6 +32,7 @@ const (
 type fetcher struct {
 	source Source
 	most   int64 // that memory may be
+	little int64 // memory that one goroutine reads
 
 	kept int64        // descriptors that are kept
 	open atomic.Int64 // files with a descriptor
@@ -39,7 +42,7 @@ type fetcher struct {
 }
 
 func newFetcher(source Source) fetcher {
-	return fetcher{source: source, most: maxMemory, kept: max(minDescriptors, directory.DescriptorLimit()/descriptorShare)}
+	return fetcher{source: source, most: maxMemory, little: littleMemory, kept: max(minDescriptors, directory.DescriptorLimit()/descriptorShare)}
 }
 
 // fetched is what was read of a file, for who takes it over.
@@ -54,8 +57,13 @@ type fetched struct {
 // fetchTogether fetches files by as many goroutines as the source has readers, until
 // a deadline. Those that were left out before wait for who looks at them twice.
 func (s *Scanner) fetchTogether(files []*tracked, deadline time.Time) {
-	readers := s.source.Readers()
-	if readers == 1 || len(files) <= fewFiles && s.memory < littleMemory {
+	readers, fresh := s.source.Readers(), 0
+	for _, t := range files {
+		if t.file == nil {
+			fresh++
+		}
+	}
+	if readers == 1 || s.memory < s.little && fresh < someNew {
 		return
 	}
 	var next atomic.Int64

@@ -21,8 +21,8 @@ func TestManyTogether(t *testing.T) {
 	if n := w.source.Readers(); n > maxReaders {
 		t.Errorf("%d readers, want at most %d", n, maxReaders)
 	}
-	w.source = together{w.source}
-	const many = 3 * fewFiles
+	w.source, w.little = together{w.source}, 0
+	const many = 24
 	var all []*partition.Partition
 	for range many {
 		all = append(all, w.process())
