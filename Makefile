@@ -30,7 +30,7 @@ soak: ## the long tests too; takes hours
 fuzz: ## each fuzz target for FUZZTIME (60s)
 	@./scripts/fuzz.sh $(FUZZTIME)
 
-bench: ## side by side with client_golang and others, six minutes; SHORT=1: two
+bench: ## side by side with client_golang and others, eight minutes; SHORT=1: two
 	@./scripts/deps.sh peers || true # the report says what is missing
 	@cd bench && go run . $(if $(SHORT),-short)
 

@@ -7,6 +7,7 @@ require (
 	github.com/prometheus/client_golang v1.25.0
 	github.com/prometheus/client_model v0.6.3
 	github.com/prometheus/common v0.72.0
+	github.com/valkey-io/valkey-go v1.0.79
 	github.com/wcharczuk/go-chart/v2 v2.1.2
 )
 

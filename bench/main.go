@@ -27,16 +27,20 @@ func main() {
 }
 
 func run(ctx context.Context, short bool) error {
-	rounds, command := 31, "make bench"
-	if short {
-		rounds, command = 7, "make bench SHORT=1"
-	}
 	load := newLoads()
-	results, err := measure(ctx, rounds, short, load, rawFile)
+	b, err := build(ctx, rawFile)
 	if err != nil {
 		return err
 	}
-	missing, err := measurePeers(ctx, results)
+	defer b.close()
+	rounds, command, results := 15, "make bench", b.results
+	if short {
+		rounds, command, b.benchtime = 7, "make bench SHORT=1", benchtime/2
+	}
+	if err := b.measure(ctx, rounds, short, load); err != nil {
+		return err
+	}
+	missing, err := measurePeers(ctx, short, b)
 	if err != nil {
 		return err
 	}
@@ -47,7 +51,7 @@ func run(ctx context.Context, short bool) error {
 	if short {
 		return nil
 	}
-	if err := writePlot(results); err != nil {
+	if err := writePlots(results); err != nil {
 		return err
 	}
 	return os.WriteFile(resultsFile, []byte(text), 0o644)

@@ -7,6 +7,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
+	"strings"
 	"time"
 )
 
@@ -16,46 +18,58 @@ const benchtime = 100 * time.Millisecond
 // slowRounds is how often benchmarks run that take seconds.
 const slowRounds = 7
 
-// measure runs all benchmarks, round after round, and keeps what they print in raw. Short leaves out what takes long.
-func measure(ctx context.Context, rounds int, short bool, load *loads, raw string) (*results, error) {
-	dir, err := os.MkdirTemp(sharedMemory(), "mpmetrics-bench-")
-	if err != nil {
+// bench is the program of the benchmarks, and what it has printed so far.
+type bench struct {
+	binary, dir string // both are removed in the end
+	keep        *os.File
+	benchtime   time.Duration
+	results     *results
+	end         []func() error
+}
+
+// build builds the benchmarks. They keep what they print in raw.
+func build(ctx context.Context, raw string) (_ *bench, err error) {
+	b := &bench{benchtime: benchtime, results: newResults()}
+	defer func() {
+		if err != nil {
+			b.close()
+		}
+	}()
+	if b.dir, err = os.MkdirTemp(sharedMemory(), "mpmetrics-bench-"); err != nil {
 		return nil, err
 	}
-	defer os.RemoveAll(dir)
+	b.end = append(b.end, func() error { return os.RemoveAll(b.dir) })
 	bin, err := os.MkdirTemp("", "mpmetrics-bench-") // not in dir: a container's /dev/shm lets nothing be executed
 	if err != nil {
 		return nil, err
 	}
-	defer os.RemoveAll(bin)
-	binary := filepath.Join(bin, "bench.test")
-	if out, err := exec.CommandContext(ctx, "go", "test", "-c", "-o", binary, ".").CombinedOutput(); err != nil {
+	b.end = append(b.end, func() error { return os.RemoveAll(bin) })
+	b.binary = filepath.Join(bin, "bench.test")
+	if out, err := exec.CommandContext(ctx, "go", "test", "-c", "-o", b.binary, ".").CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("build the benchmarks: %w\n%s", err, out)
 	}
 	if err := os.MkdirAll(filepath.Dir(raw), 0o755); err != nil {
 		return nil, err
 	}
-	keep, err := os.Create(raw)
-	if err != nil {
+	if b.keep, err = os.Create(raw); err != nil {
 		return nil, err
 	}
-	defer keep.Close()
+	b.end = append(b.end, b.keep.Close)
+	return b, nil
+}
 
-	all := newResults()
-	began := time.Now()
-	run := func(swap bool, which ...string) error {
-		out, err := benchmark(ctx, binary, dir, swap, which...)
-		if err != nil {
-			return err
-		}
-		if _, err := keep.Write(out); err != nil {
-			return err
-		}
-		return all.parse(bytes.NewReader(out))
+func (b *bench) close() {
+	for _, f := range b.end {
+		_ = f()
 	}
+}
+
+// measure runs all benchmarks, round after round. Short leaves out what takes long.
+func (b *bench) measure(ctx context.Context, rounds int, short bool, load *loads) error {
+	began := time.Now()
 	for round := range rounds {
-		if err := run(round%2 == 1, "-test.bench=.", "-test.skip=^BenchmarkSlow"); err != nil {
-			return nil, err
+		if err := b.run(ctx, round%2 == 1, "-test.bench=.", "-test.skip=^BenchmarkSlow"); err != nil {
+			return err
 		}
 		load.note()
 		fmt.Printf("round %d of %d, %v\n", round+1, rounds, time.Since(began).Round(time.Second))
@@ -65,21 +79,53 @@ func measure(ctx context.Context, rounds int, short bool, load *loads, raw strin
 		latencies = 2
 	}
 	for round := range latencies {
-		if err := run(round%2 == 1, "-test.bench=^BenchmarkSlowLatency"); err != nil {
-			return nil, err
+		if err := b.run(ctx, round%2 == 1, "-test.bench=^BenchmarkSlowLatency"); err != nil {
+			return err
 		}
 	}
-	if short {
-		return all, nil
+	if err := b.run(ctx, false, "-test.bench=^BenchmarkSlowRedis"); err != nil || short {
+		return err
 	}
 	fmt.Printf("64 × 100,000 series, %v\n", time.Since(began).Round(time.Second))
-	return all, run(false, "-test.bench=^BenchmarkSlowScrape")
+	return b.run(ctx, false, "-test.bench=^BenchmarkSlowScrape")
 }
 
-func benchmark(ctx context.Context, binary, dir string, swap bool, which ...string) ([]byte, error) {
-	cmd := exec.CommandContext(ctx, binary, append(which, "-test.run=^$",
-		"-test.benchtime="+benchtime.String(), fmt.Sprintf("-swap=%v", swap))...)
-	cmd.Env = append(os.Environ(), dirEnv+"="+dir)
+// again runs one row of ours once more, and returns its time.
+func (b *bench) again(ctx context.Context, row string) (nanoseconds float64, err error) {
+	var pattern []string
+	for part := range strings.SplitSeq("Benchmark"+row+"/lib=mpmetrics", "/") {
+		pattern = append(pattern, "^"+regexp.QuoteMeta(part)+"$")
+	}
+	out, err := b.output(ctx, false, "-test.bench="+strings.Join(pattern, "/"))
+	if err != nil {
+		return 0, err
+	}
+	once := newResults()
+	if err := once.parse(bytes.NewReader(out)); err != nil {
+		return 0, err
+	}
+	took := once.of(row, "mpmetrics", perOperation)
+	if len(took) != 1 {
+		return 0, fmt.Errorf("%s was measured %d times", row, len(took))
+	}
+	return took[0], nil
+}
+
+func (b *bench) run(ctx context.Context, swap bool, which ...string) error {
+	out, err := b.output(ctx, swap, which...)
+	if err != nil {
+		return err
+	}
+	if _, err := b.keep.Write(out); err != nil {
+		return err
+	}
+	return b.results.parse(bytes.NewReader(out))
+}
+
+func (b *bench) output(ctx context.Context, swap bool, which ...string) ([]byte, error) {
+	cmd := exec.CommandContext(ctx, b.binary, append(which, "-test.run=^$",
+		"-test.benchtime="+b.benchtime.String(), fmt.Sprintf("-swap=%v", swap))...)
+	cmd.Env = append(os.Environ(), dirEnv+"="+b.dir)
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()

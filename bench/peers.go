@@ -27,6 +27,7 @@ type peer struct {
 	missing string   // how to get it
 	env     []string
 	reads   bool // a directory that its processes have written
+	forgets bool // what the dead have counted
 }
 
 // peerNode is where make puts prom-client.
@@ -43,28 +44,64 @@ var peers = []peer{
 	},
 	{
 		name: "Node prom-client", script: "scrape.js", program: []string{"node"}, loads: []string{"-e", `require("prom-client")`},
-		missing: "npm install --prefix .cache/node prom-client@15.1.3", env: []string{"NODE_PATH=" + peerNode + "/node_modules"},
+		missing: "npm install --prefix .cache/node prom-client@15.1.3", env: []string{"NODE_PATH=" + peerNode + "/node_modules"}, forgets: true,
 	},
+}
+
+// redisPeer is measured by a benchmark in Go: BenchmarkSlowRedis.
+const redisPeer = "Redis HINCRBYFLOAT"
+
+// besideOf is where what ours took right before and behind a peer is among the results.
+func besideOf(peer string) string { return "mpmetrics beside " + peer }
+
+// times is how many times as long as ours a peer takes.
+func times(r *results, row, peer string) float64 {
+	ours := r.of(row, besideOf(peer), perOperation)
+	if len(ours) == 0 {
+		ours = r.of(row, "mpmetrics", perOperation)
+	}
+	return r.of(row, peer, perOperation).median() / ours.median()
+}
+
+// peerNames are the names of all peers.
+func peerNames() (names []string) {
+	for _, p := range peers {
+		names = append(names, p.name)
+	}
+	return append(names, redisPeer)
 }
 
 // scraped is what peers are scraped of, and the row of ours that does the same.
 type scraped struct {
-	what      string
+	what      string // empty: for a plot only
 	shape     string
 	processes int
+	series    int // of each
+	dead      int // with ten series each
 	row       string
 }
 
+// increment is no scrape, but the row of the table that says what an update costs.
+var increment = scraped{what: "an increment, by label", shape: "inc", row: "Update/op=WithLabelValues(1).Inc/goroutines=1"}
+
 var scrapes = []scraped{
-	{"4 processes × 1000 counters", "counters", 4, "Scrape/shape=counters/procs=4"},
-	{"64 × 1000 counters", "counters", 64, "Scrape/shape=counters/procs=64"},
-	{"256 × 1000 counters", "counters", 256, "Scrape/shape=counters/procs=256"},
-	{"64 × 100 histograms × 10 buckets", "histograms", 64, "Scrape/shape=histograms/procs=64"},
+	increment,
+	{"scrape, 4 processes × 1000 counters", "counters", 4, 1000, 0, "Scrape/shape=counters/procs=4"},
+	{"64 × 1000 counters", "counters", 64, 1000, 0, "Scrape/shape=counters/procs=64"},
+	{"256 × 1000 counters", "counters", 256, 1000, 0, "Scrape/shape=counters/procs=256"},
+	{"64 × 100 histograms × 10 buckets", "histograms", 64, 100, 0, "Scrape/shape=histograms/procs=64"},
+	{"", "counters", 16, 100, 0, "Scrape/shape=counters100/procs=16"},
+	{"", "counters", 16, 1000, 0, "Scrape/shape=counters/procs=16"},
+	{"", "counters", 16, 10_000, 0, "Scrape/shape=counters10000/procs=16"},
+	{"", "counters", 4, 1000, 10, "ScrapeAbsorbed/procs=4/absorbed=10"},
+	{"", "counters", 4, 1000, 100, "ScrapeAbsorbed/procs=4/absorbed=100"},
+	{"4 × 1000 counters + 1000 dead × 10", "counters", 4, 1000, 1000, "ScrapeAbsorbed/procs=4/absorbed=1000"},
 }
 
 // measurePeers adds what the peers take to the results, and returns which are missing,
 // and how to get them.
-func measurePeers(ctx context.Context, r *results) (missing []string, err error) {
+func measurePeers(ctx context.Context, short bool, b *bench) (missing []string, err error) {
+	r := b.results
 	dir, err := os.MkdirTemp(sharedMemory(), "mpmetrics-peers-")
 	if err != nil {
 		return nil, err
@@ -76,11 +113,26 @@ func measurePeers(ctx context.Context, r *results) (missing []string, err error)
 			continue
 		}
 		for _, s := range scrapes {
-			fmt.Printf("%s: %s\n", p.name, s.what)
+			if s.dead > 0 && p.forgets || short && (s.what == "" || s.dead > 0 || s.processes > 64) {
+				continue
+			}
+			fmt.Printf("%s: %s\n", p.name, s.row)
+			before, err := b.again(ctx, s.row)
+			if err != nil {
+				return nil, err
+			}
 			if err := p.scrape(ctx, dir, s, r); err != nil {
 				return nil, err
 			}
+			after, err := b.again(ctx, s.row)
+			if err != nil {
+				return nil, err
+			}
+			r.add("Benchmark"+s.row+"/lib="+besideOf(p.name), perOperation, (before+after)/2)
 		}
+	}
+	if len(r.of(increment.row, redisPeer, perOperation)) == 0 {
+		missing = append(missing, redisPeer+" (`apt-get install --no-install-recommends redis-server`)")
 	}
 	return missing, nil
 }
@@ -106,7 +158,7 @@ func (p *peer) scrape(ctx context.Context, dir string, s scraped, r *results) er
 	if err := os.WriteFile(script, text, 0o600); err != nil {
 		return err
 	}
-	arguments := []string{script, s.shape, strconv.Itoa(s.processes), strconv.Itoa(peerRounds)}
+	arguments := []string{script, s.shape, strconv.Itoa(s.processes), strconv.Itoa(s.series), strconv.Itoa(s.dead), strconv.Itoa(peerRounds)}
 	if p.reads {
 		files := filepath.Join(work, "files")
 		if err := os.Mkdir(files, 0o700); err != nil {
@@ -119,12 +171,12 @@ func (p *peer) scrape(ctx context.Context, dir string, s scraped, r *results) er
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
 	if err != nil {
-		return fmt.Errorf("%s, %s: %w\n%s", p.name, s.what, err, stderr.Bytes())
+		return fmt.Errorf("%s, %s: %w\n%s", p.name, s.row, err, stderr.Bytes())
 	}
 	for line := range strings.Lines(string(out)) {
 		v, err := strconv.ParseFloat(strings.TrimSpace(line), 64)
 		if err != nil {
-			return fmt.Errorf("%s, %s: %w", p.name, s.what, err)
+			return fmt.Errorf("%s, %s: %w", p.name, s.row, err)
 		}
 		r.add("Benchmark"+s.row+"/lib="+p.name, perOperation, v)
 	}
@@ -132,28 +184,58 @@ func (p *peer) scrape(ctx context.Context, dir string, s scraped, r *results) er
 }
 
 const peersLegend = `The same work for each: so many processes have counted, and are quiet; one that counts nothing itself collects, merges
-and writes text. Node asks its workers by messages, the others read files. Medians of ` + "%d" + ` scrapes that follow one that
-is not counted, of ours of the rounds above; in brackets how many times as long as ours.
+and writes text. Node asks its workers by messages, the others read files. Redis sums up in one hash, by a command over
+a loopback connection for each increment: a scrape reads the hash however many processes there are, and could not tell
+them apart. Our dead have been absorbed; Node forgets what the dead have counted. Medians of ` + "%d" + ` scrapes that follow
+one that is not counted, of ours of the rounds above. In brackets is how many times as long as ours, which was measured
+once more right before and behind each but Redis.
 `
+
+// digits is how many of a factor are worth showing.
+func digits(factor float64) int {
+	if factor < 20 {
+		return 1
+	}
+	return 0
+}
+
+// gitlabVerdict compares with the fastest of the others, which has a target of its own.
+func gitlabVerdict(r *results) string {
+	const gitlab, target = "GitLab mmap", 10
+	var out strings.Builder
+	for _, s := range scrapes {
+		theirs, ours := r.of(s.row, gitlab, perOperation), r.of(s.row, "mpmetrics", perOperation)
+		if s.shape != "counters" || s.processes < 64 || len(theirs) == 0 || len(ours) == 0 {
+			continue
+		}
+		reached := "reached"
+		n := times(r, s.row, gitlab)
+		if n < target {
+			reached = "missed"
+		}
+		fmt.Fprintf(&out, "%s takes %.1f times as long for %s; the target of %d is %s. ", gitlab, n, s.what, target, reached)
+	}
+	if out.Len() == 0 {
+		return ""
+	}
+	return strings.TrimSpace(out.String()) + "\n"
+}
 
 // reportPeers is the table of the peers.
 func reportPeers(r *results, missing []string) string {
-	head := []string{"scrape", "mpmetrics"}
-	for _, p := range peers {
-		head = append(head, p.name)
-	}
+	head := append([]string{"", "mpmetrics"}, peerNames()...)
 	table := [][]string{head}
 	for _, s := range scrapes {
 		of := row{name: s.row, unit: perOperation}
 		ours := r.of(s.row, "mpmetrics", perOperation)
-		if len(ours) == 0 {
+		if len(ours) == 0 || s.what == "" {
 			continue
 		}
 		cells := []string{s.what, of.quantity(ours)}
-		for _, p := range peers {
-			cell := "missing"
-			if theirs := r.of(s.row, p.name, perOperation); len(theirs) > 0 {
-				cell = fmt.Sprintf("%s (%.0f ×)", of.quantity(theirs), theirs.median()/ours.median())
+		for _, name := range peerNames() {
+			cell := ""
+			if theirs := r.of(s.row, name, perOperation); len(theirs) > 0 {
+				cell = fmt.Sprintf("%s (%.*f ×)", of.quantity(theirs), digits(times(r, s.row, name)), times(r, s.row, name))
 			}
 			cells = append(cells, cell)
 		}
@@ -162,7 +244,11 @@ func reportPeers(r *results, missing []string) string {
 	var out strings.Builder
 	out.WriteString("\n## Beside libraries for several processes in other languages\n\n")
 	align(&out, table)
-	fmt.Fprintf(&out, "\n![Time of a scrape against processes](%s)\n\n"+peersLegend, plotFile, peerRounds)
+	out.WriteString("\n" + gitlabVerdict(r))
+	for _, p := range plots {
+		fmt.Fprintf(&out, "\n![%s](%s)\n", p.title, p.file)
+	}
+	fmt.Fprintf(&out, "\n"+peersLegend, peerRounds)
 	if len(missing) > 0 {
 		fmt.Fprintf(&out, "\nMissing on this machine: %s.\n", strings.Join(missing, ", "))
 	}

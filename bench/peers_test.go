@@ -14,8 +14,11 @@ func TestPeers(t *testing.T) {
 			t.Logf("missing: %s: %s", p.name, p.missing)
 			continue
 		}
-		for _, shape := range []string{"counters", "histograms"} {
-			s := scraped{"trial", shape, 2, "Trial/" + shape}
+		for _, shape := range []string{"counters", "histograms", "inc"} {
+			s := scraped{shape: shape, processes: 2, series: 20, row: "Trial/" + shape}
+			if shape == "counters" && !p.forgets {
+				s.dead = 3
+			}
 			if err := p.scrape(t.Context(), t.TempDir(), s, r); err != nil {
 				t.Error(err)
 			}
@@ -29,10 +32,10 @@ func TestPeers(t *testing.T) {
 func TestReportPeers(t *testing.T) {
 	r := newResults()
 	for lib, v := range map[string]float64{"mpmetrics": 1e6, "client_python": 88e6} {
-		r.add("Benchmark"+scrapes[1].row+"/lib="+lib, perOperation, v)
+		r.add("Benchmark"+scrapes[2].row+"/lib="+lib, perOperation, v)
 	}
 	text := reportPeers(r, []string{"GitLab mmap (`apt-get`)"})
-	for _, part := range []string{"64 × 1000 counters", "1.00 ms ±0%", "88.0 ms ±0% (88 ×)", "| missing", "Missing on this machine: GitLab mmap (`apt-get`)."} {
+	for _, part := range []string{"64 × 1000 counters", "1.00 ms ±0%", "88.0 ms ±0% (88 ×)", "Missing on this machine: GitLab mmap (`apt-get`)."} {
 		if !strings.Contains(text, part) {
 			t.Errorf("no %q in\n%s", part, text)
 		}
@@ -47,19 +50,21 @@ func TestPlot(t *testing.T) {
 	r := newResults()
 	for _, s := range scrapes {
 		for i, lib := range libraries()[:3] {
-			r.add("Benchmark"+s.row+"/lib="+lib, perOperation, float64((i+1)*s.processes)*1e5)
+			r.add("Benchmark"+s.row+"/lib="+lib, perOperation, float64((i+1)*(1+s.processes+s.series+s.dead))*1e3)
 		}
 	}
-	svg, err := plot(r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, part := range []string{"<svg", "mpmetrics", "client_golang, one process", "client_python", "100 ms"} {
-		if !strings.Contains(string(svg), part) {
-			t.Errorf("no %q in the plot", part)
+	for _, p := range plots {
+		svg, err := p.draw(r)
+		if err != nil {
+			t.Fatal(err)
 		}
-	}
-	if strings.Contains(string(svg), "GitLab") {
-		t.Error("a line for a library that was not measured")
+		for _, part := range []string{"<svg", "mpmetrics", "client_golang, one process", "client_python", "100 ms", p.axis} {
+			if !strings.Contains(string(svg), part) {
+				t.Errorf("no %q in %s", part, p.file)
+			}
+		}
+		if strings.Contains(string(svg), "GitLab") {
+			t.Errorf("%s: a line for a library that was not measured", p.file)
+		}
 	}
 }

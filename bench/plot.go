@@ -2,34 +2,54 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"math"
 	"os"
+	"slices"
 
 	chart "github.com/wcharczuk/go-chart/v2"
 	"github.com/wcharczuk/go-chart/v2/drawing"
 )
 
-// plotFile shows the time of a scrape against the number of processes.
-const plotFile = "scrape.svg"
-
-// libraries are those of the plot, the floor first.
-func libraries() []string {
-	names := []string{"client_golang", "mpmetrics"}
-	for _, p := range peers {
-		names = append(names, p.name)
-	}
-	return names
+// plot is the time of scrapes against one of the things that they depend on.
+type plot struct {
+	file, title, axis string
+	// at is where on the axis something that was scraped stands, 0: it does not.
+	at func(scraped) int
 }
+
+var plots = []plot{
+	{"scrape.svg", "A scrape of so many processes of 1000 counters", "processes", func(s scraped) int {
+		if s.shape == "counters" && s.series == 1000 && s.dead == 0 {
+			return s.processes
+		}
+		return 0
+	}},
+	{"series.svg", "A scrape of 16 processes of so many counters", "counters of each process", func(s scraped) int {
+		if s.shape == "counters" && s.processes == 16 {
+			return s.series
+		}
+		return 0
+	}},
+	{"dead.svg", "A scrape of 4 processes of 1000 counters, after so many others died", "dead processes, of 10 counters", func(s scraped) int {
+		return s.dead
+	}},
+}
+
+// libraries are those of the plots, the floor first.
+func libraries() []string { return append([]string{"client_golang", "mpmetrics"}, peerNames()...) }
 
 var colors = []drawing.Color{
-	drawing.ColorFromHex("8a929e"), drawing.ColorFromHex("2f6fde"), drawing.ColorFromHex("d9730d"), drawing.ColorFromHex("c2418f"), drawing.ColorFromHex("2b9a66"),
+	drawing.ColorFromHex("8a929e"), drawing.ColorFromHex("2f6fde"), drawing.ColorFromHex("d9730d"), drawing.ColorFromHex("c2418f"),
+	drawing.ColorFromHex("2b9a66"), drawing.ColorFromHex("b3261e"),
 }
 
-// plot draws the scrapes of counters. Both axes are logarithmic: what costs as much for each process is a straight
-// line, and the same distance is the same factor.
-func plot(r *results) ([]byte, error) {
+// draw draws a plot. Both axes are logarithmic: what costs as much for each process is a straight line, and the same
+// distance is the same factor.
+func (p plot) draw(r *results) ([]byte, error) {
 	var series []chart.Series
 	var ticks []chart.Tick
+	known := map[int]bool{}
 	for i, lib := range libraries() {
 		line := chart.ContinuousSeries{
 			Name: lib, Style: chart.Style{StrokeColor: colors[i], StrokeWidth: 2.5, DotColor: colors[i], DotWidth: 4},
@@ -37,15 +57,14 @@ func plot(r *results) ([]byte, error) {
 		if lib == "client_golang" {
 			line.Name = "client_golang, one process"
 		}
-		for _, s := range scrapes {
-			if s.shape != "counters" {
-				continue
-			}
-			if i == 0 {
-				ticks = append(ticks, chart.Tick{Value: math.Log10(float64(s.processes)), Label: chart.FloatValueFormatterWithFormat(float64(s.processes), "%.0f")})
+		for _, s := range sortedBy(p.at) {
+			x := p.at(s)
+			if !known[x] {
+				known[x] = true
+				ticks = append(ticks, chart.Tick{Value: math.Log10(float64(x)), Label: chart.FloatValueFormatterWithFormat(float64(x), "%.0f")})
 			}
 			if took := r.of(s.row, lib, perOperation); len(took) > 0 {
-				line.XValues = append(line.XValues, math.Log10(float64(s.processes)))
+				line.XValues = append(line.XValues, math.Log10(float64(x)))
 				line.YValues = append(line.YValues, math.Log10(took.median()))
 			}
 		}
@@ -54,12 +73,12 @@ func plot(r *results) ([]byte, error) {
 		}
 	}
 	c := chart.Chart{
-		Title: "A scrape of so many processes of 1000 counters", Width: 860, Height: 420,
+		Title: p.title, Width: 860, Height: 420,
 		Background: chart.Style{Padding: chart.Box{Top: 50, Left: 210, Right: 20, Bottom: 20}, FillColor: drawing.ColorWhite},
-		XAxis:      chart.XAxis{Name: "processes", Ticks: ticks},
+		XAxis:      chart.XAxis{Name: p.axis, Ticks: ticks},
 		YAxis: chart.YAxis{
-			Range:          &chart.ContinuousRange{Min: 5.3, Max: 9}, // from 0.2 ms to 1 s
-			Ticks:          []chart.Tick{{Value: 5.3, Label: "0.2 ms"}, {Value: 6, Label: "1 ms"}, {Value: 7, Label: "10 ms"}, {Value: 8, Label: "100 ms"}, {Value: 9, Label: "1 s"}},
+			Range:          &chart.ContinuousRange{Min: 4.7, Max: 9}, // from 50 µs to 1 s
+			Ticks:          []chart.Tick{{Value: 4.7, Label: "50 µs"}, {Value: 5, Label: "0.1 ms"}, {Value: 6, Label: "1 ms"}, {Value: 7, Label: "10 ms"}, {Value: 8, Label: "100 ms"}, {Value: 9, Label: "1 s"}},
 			GridMajorStyle: chart.Style{StrokeColor: drawing.ColorFromHex("e1e5ec"), StrokeWidth: 1},
 		},
 		Series: series,
@@ -72,11 +91,23 @@ func plot(r *results) ([]byte, error) {
 	return out.Bytes(), nil
 }
 
-// writePlot draws the plot into its file.
-func writePlot(r *results) error {
-	svg, err := plot(r)
-	if err != nil {
-		return err
+// sortedBy are those of the scrapes that stand on an axis, in its order.
+func sortedBy(at func(scraped) int) []scraped {
+	on := slices.DeleteFunc(slices.Clone(scrapes), func(s scraped) bool { return at(s) == 0 })
+	slices.SortFunc(on, func(a, b scraped) int { return cmp.Compare(at(a), at(b)) })
+	return on
+}
+
+// writePlots draws the plots into their files.
+func writePlots(r *results) error {
+	for _, p := range plots {
+		svg, err := p.draw(r)
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(p.file, svg, 0o644); err != nil {
+			return err
+		}
 	}
-	return os.WriteFile(plotFile, svg, 0o644)
+	return nil
 }

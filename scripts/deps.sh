@@ -96,6 +96,7 @@ peers() {
 	ruby -e 'require "prometheus/client"' 2>/dev/null || install ruby ruby-prometheus-client-mmap || true
 	[ -d .cache/node/node_modules/prom-client ] || ! have npm ||
 		npm install --silent --no-audit --no-fund --prefix .cache/node prom-client@15.1.3 >/dev/null 2>&1 || true
+	have redis-server redis-cli || redis || true
 }
 
 if [ "${1-}" = peers ]; then

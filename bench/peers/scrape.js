@@ -1,20 +1,28 @@
-// Scrapes what so many workers of a Node cluster have counted with prom-client: SHAPE PROCESSES ROUNDS. It prints the
-// nanoseconds of each scrape.
+// Scrapes what so many workers of a Node cluster have counted with prom-client: SHAPE PROCESSES SERIES DEAD ROUNDS, where
+// DEAD is 0: it forgets them. It prints the nanoseconds of each scrape; of the shape "inc" those of an increment.
 "use strict";
 const cluster = require("node:cluster");
 const client = require("prom-client");
 
-const [shape, processes, rounds] = [process.argv[2], Number(process.argv[3]), Number(process.argv[4])];
+const shape = process.argv[2];
+const [processes, series, , rounds] = process.argv.slice(3).map(Number);
 
-if (!cluster.isPrimary) {
+if (shape === "inc") {
+  const c = new client.Counter({name: "requests_total", help: "Requests.", labelNames: ["path"]});
+  for (let round = 0; round < rounds; round++) {
+    const begin = process.hrtime.bigint();
+    for (let i = 0; i < 20000; i++) c.inc({path: "/path/7"});
+    console.log(Number(process.hrtime.bigint() - begin) / 20000);
+  }
+} else if (!cluster.isPrimary) {
   new client.AggregatorRegistry(); // or the worker does not answer
   if (shape === "counters") {
     const c = new client.Counter({name: "requests_total", help: "Requests.", labelNames: ["path"]});
-    for (let i = 0; i < 1000; i++) c.inc({path: `/path/${i}`});
+    for (let i = 0; i < series; i++) c.inc({path: `/path/${i}`});
   } else {
     const buckets = Array.from({length: 10}, (_, n) => 0.001 * 2 ** n);
     const h = new client.Histogram({name: "duration_seconds", help: "Durations.", labelNames: ["path"], buckets});
-    for (let i = 0; i < 100; i++) h.observe({path: `/path/${i}`}, i / 1000);
+    for (let i = 0; i < series; i++) h.observe({path: `/path/${i}`}, i / 1000);
   }
   process.send("ready");
 } else {
