@@ -1,6 +1,6 @@
 // Bench measures mpmetrics side by side with client_golang and prints a table of both, their ratio, and the target.
 //
-//	make bench             # in the folder above: five minutes; writes bench/RESULTS.md
+//	make bench             # in the folder above: eight minutes; writes bench/RESULTS.md and the plots
 //	make bench SHORT=1     # two minutes; prints only
 //	go test -bench=NewSeries .
 //
