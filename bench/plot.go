@@ -31,7 +31,7 @@ var plots = []plot{
 		}
 		return 0
 	}},
-	{"dead.svg", "A scrape of 4 processes, after so many others died", "dead processes of 10 counters, beside 4 of 1000", func(s scraped) int {
+	{"dead.svg", "A scrape after so many processes died", "dead processes of 10 counters, beside 4 of 1000", func(s scraped) int {
 		return s.dead
 	}},
 }
