@@ -40,13 +40,13 @@ func run(ctx context.Context, short bool) error {
 	if err := b.measure(ctx, rounds, short, load); err != nil {
 		return err
 	}
-	missing, err := measurePeers(ctx, short, b)
+	versions, missing, err := measurePeers(ctx, short, b)
 	if err != nil {
 		return err
 	}
 	text := report(results, conditions{
 		Date: time.Now(), Command: command, Rounds: rounds, Machine: machine(results.cpu), Load: load.report(),
-	}) + reportPeers(results, missing)
+	}) + reportPeers(results, append(goVersions(ctx), versions...), missing)
 	fmt.Print("\n", text)
 	if short {
 		return nil

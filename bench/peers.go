@@ -23,7 +23,7 @@ type peer struct {
 	name    string
 	script  string
 	program []string // that runs the script
-	loads   []string // arguments with which it says whether the library is there
+	loads   []string // arguments with which it says its version, if the library is there
 	missing string   // how to get it
 	env     []string
 	reads   bool // a directory that its processes have written
@@ -35,15 +35,15 @@ const peerNode = "../.cache/node"
 
 var peers = []peer{
 	{
-		name: "client_python", script: "scrape.py", program: []string{"/usr/bin/python3"}, loads: []string{"-c", "import prometheus_client"},
+		name: "client_python", script: "scrape.py", program: []string{"/usr/bin/python3"}, loads: []string{"-c", "import prometheus_client, importlib.metadata as m; print(m.version('prometheus_client'))"},
 		missing: "apt-get install --no-install-recommends python3-prometheus-client", reads: true,
 	},
 	{
-		name: "GitLab mmap", script: "scrape.rb", program: []string{"ruby"}, loads: []string{"-e", `require "prometheus/client"`},
+		name: "GitLab mmap", script: "scrape.rb", program: []string{"ruby"}, loads: []string{"-e", `require "prometheus/client"; puts Gem::Specification.find_by_name("prometheus-client-mmap").version`},
 		missing: "apt-get install --no-install-recommends ruby-prometheus-client-mmap", reads: true,
 	},
 	{
-		name: "Node prom-client", script: "scrape.js", program: []string{"node"}, loads: []string{"-e", `require("prom-client")`},
+		name: "Node prom-client", script: "scrape.js", program: []string{"node"}, loads: []string{"-e", `require("prom-client"); console.log(require("prom-client/package.json").version)`},
 		missing: "npm install --prefix .cache/node prom-client@15.1.3", env: []string{"NODE_PATH=" + peerNode + "/node_modules"}, forgets: true,
 	},
 }
@@ -98,20 +98,22 @@ var scrapes = []scraped{
 	{"4 × 1000 counters + 1000 dead × 10", "counters", 4, 1000, 1000, "ScrapeAbsorbed/procs=4/absorbed=1000"},
 }
 
-// measurePeers adds what the peers take to the results, and returns which are missing,
-// and how to get them.
-func measurePeers(ctx context.Context, short bool, b *bench) (missing []string, err error) {
+// measurePeers adds what the peers take to the results, and returns the versions of
+// those that are there, and which are missing, and how to get them.
+func measurePeers(ctx context.Context, short bool, b *bench) (versions, missing []string, err error) {
 	r := b.results
 	dir, err := os.MkdirTemp(sharedMemory(), "mpmetrics-peers-")
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	defer os.RemoveAll(dir)
 	for _, p := range peers {
-		if err := p.command(ctx, p.loads...).Run(); err != nil {
+		version, err := p.command(ctx, p.loads...).Output()
+		if err != nil {
 			missing = append(missing, fmt.Sprintf("%s (`%s`)", p.name, p.missing))
 			continue
 		}
+		versions = append(versions, p.name+" "+strings.TrimSpace(string(version)))
 		for _, s := range scrapes {
 			if s.dead > 0 && p.forgets || short && (s.what == "" || s.dead > 0 || s.processes > 64) {
 				continue
@@ -119,22 +121,43 @@ func measurePeers(ctx context.Context, short bool, b *bench) (missing []string, 
 			fmt.Printf("%s: %s\n", p.name, s.row)
 			before, err := b.again(ctx, s.row)
 			if err != nil {
-				return nil, err
+				return nil, nil, err
 			}
 			if err := p.scrape(ctx, dir, s, r); err != nil {
-				return nil, err
+				return nil, nil, err
 			}
 			after, err := b.again(ctx, s.row)
 			if err != nil {
-				return nil, err
+				return nil, nil, err
 			}
 			r.add("Benchmark"+s.row+"/lib="+besideOf(p.name), perOperation, (before+after)/2)
 		}
 	}
 	if len(r.of(increment.row, redisPeer, perOperation)) == 0 {
 		missing = append(missing, redisPeer+" (`apt-get install --no-install-recommends redis-server`)")
+	} else if version, err := exec.CommandContext(ctx, "redis-server", "--version").Output(); err == nil {
+		versions = append(versions, "Redis "+field(string(version), "v="))
 	}
-	return missing, nil
+	return versions, missing, nil
+}
+
+// field is the word of a text that begins with a prefix, without that.
+func field(text, prefix string) string {
+	for word := range strings.FieldsSeq(text) {
+		if value, ok := strings.CutPrefix(word, prefix); ok {
+			return value
+		}
+	}
+	return "of an unknown version"
+}
+
+// goVersions are those of the libraries in Go.
+func goVersions(ctx context.Context) []string {
+	out, err := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Path}} {{.Version}}", "github.com/prometheus/client_golang", "go.etcd.io/bbolt").Output()
+	if err != nil {
+		return nil
+	}
+	return strings.Split(strings.TrimSpace(string(out)), "\n")
 }
 
 func (p *peer) command(ctx context.Context, arguments ...string) *exec.Cmd {
@@ -222,7 +245,7 @@ func gitlabVerdict(r *results) string {
 }
 
 // reportPeers is the table of the peers.
-func reportPeers(r *results, missing []string) string {
+func reportPeers(r *results, versions, missing []string) string {
 	head := append([]string{"", "mpmetrics"}, peerNames()...)
 	table := [][]string{head}
 	for _, s := range scrapes {
@@ -249,6 +272,9 @@ func reportPeers(r *results, missing []string) string {
 		fmt.Fprintf(&out, "\n![%s](%s)\n", p.title, p.file)
 	}
 	fmt.Fprintf(&out, "\n"+peersLegend, peerRounds)
+	if len(versions) > 0 {
+		fmt.Fprintf(&out, "\nVersions: %s.\n", strings.Join(versions, ", "))
+	}
 	if len(missing) > 0 {
 		fmt.Fprintf(&out, "\nMissing on this machine: %s.\n", strings.Join(missing, ", "))
 	}

@@ -10,9 +10,13 @@ import (
 func TestPeers(t *testing.T) {
 	r := newResults()
 	for _, p := range peers {
-		if err := p.command(t.Context(), p.loads...).Run(); err != nil {
+		version, err := p.command(t.Context(), p.loads...).Output()
+		if err != nil {
 			t.Logf("missing: %s: %s", p.name, p.missing)
 			continue
+		}
+		if text := strings.TrimSpace(string(version)); !strings.Contains(text, ".") || strings.Contains(text, "\n") {
+			t.Errorf("%s says that its version is %q", p.name, text)
 		}
 		for _, shape := range []string{"counters", "histograms", "inc"} {
 			s := scraped{shape: shape, processes: 2, series: 20, row: "Trial/" + shape}
@@ -34,8 +38,8 @@ func TestReportPeers(t *testing.T) {
 	for lib, v := range map[string]float64{"mpmetrics": 1e6, "client_python": 88e6} {
 		r.add("Benchmark"+scrapes[2].row+"/lib="+lib, perOperation, v)
 	}
-	text := reportPeers(r, []string{"GitLab mmap (`apt-get`)"})
-	for _, part := range []string{"64 × 1000 counters", "1.00 ms ±0%", "88.0 ms ±0% (88 ×)", "Missing on this machine: GitLab mmap (`apt-get`)."} {
+	text := reportPeers(r, []string{"Redis 7.0"}, []string{"GitLab mmap (`apt-get`)"})
+	for _, part := range []string{"64 × 1000 counters", "1.00 ms ±0%", "88.0 ms ±0% (88 ×)", "Versions: Redis 7.0.", "Missing on this machine: GitLab mmap (`apt-get`)."} {
 		if !strings.Contains(text, part) {
 			t.Errorf("no %q in\n%s", part, text)
 		}
