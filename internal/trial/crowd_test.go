@@ -195,19 +195,22 @@ func TestDescriptors(t *testing.T) {
 }
 
 // lower lowers the limit of descriptors while the test runs.
-func lower(t *testing.T, descriptors uint64) {
+func lower(t *testing.T, descriptors int) {
 	t.Helper()
 	var before unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &before); err != nil {
 		t.Fatal(err)
 	}
 	lower := before
-	lower.Cur = min(lower.Cur, descriptors)
+	bound(&lower.Cur, descriptors)
 	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &lower); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = unix.Setrlimit(unix.RLIMIT_NOFILE, &before) })
 }
+
+// bound bounds a limit, whose type differs between systems.
+func bound[T int64 | uint64](limit *T, most int) { *limit = min(*limit, T(most)) }
 
 // descriptors is how many are open, but for the one that this takes.
 func descriptors(t testing.TB) int {
