@@ -7,8 +7,8 @@ import (
 	"iter"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
-	"time"
 
 	"github.com/mpmetrics/mpmetrics/internal/layout"
 )
@@ -246,6 +246,7 @@ func absolute(c *Content) map[string][]uint64 {
 	return held
 }
 
+// keyOfSeries is unique among all of them, those that were deleted and made again too.
 func keyOfSeries(f *layout.Family, values []string, created int64) string {
-	return string(layout.AppendFamily(nil, uint32(0), f)) + "\xff" + strings.Join(values, "\xff") + "\xff" + time.Unix(0, created).UTC().Format(time.RFC3339Nano)
+	return keyOf(f, values) + "\xff" + strconv.FormatInt(created, 10)
 }

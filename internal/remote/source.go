@@ -344,15 +344,7 @@ func (p *partition) takeContent(c *Content, whole bool) {
 		p.series = c.Series
 		return
 	}
-	// Another map: a view may be reading the old one no more, but keys of it are kept.
-	series := make(map[string]string, len(p.series)+len(c.Series))
-	for field, block := range p.series {
-		series[field] = block
-	}
-	for field, block := range c.Series {
-		series[field] = block
-	}
-	p.series = series
+	p.series = union(p.series, c.Series)
 }
 
 // missing returns the blocks whose series are of another version than their values.

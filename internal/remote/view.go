@@ -127,8 +127,8 @@ func (v *view) take() error {
 func isBlock(field string) bool { return field != "" && field[0] <= '9' }
 
 // numbered returns a family by its number.
-func (v *view) numbered(number uint32) *layout.Family {
-	if i, known := v.numbers[fmt.Sprint(number)]; known {
+func (v *view) numbered(n uint32) *layout.Family {
+	if i, known := v.numbers[number(int(n))]; known {
 		return v.families[i]
 	}
 	return nil
@@ -184,7 +184,7 @@ func (v *view) takeBlock(field string) error {
 
 func (v *view) addSlot(s *layout.Slot) (slot, error) {
 	added := slot{Slot: s}
-	e := reader.Entry{Family: v.numbers[fmt.Sprint(s.Family)], Values: s.Values, Created: s.Created}
+	e := reader.Entry{Family: v.numbers[number(int(s.Family))], Values: s.Values, Created: s.Created}
 	var err error
 	if added.entry, err = v.add(e); err != nil || s.Base == nil {
 		return added, err
@@ -280,13 +280,13 @@ func (v *view) takeMirrored(name, value, base string) error {
 			return fmt.Errorf("base: %w", err)
 		}
 		for _, s := range was {
-			bases[keyOf(s)] = s
+			bases[keyOf(s.Family, s.Values)] = s
 		}
 	}
 	there := make(map[string][]int, len(all))
 	v.natives = maps.Clone(v.natives)
 	for _, s := range all {
-		key := keyOf(s)
+		key := keyOf(s.Family, s.Values)
 		b, based := bases[key]
 		words, native := s.Words, s.Native
 		if based = based && b.Created == s.Created; based {
@@ -322,8 +322,9 @@ func (v *view) takeMirrored(name, value, base string) error {
 	return nil
 }
 
-func keyOf(s mirror.Series) string {
-	return string(layout.AppendFamily(nil, 0, s.Family)) + "\xff" + strings.Join(s.Values, "\xff")
+// keyOf is unique among the series of a process that exist at a time.
+func keyOf(f *layout.Family, values []string) string {
+	return string(layout.AppendFamily(nil, 0, f)) + "\xff" + strings.Join(values, "\xff")
 }
 
 func (v *view) addMirrored(s mirror.Series, base []uint64, based bool) ([]int, error) {
