@@ -37,8 +37,13 @@ func (b *fileBackend) absorb() {
 	}()
 	o := b.store.opts.Absorption
 	o.MinDead = max(o.MinDead, manyFiles+1)
-	if _, err := compact.Run(ctx, b.dir, o); err != nil && ctx.Err() == nil && !errors.Is(err, compact.ErrBusy) {
-		b.store.opts.Logger.Warn("mpmetrics: dead processes are not absorbed", b.where(), "err", err)
+	b.store.absorb(ctx, b.dir, o)
+}
+
+// absorb absorbs the dead of a location, unless somebody else does.
+func (s *Store) absorb(ctx context.Context, location string, o compact.Opts) {
+	if _, err := compact.Run(ctx, location, o); err != nil && ctx.Err() == nil && !errors.Is(err, compact.ErrBusy) {
+		s.opts.Logger.Warn("mpmetrics: dead processes are not absorbed", s.backend.where(), "err", err)
 	}
 }
 

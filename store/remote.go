@@ -11,7 +11,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/mpmetrics/mpmetrics/compact"
 	"github.com/mpmetrics/mpmetrics/internal/fork"
 	"github.com/mpmetrics/mpmetrics/internal/layout"
 	"github.com/mpmetrics/mpmetrics/internal/remote"
@@ -137,11 +136,8 @@ func (b *remoteBackend) absorb(server remote.Server) {
 			dead++
 		}
 	}
-	if dead <= manyFiles {
-		return
-	}
-	if _, err := compact.Run(b.ctx, b.location, b.store.opts.Absorption); err != nil && b.ctx.Err() == nil && !errors.Is(err, compact.ErrBusy) {
-		b.store.opts.Logger.Warn("mpmetrics: dead processes are not absorbed", b.where(), "err", err)
+	if dead > manyFiles {
+		b.store.absorb(b.ctx, b.location, b.store.opts.Absorption)
 	}
 }
 
