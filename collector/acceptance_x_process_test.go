@@ -20,7 +20,7 @@ import (
 	"github.com/mpmetrics/mpmetrics/collector"
 	"github.com/mpmetrics/mpmetrics/internal/directory"
 	"github.com/mpmetrics/mpmetrics/internal/layout"
-	"github.com/mpmetrics/mpmetrics/internal/partition"
+	"github.com/mpmetrics/mpmetrics/internal/ownerfile"
 	"github.com/mpmetrics/mpmetrics/store"
 )
 
@@ -156,7 +156,7 @@ func forge(t testing.TB, dir string, f layout.Family) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := partition.Create(sub, layout.Header{PID: 1, ID: layout.NewID(), Start: time.Now().UnixNano()})
+	p, err := ownerfile.Create(sub, layout.Header{PID: 1, ID: layout.NewID(), Start: time.Now().UnixNano()})
 	if err != nil {
 		t.Fatal(err)
 	}

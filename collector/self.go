@@ -13,7 +13,7 @@ import (
 	"github.com/mpmetrics/mpmetrics/internal/directory"
 	"github.com/mpmetrics/mpmetrics/internal/layout"
 	"github.com/mpmetrics/mpmetrics/internal/merge"
-	"github.com/mpmetrics/mpmetrics/internal/partition"
+	"github.com/mpmetrics/mpmetrics/internal/ownerfile"
 	"github.com/mpmetrics/mpmetrics/internal/remote"
 	"github.com/mpmetrics/mpmetrics/internal/scan"
 )
@@ -92,11 +92,11 @@ func degradedReason(err error) string {
 		return "memory"
 	case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE):
 		return "descriptors"
-	case errors.Is(err, partition.ErrRemoved), errors.Is(err, partition.ErrTruncated):
+	case errors.Is(err, ownerfile.ErrRemoved), errors.Is(err, ownerfile.ErrTruncated):
 		return "removed"
 	case errors.Is(err, errors.ErrUnsupported):
 		return "unsupported"
-	case errors.Is(err, partition.ErrMoved):
+	case errors.Is(err, ownerfile.ErrMoved):
 		return "moved"
 	case errors.Is(err, remote.ErrUnreachable):
 		return "unreachable"

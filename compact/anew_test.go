@@ -14,7 +14,7 @@ import (
 	"github.com/mpmetrics/mpmetrics/collector"
 	"github.com/mpmetrics/mpmetrics/compact"
 	"github.com/mpmetrics/mpmetrics/internal/layout"
-	"github.com/mpmetrics/mpmetrics/internal/partition"
+	"github.com/mpmetrics/mpmetrics/internal/ownerfile"
 	"github.com/mpmetrics/mpmetrics/store"
 )
 
@@ -210,7 +210,7 @@ func TestRebootWithArchiveOnDisk(t *testing.T) {
 func TestScrapeAfterReboot(t *testing.T) {
 	dir := t.TempDir()
 	die(t, dir, 1)
-	p, err := partition.Create(sub(dir), layout.Header{PID: 1, ID: layout.NewID(), Start: 1, BootID: "earlier"})
+	p, err := ownerfile.Create(sub(dir), layout.Header{PID: 1, ID: layout.NewID(), Start: 1, BootID: "earlier"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -11,8 +11,8 @@ import (
 	"github.com/mpmetrics/mpmetrics/compact"
 	"github.com/mpmetrics/mpmetrics/internal/archive"
 	"github.com/mpmetrics/mpmetrics/internal/layout"
-	"github.com/mpmetrics/mpmetrics/internal/memoryserver"
 	"github.com/mpmetrics/mpmetrics/internal/remote"
+	"github.com/mpmetrics/mpmetrics/internal/testing/memoryserver"
 )
 
 // namespace is a namespace of a server with processes that count.

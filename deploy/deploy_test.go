@@ -13,7 +13,7 @@ import (
 
 	"go.yaml.in/yaml/v2"
 
-	"github.com/mpmetrics/mpmetrics/internal/promserver"
+	"github.com/mpmetrics/mpmetrics/internal/testing/promserver"
 )
 
 func run(t *testing.T, program string, arguments ...string) {

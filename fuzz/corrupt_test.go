@@ -8,8 +8,8 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/mpmetrics/mpmetrics/fuzz/damage"
 	"github.com/mpmetrics/mpmetrics/internal/layout"
+	"github.com/mpmetrics/mpmetrics/internal/testing/damage"
 )
 
 // T5: whatever becomes of a file, it costs nobody else anything: a scrape

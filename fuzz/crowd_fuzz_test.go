@@ -17,8 +17,8 @@ import (
 
 	"github.com/mpmetrics/mpmetrics/collector"
 	"github.com/mpmetrics/mpmetrics/compact"
-	"github.com/mpmetrics/mpmetrics/fuzz/damage"
 	"github.com/mpmetrics/mpmetrics/internal/layout"
+	"github.com/mpmetrics/mpmetrics/internal/testing/damage"
 )
 
 // FuzzScrape lets the fuzzer fill a directory, change it, and look at it twice

@@ -16,8 +16,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/mpmetrics/mpmetrics/compact"
-	"github.com/mpmetrics/mpmetrics/fuzz/damage"
 	"github.com/mpmetrics/mpmetrics/internal/layout"
+	"github.com/mpmetrics/mpmetrics/internal/testing/damage"
 	"github.com/mpmetrics/mpmetrics/store"
 )
 

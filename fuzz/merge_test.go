@@ -16,7 +16,7 @@ import (
 	"github.com/prometheus/common/model"
 
 	"github.com/mpmetrics/mpmetrics/compact"
-	"github.com/mpmetrics/mpmetrics/fuzz/damage"
+	"github.com/mpmetrics/mpmetrics/internal/testing/damage"
 	"github.com/mpmetrics/mpmetrics/store"
 )
 

@@ -16,10 +16,10 @@ import (
 
 	"github.com/mpmetrics/mpmetrics/collector"
 	"github.com/mpmetrics/mpmetrics/compact"
-	"github.com/mpmetrics/mpmetrics/fuzz/damage"
 	"github.com/mpmetrics/mpmetrics/internal/inspect"
 	"github.com/mpmetrics/mpmetrics/internal/layout"
 	"github.com/mpmetrics/mpmetrics/internal/salvage"
+	"github.com/mpmetrics/mpmetrics/internal/testing/damage"
 	"github.com/mpmetrics/mpmetrics/store"
 )
 

@@ -15,7 +15,7 @@ import (
 	"github.com/mpmetrics/mpmetrics/internal/directory"
 	"github.com/mpmetrics/mpmetrics/internal/fork"
 	"github.com/mpmetrics/mpmetrics/internal/layout"
-	"github.com/mpmetrics/mpmetrics/internal/partition"
+	"github.com/mpmetrics/mpmetrics/internal/ownerfile"
 )
 
 // fileBackend keeps values in a file of this process, in a directory that others
@@ -29,7 +29,7 @@ type fileBackend struct {
 
 	// part is where new series go: nil while there is no file or everything moves into
 	// another one, and after close. Written with maintaining held, read anywhere.
-	part atomic.Pointer[partition.Partition]
+	part atomic.Pointer[ownerfile.File]
 
 	// opened says that there is a file, or soon will be another one for what is in it.
 	// Written as part is.
@@ -50,11 +50,11 @@ type fileBackend struct {
 	maintaining sync.Mutex
 	pid         int // of this process; another one in a process that was forked from it
 	id          layout.ID
-	began       int64                // start of the process, Unix nanoseconds: when the first file was made
-	current     *partition.Partition // where the series are that were published; nil: none were
-	next        *partition.Partition // where they are moving to, not published yet; usually nil
-	moving      error                // why they do
-	retired     []retired            // where they were
+	began       int64           // start of the process, Unix nanoseconds: when the first file was made
+	current     *ownerfile.File // where the series are that were published; nil: none were
+	next        *ownerfile.File // where they are moving to, not published yet; usually nil
+	moving      error           // why they do
+	retired     []retired       // where they were
 	moved       []moved
 	orphan      bool // forked, and no file of its own yet
 	abandoned   bool // the file is not to be used any more
@@ -117,7 +117,7 @@ func (b *fileBackend) openFile() error {
 }
 
 // prepareFile makes a file of this process that is not published yet.
-func (b *fileBackend) prepareFile() (*partition.Partition, error) {
+func (b *fileBackend) prepareFile() (*ownerfile.File, error) {
 	o := &b.store.opts
 	sub, err := directory.Ensure(b.dir, o.access())
 	if err != nil {
@@ -131,7 +131,7 @@ func (b *fileBackend) prepareFile() (*partition.Partition, error) {
 		b.began = time.Now().UnixNano()
 	}
 	host, _ := os.Hostname() // empty says as much as an error would
-	return partition.Prepare(sub, layout.Header{
+	return ownerfile.Prepare(sub, layout.Header{
 		PID:     uint32(b.pid),
 		ID:      b.id,
 		Start:   b.began,
@@ -143,7 +143,7 @@ func (b *fileBackend) prepareFile() (*partition.Partition, error) {
 }
 
 // countInto makes a published file the one that series go to.
-func (b *fileBackend) countInto(p *partition.Partition) {
+func (b *fileBackend) countInto(p *ownerfile.File) {
 	b.current = p
 	b.mu.Lock()
 	b.why = nil

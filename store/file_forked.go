@@ -3,7 +3,7 @@ package store
 import (
 	"github.com/mpmetrics/mpmetrics/internal/fork"
 	"github.com/mpmetrics/mpmetrics/internal/layout"
-	"github.com/mpmetrics/mpmetrics/internal/partition"
+	"github.com/mpmetrics/mpmetrics/internal/ownerfile"
 )
 
 // forked implements backend: the files that this process has from its parent are the
@@ -19,7 +19,7 @@ func (b *fileBackend) forked() {
 			b.postpone(i)
 		}
 	})
-	for _, p := range append([]*partition.Partition{b.current, b.next}, partitions(b.retired)...) {
+	for _, p := range append([]*ownerfile.File{b.current, b.next}, partitions(b.retired)...) {
 		if p == nil {
 			continue
 		}
@@ -44,10 +44,10 @@ func (b *fileBackend) adopt() {
 	b.orphan, b.abandoned = true, false
 }
 
-func partitions(all []retired) []*partition.Partition {
-	var p []*partition.Partition
+func partitions(all []retired) []*ownerfile.File {
+	var p []*ownerfile.File
 	for _, r := range all {
-		p = append(p, r.Partition)
+		p = append(p, r.File)
 	}
 	return p
 }

@@ -5,7 +5,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/mpmetrics/mpmetrics/internal/partition"
+	"github.com/mpmetrics/mpmetrics/internal/ownerfile"
 )
 
 // What becomes of a series that was deleted:
@@ -66,8 +66,8 @@ func (b *fileBackend) forgetGone() {
 
 // freedRun is what a cleanup is given: it must not lead back to the instrument.
 type freedRun struct {
-	home *partition.Partition
-	run  partition.Run
+	home *ownerfile.File
+	run  ownerfile.Run
 }
 
 // release is step 2, for the series whose gone record is in the log. A cleanup takes

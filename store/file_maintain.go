@@ -8,7 +8,7 @@ import (
 
 	"github.com/mpmetrics/mpmetrics/internal/directory"
 	"github.com/mpmetrics/mpmetrics/internal/fork"
-	"github.com/mpmetrics/mpmetrics/internal/partition"
+	"github.com/mpmetrics/mpmetrics/internal/ownerfile"
 )
 
 const (
@@ -83,10 +83,10 @@ func (b *fileBackend) maintain(ticked, again bool) (grows bool) {
 
 // work makes room, publishes what waits for it, and drains what was left
 // behind. It reports whether room could be made.
-func (b *fileBackend) work(p *partition.Partition) bool {
+func (b *fileBackend) work(p *ownerfile.File) bool {
 	err := p.Grow()
 	b.note(err)
-	if errors.Is(err, partition.ErrMoved) {
+	if errors.Is(err, ownerfile.ErrMoved) {
 		b.abandon(p)
 		return false
 	}
@@ -95,7 +95,7 @@ func (b *fileBackend) work(p *partition.Partition) bool {
 	// Should it fail, some cells are lost, and whoever counts meets the same.
 	_ = p.Recycle(b.store.now(), restFor)
 	// Should that fail, the log is as it was.
-	if errors.Is(p.Rewrite(b.store.now()), partition.ErrMoved) {
+	if errors.Is(p.Rewrite(b.store.now()), ownerfile.ErrMoved) {
 		b.abandon(p)
 		return false
 	}
@@ -135,7 +135,7 @@ func (b *fileBackend) drain() {
 // publishAll publishes all that waits in memory, as long as there is room. One round
 // of work may only find out what is needed next, a slab for cells or for the
 // log: after some rounds without any progress there is nothing more to be had.
-func (b *fileBackend) publishAll(p *partition.Partition) {
+func (b *fileBackend) publishAll(p *ownerfile.File) {
 	const patience = 4
 	for idle, before := 0, -1; idle < patience; idle++ {
 		if !b.work(p) {
@@ -175,7 +175,7 @@ func (b *fileBackend) note(err error) {
 // abandon leaves a file whose slabs are no longer where they were mapped: what
 // is written on would land in pages that bbolt uses for something else. It is
 // for good: a new file would hold again what the old one holds already.
-func (b *fileBackend) abandon(p *partition.Partition) {
+func (b *fileBackend) abandon(p *ownerfile.File) {
 	b.part.Store(nil)
 	b.opened.Store(false)
 	b.current = nil

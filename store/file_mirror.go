@@ -3,14 +3,14 @@ package store
 import (
 	"maps"
 
-	"github.com/mpmetrics/mpmetrics/internal/partition"
+	"github.com/mpmetrics/mpmetrics/internal/ownerfile"
 )
 
 // fileMirror is what the mirror in the file has, or will have.
 type fileMirror struct {
-	all    mirrored             // what is to be there
-	staged mirrored             // the change that is not written yet
-	in     *partition.Partition // which file it is about, nil for none
+	all    mirrored        // what is to be there
+	staged mirrored        // the change that is not written yet
+	in     *ownerfile.File // which file it is about, nil for none
 }
 
 // stage implements backend.
@@ -37,21 +37,21 @@ func (b *fileBackend) flush() error {
 
 // moveMirror writes the mirror into another file, before it is published: totals would
 // dip without it.
-func (b *fileBackend) moveMirror(p *partition.Partition) error {
+func (b *fileBackend) moveMirror(p *ownerfile.File) error {
 	b.mirroring.Lock()
 	defer b.mirroring.Unlock()
 	return b.mirror.writeTo(p)
 }
 
 // writeTo writes into a file what is not in it yet.
-func (m *fileMirror) writeTo(p *partition.Partition) error {
+func (m *fileMirror) writeTo(p *ownerfile.File) error {
 	if m.in != p {
 		m.in, m.staged = p, mirrored{maps.Clone(m.all.families), maps.Clone(m.all.exemplars)}
 	}
 	if m.staged.empty() {
 		return nil
 	}
-	if err := p.Mirror(partition.Mirrored{Families: m.staged.families, Exemplars: m.staged.exemplars}); err != nil {
+	if err := p.Mirror(ownerfile.Mirrored{Families: m.staged.families, Exemplars: m.staged.exemplars}); err != nil {
 		return err
 	}
 	m.staged = mirrored{}

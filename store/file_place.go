@@ -3,17 +3,17 @@ package store
 import (
 	"sync/atomic"
 
-	"github.com/mpmetrics/mpmetrics/internal/partition"
+	"github.com/mpmetrics/mpmetrics/internal/ownerfile"
 )
 
 // filePlace is what a series has for the file backend: where it is published.
 type filePlace struct {
 	// home is the file that the series is published in, nil for none. Written under the
 	// lock of the partition, and by the background work.
-	home atomic.Pointer[partition.Partition]
+	home atomic.Pointer[ownerfile.File]
 
 	// Guarded by the backend's mu.
-	run      partition.Run // in home
+	run      ownerfile.Run // in home
 	recorded bool          // the log says that it is gone, in front of the one that was made again
 }
 
@@ -67,7 +67,7 @@ func (b *fileBackend) publish(i instrument) bool {
 }
 
 // publishTo publishes in a file that is not published itself.
-func (b *fileBackend) publishTo(p *partition.Partition, i instrument) bool {
+func (b *fileBackend) publishTo(p *ownerfile.File, i instrument) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.publishIn(p, i, nil)
@@ -76,7 +76,7 @@ func (b *fileBackend) publishTo(p *partition.Partition, i instrument) bool {
 // publishIn gives an instrument cells in a file, and appends in front of its record
 // that another series of the file, unless nil, is gone. It reports false when there
 // is no room. mu is held.
-func (b *fileBackend) publishIn(p *partition.Partition, i instrument, gone *partition.Run) bool {
+func (b *fileBackend) publishIn(p *ownerfile.File, i instrument, gone *ownerfile.Run) bool {
 	s := i.base()
 	if s.gone.Load() {
 		return true // nobody is to see it any more
@@ -109,7 +109,7 @@ func (b *fileBackend) postpone(i instrument) {
 
 // familyNumber returns the number of the family's record, and writes the record
 // first if there is none. The backend's mu is held.
-func familyNumber(p *partition.Partition, f *family) (uint32, bool) {
+func familyNumber(p *ownerfile.File, f *family) (uint32, bool) {
 	if f.record == 0 {
 		number, ok := p.AppendFamily(&f.def)
 		if !ok {

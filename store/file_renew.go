@@ -6,7 +6,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/mpmetrics/mpmetrics/internal/partition"
+	"github.com/mpmetrics/mpmetrics/internal/ownerfile"
 )
 
 // Somebody may remove the file of a living process, move it away, put another in
@@ -26,7 +26,7 @@ import (
 
 // retired is a file that everything has moved out of.
 type retired struct {
-	*partition.Partition
+	*ownerfile.File
 	at time.Time
 }
 
@@ -47,7 +47,7 @@ func (b *fileBackend) look() {
 	}
 	if b.next == nil {
 		err := b.current.Check()
-		if !errors.Is(err, partition.ErrRemoved) && !errors.Is(err, partition.ErrTruncated) {
+		if !errors.Is(err, ownerfile.ErrRemoved) && !errors.Is(err, ownerfile.ErrTruncated) {
 			return // it is there, or that cannot be told at the moment
 		}
 		b.moving = err
@@ -91,9 +91,9 @@ func (b *fileBackend) renew() error {
 }
 
 // moveTo moves every series that is published elsewhere into a file.
-func (b *fileBackend) moveTo(p *partition.Partition) (failed error) {
+func (b *fileBackend) moveTo(p *ownerfile.File) (failed error) {
 	now := b.store.now()
-	cut := errors.Is(b.moving, partition.ErrTruncated)
+	cut := errors.Is(b.moving, ownerfile.ErrTruncated)
 	b.store.each(func(i instrument) {
 		s := i.base()
 		if home := s.place.home.Load(); failed != nil || home == nil || home == p {
@@ -112,7 +112,7 @@ func (b *fileBackend) moveTo(p *partition.Partition) (failed error) {
 	return failed
 }
 
-func (b *fileBackend) moveOne(p *partition.Partition, i instrument) error {
+func (b *fileBackend) moveOne(p *ownerfile.File, i instrument) error {
 	// Its family may need room, its record, and its cells.
 	const tries = 4
 	for range tries {

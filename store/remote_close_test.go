@@ -7,8 +7,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/mpmetrics/mpmetrics/internal/memoryserver"
 	"github.com/mpmetrics/mpmetrics/internal/remote"
+	"github.com/mpmetrics/mpmetrics/internal/testing/memoryserver"
 	"github.com/mpmetrics/mpmetrics/store"
 )
 

@@ -22,7 +22,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/mpmetrics/mpmetrics/internal/directory"
-	"github.com/mpmetrics/mpmetrics/internal/redisserver"
+	"github.com/mpmetrics/mpmetrics/internal/testing/redisserver"
 	"github.com/mpmetrics/mpmetrics/store"
 )
 

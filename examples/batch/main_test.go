@@ -12,7 +12,7 @@ import (
 	"github.com/prometheus/common/model"
 
 	"github.com/mpmetrics/mpmetrics/examples/internal/child"
-	"github.com/mpmetrics/mpmetrics/internal/testdir"
+	"github.com/mpmetrics/mpmetrics/internal/testing/testdir"
 )
 
 func TestMain(m *testing.M) { child.Main(m, main) }

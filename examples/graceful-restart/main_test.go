@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"github.com/mpmetrics/mpmetrics/examples/internal/child"
-	"github.com/mpmetrics/mpmetrics/internal/testdir"
+	"github.com/mpmetrics/mpmetrics/internal/testing/testdir"
 )
 
 func TestMain(m *testing.M) { child.Main(m, main) }

@@ -15,7 +15,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/mpmetrics/mpmetrics/internal/redisserver"
+	"github.com/mpmetrics/mpmetrics/internal/testing/redisserver"
 )
 
 // hostEnv is the name of the host that the test binary stands for, hostApart is set when it has namespaces of its own, and

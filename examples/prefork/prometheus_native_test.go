@@ -11,7 +11,7 @@ import (
 
 	"github.com/mpmetrics/mpmetrics/collector"
 	"github.com/mpmetrics/mpmetrics/compact"
-	"github.com/mpmetrics/mpmetrics/internal/promserver"
+	"github.com/mpmetrics/mpmetrics/internal/testing/promserver"
 	"github.com/mpmetrics/mpmetrics/store"
 )
 

@@ -14,7 +14,7 @@ import (
 	"time"
 
 	"github.com/mpmetrics/mpmetrics/examples/prefork/internal/loadtest"
-	"github.com/mpmetrics/mpmetrics/internal/promserver"
+	"github.com/mpmetrics/mpmetrics/internal/testing/promserver"
 )
 
 // TestPrometheusSeesEveryRequest lets a real Prometheus server scrape the service while workers are killed. What

@@ -12,10 +12,10 @@ import (
 
 	"go.etcd.io/bbolt"
 
+	"github.com/mpmetrics/mpmetrics/internal/boltfile"
 	"github.com/mpmetrics/mpmetrics/internal/directory"
 	"github.com/mpmetrics/mpmetrics/internal/layout"
 	"github.com/mpmetrics/mpmetrics/internal/merge"
-	"github.com/mpmetrics/mpmetrics/internal/slabs"
 )
 
 // wantError compares an error with a part of its text, and with what it wraps.
@@ -97,14 +97,14 @@ func TestRecordAboveTheLimit(t *testing.T) {
 // processes.
 func TestArchiveWithoutState(t *testing.T) {
 	dir := t.TempDir()
-	db, _, _, err := slabs.Create(filepath.Join(dir, layout.ArchiveName), directory.GroupWrites)
+	db, _, _, err := boltfile.Create(filepath.Join(dir, layout.ArchiveName), directory.GroupWrites)
 	if err != nil {
 		t.Fatal(err)
 	}
 	h := header()
 	h.Kind = layout.ArchiveFile
 	w := &writer{db: db, header: h}
-	err = errors.Join(w.seal(0), db.Update(func(tx *bbolt.Tx) error { return slabs.PutHeader(tx, &w.header) }), db.Close())
+	err = errors.Join(w.seal(0), db.Update(func(tx *bbolt.Tx) error { return boltfile.PutHeader(tx, &w.header) }), db.Close())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,9 +9,9 @@ import (
 
 	"go.etcd.io/bbolt"
 
+	"github.com/mpmetrics/mpmetrics/internal/boltfile"
 	"github.com/mpmetrics/mpmetrics/internal/directory"
 	"github.com/mpmetrics/mpmetrics/internal/layout"
-	"github.com/mpmetrics/mpmetrics/internal/slabs"
 )
 
 // usualSlabPages is the size of a slab of an archive, 1 MiB. A smaller archive
@@ -39,7 +39,7 @@ func (a *Archive) Write(dir string, h layout.Header) (temporary string, err erro
 }
 
 func (a *Archive) write(path string, h layout.Header) error {
-	db, _, _, err := slabs.Create(path, directory.GroupWrites)
+	db, _, _, err := boltfile.Create(path, directory.GroupWrites)
 	if err != nil {
 		return err
 	}
@@ -85,7 +85,7 @@ func (w *writer) archive(a *Archive) error {
 	if err := w.seal(0); err != nil {
 		return err
 	}
-	return w.db.Update(func(tx *bbolt.Tx) error { return slabs.PutHeader(tx, &w.header) })
+	return w.db.Update(func(tx *bbolt.Tx) error { return boltfile.PutHeader(tx, &w.header) })
 }
 
 // append adds a record to the log. When the slab is full the log goes on in
@@ -114,7 +114,7 @@ func (w *writer) seal(word uint64) error {
 		Bytes: uint64(layout.SlabBytes(layout.SlabPages(len(w.body)))),
 	})
 	copy(value[layout.SlabHeaderBytes:], w.body)
-	err := w.db.Update(func(tx *bbolt.Tx) error { return slabs.Put(tx, w.number, value) })
+	err := w.db.Update(func(tx *bbolt.Tx) error { return boltfile.Put(tx, w.number, value) })
 	w.number, w.body = w.number+1, w.body[:0]
 	return err
 }

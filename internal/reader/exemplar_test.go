@@ -14,7 +14,7 @@ import (
 
 	"github.com/mpmetrics/mpmetrics/internal/layout"
 	"github.com/mpmetrics/mpmetrics/internal/mirror"
-	"github.com/mpmetrics/mpmetrics/internal/partition"
+	"github.com/mpmetrics/mpmetrics/internal/ownerfile"
 )
 
 func exemplarOf(value float64, labels ...string) *dto.Exemplar {
@@ -34,7 +34,7 @@ func TestExemplars(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := p.Mirror(partition.Mirrored{Exemplars: map[string][]byte{name: value}}); err != nil {
+		if err := p.Mirror(ownerfile.Mirrored{Exemplars: map[string][]byte{name: value}}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -64,7 +64,7 @@ func TestExemplars(t *testing.T) {
 	if diff := cmp.Diff(map[string][]float64{"c": {4}, "h": {2, 3}}, values()); diff != "" {
 		t.Errorf("changed (-want +got):\n%s", diff)
 	}
-	if err := p.Mirror(partition.Mirrored{Exemplars: map[string][]byte{"c": nil, "h": nil}}); err != nil {
+	if err := p.Mirror(ownerfile.Mirrored{Exemplars: map[string][]byte{"c": nil, "h": nil}}); err != nil {
 		t.Fatal(err)
 	}
 	if got := values(); len(got) != 0 {
@@ -97,7 +97,7 @@ func TestExemplarsDamaged(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			if err := p.Mirror(partition.Mirrored{Exemplars: map[string][]byte{"c": value}}); err != nil {
+			if err := p.Mirror(ownerfile.Mirrored{Exemplars: map[string][]byte{"c": value}}); err != nil {
 				t.Fatal(err)
 			}
 			_, err := Open(p.Path())

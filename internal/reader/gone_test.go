@@ -17,12 +17,12 @@ import (
 
 	"github.com/mpmetrics/mpmetrics/internal/directory"
 	"github.com/mpmetrics/mpmetrics/internal/layout"
-	"github.com/mpmetrics/mpmetrics/internal/partition"
+	"github.com/mpmetrics/mpmetrics/internal/ownerfile"
 )
 
 // replace appends a series whose cells hold the words given, and in front of it
 // that another one is gone.
-func replace(t *testing.T, p *partition.Partition, gone *partition.Run, family uint32, value string, words ...uint64) partition.Run {
+func replace(t *testing.T, p *ownerfile.File, gone *ownerfile.Run, family uint32, value string, words ...uint64) ownerfile.Run {
 	t.Helper()
 	use := func(c []atomic.Uint64) {
 		for i, w := range words {
@@ -43,7 +43,7 @@ func replace(t *testing.T, p *partition.Partition, gone *partition.Run, family u
 }
 
 // recycle makes room of what is free, as if a minute had passed.
-func recycle(t *testing.T, p *partition.Partition) {
+func recycle(t *testing.T, p *ownerfile.File) {
 	t.Helper()
 	for range 2 { // collected, then rested
 		if err := p.Recycle(time.Now(), 0); err != nil {
@@ -280,14 +280,14 @@ func churnForEver(path string) error { return churn(path, 0, false) }
 func anewForEver(path string) error { return churn(path, 300*time.Millisecond, true) }
 
 func churn(path string, rest time.Duration, anew bool) error {
-	p, err := partition.Create(path, layout.Header{PID: uint32(os.Getpid()), ID: layout.NewID(), Start: 1})
+	p, err := ownerfile.Create(path, layout.Header{PID: uint32(os.Getpid()), ID: layout.NewID(), Start: 1})
 	if err != nil {
 		return err
 	}
 	number, _ := p.AppendFamily(&layout.Family{Type: layout.Counter, Name: "c_total", Help: "C.", LabelNames: []string{"a"}})
-	var runs []partition.Run
+	var runs []ownerfile.Run
 	for n := uint64(1); ; n++ {
-		var gone *partition.Run
+		var gone *ownerfile.Run
 		if len(runs) == churnLiving {
 			gone = &runs[0]
 		}

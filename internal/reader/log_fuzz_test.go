@@ -14,10 +14,10 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 	"go.etcd.io/bbolt"
 
-	"github.com/mpmetrics/mpmetrics/fuzz/damage"
+	"github.com/mpmetrics/mpmetrics/internal/boltfile"
 	"github.com/mpmetrics/mpmetrics/internal/directory"
 	"github.com/mpmetrics/mpmetrics/internal/layout"
-	"github.com/mpmetrics/mpmetrics/internal/slabs"
+	"github.com/mpmetrics/mpmetrics/internal/testing/damage"
 )
 
 // The slabs of a logFile: the log begins in the first, and may go on in others.
@@ -61,7 +61,7 @@ func newLogFile(t testing.TB) *logFile {
 // the right one.
 func putLogFile(t testing.TB, path string, h layout.Header, order ...uint32) {
 	t.Helper()
-	db, _, inode, err := slabs.Create(path, directory.GroupReads)
+	db, _, inode, err := boltfile.Create(path, directory.GroupReads)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -80,11 +80,11 @@ func putLogFile(t testing.TB, path string, h layout.Header, order ...uint32) {
 					binary.NativeEndian.PutUint64(slab[i:], uint64(i))
 				}
 			}
-			if err := slabs.Put(tx, n, slab); err != nil {
+			if err := boltfile.Put(tx, n, slab); err != nil {
 				return err
 			}
 		}
-		return slabs.PutHeader(tx, &h)
+		return boltfile.PutHeader(tx, &h)
 	})
 	if closeErr := db.Close(); err == nil {
 		err = closeErr

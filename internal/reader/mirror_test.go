@@ -16,7 +16,7 @@ import (
 
 	"github.com/mpmetrics/mpmetrics/internal/layout"
 	"github.com/mpmetrics/mpmetrics/internal/mirror"
-	"github.com/mpmetrics/mpmetrics/internal/partition"
+	"github.com/mpmetrics/mpmetrics/internal/ownerfile"
 )
 
 // counters is a family of counters with a label.
@@ -41,9 +41,9 @@ func encoded(t *testing.T, f *dto.MetricFamily, mode layout.Mode) []byte {
 }
 
 // puts mirrors families, by name, with values that are encoded already.
-func puts(t *testing.T, p *partition.Partition, families map[string][]byte) {
+func puts(t *testing.T, p *ownerfile.File, families map[string][]byte) {
 	t.Helper()
-	if err := p.Mirror(partition.Mirrored{Families: families}); err != nil {
+	if err := p.Mirror(ownerfile.Mirrored{Families: families}); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -7,8 +7,8 @@ import (
 	"errors"
 	"testing"
 
-	"github.com/mpmetrics/mpmetrics/fuzz/damage"
 	"github.com/mpmetrics/mpmetrics/internal/layout"
+	"github.com/mpmetrics/mpmetrics/internal/testing/damage"
 )
 
 // Pages that overflow into each other: a file of 8 MiB makes the reader read many

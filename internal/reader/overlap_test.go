@@ -11,10 +11,10 @@ import (
 
 	"go.etcd.io/bbolt"
 
-	"github.com/mpmetrics/mpmetrics/fuzz/damage"
+	"github.com/mpmetrics/mpmetrics/internal/boltfile"
 	"github.com/mpmetrics/mpmetrics/internal/directory"
 	"github.com/mpmetrics/mpmetrics/internal/layout"
-	"github.com/mpmetrics/mpmetrics/internal/slabs"
+	"github.com/mpmetrics/mpmetrics/internal/testing/damage"
 )
 
 // Slabs within slabs: each page of a large slab of cells begins another one, which
@@ -23,7 +23,7 @@ func TestOverlappingSlabs(t *testing.T) {
 	const pages = 256 // 1 MiB of cells
 	id := layout.NewID()
 	path := filepath.Join(t.TempDir(), layout.FileName(1, id))
-	db, _, inode, err := slabs.Create(path, directory.GroupReads)
+	db, _, inode, err := boltfile.Create(path, directory.GroupReads)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -50,18 +50,18 @@ func TestOverlappingSlabs(t *testing.T) {
 		for range 3000 {
 			add(layout.AppendShard(nil, layout.Shard{Place: layout.Place{Slab: 1}}))
 		}
-		if err := slabs.Put(tx, 0, slab); err != nil {
+		if err := boltfile.Put(tx, 0, slab); err != nil {
 			return err
 		}
-		if err := slabs.Put(tx, 1, layout.EncodeSlab(layout.SlabHeader{Kind: layout.CellSlab, Number: 1, Bytes: uint64(layout.SlabBytes(pages))})); err != nil {
+		if err := boltfile.Put(tx, 1, layout.EncodeSlab(layout.SlabHeader{Kind: layout.CellSlab, Number: 1, Bytes: uint64(layout.SlabBytes(pages))})); err != nil {
 			return err
 		}
 		for n := range uint32(pages - 1) {
-			if err := slabs.Put(tx, 2+n, make([]byte, 8)); err != nil {
+			if err := boltfile.Put(tx, 2+n, make([]byte, 8)); err != nil {
 				return err
 			}
 		}
-		return slabs.PutHeader(tx, &layout.Header{PID: 1, ID: id, Inode: inode})
+		return boltfile.PutHeader(tx, &layout.Header{PID: 1, ID: id, Inode: inode})
 	})
 	if err != nil {
 		t.Fatal(err)

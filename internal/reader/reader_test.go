@@ -19,17 +19,17 @@ import (
 
 	"github.com/mpmetrics/mpmetrics/internal/directory"
 	"github.com/mpmetrics/mpmetrics/internal/layout"
-	"github.com/mpmetrics/mpmetrics/internal/partition"
+	"github.com/mpmetrics/mpmetrics/internal/ownerfile"
 )
 
 // owner makes an owner file and closes it at the end of the test.
-func owner(t testing.TB) *partition.Partition {
+func owner(t testing.TB) *ownerfile.File {
 	t.Helper()
 	sub, err := directory.Ensure(t.TempDir(), directory.Access{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := partition.Create(sub, layout.Header{
+	p, err := ownerfile.Create(sub, layout.Header{
 		PID: uint32(os.Getpid()), ID: layout.NewID(), Start: time.Now().UnixNano(), Program: "test", Process: "p",
 	})
 	if err != nil {
@@ -39,7 +39,7 @@ func owner(t testing.TB) *partition.Partition {
 	return p
 }
 
-func appendFamily(t testing.TB, p *partition.Partition, f *layout.Family) uint32 {
+func appendFamily(t testing.TB, p *ownerfile.File, f *layout.Family) uint32 {
 	t.Helper()
 	number, ok := p.AppendFamily(f)
 	for !ok {
@@ -52,7 +52,7 @@ func appendFamily(t testing.TB, p *partition.Partition, f *layout.Family) uint32
 }
 
 // appendSeries appends a series whose cells hold the words given.
-func appendSeries(t testing.TB, p *partition.Partition, family uint32, values []string, words ...uint64) []atomic.Uint64 {
+func appendSeries(t testing.TB, p *ownerfile.File, family uint32, values []string, words ...uint64) []atomic.Uint64 {
 	t.Helper()
 	var cells []atomic.Uint64
 	use := func(c []atomic.Uint64) {
@@ -379,7 +379,7 @@ func writeGolden(t *testing.T, path string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := partition.Create(sub, layout.Header{PID: 4711, Start: 1, BootID: "boot", Host: "host", Program: "golden", Process: "p"})
+	p, err := ownerfile.Create(sub, layout.Header{PID: 4711, Start: 1, BootID: "boot", Host: "host", Program: "golden", Process: "p"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,8 +6,8 @@ import (
 	"testing"
 
 	"github.com/mpmetrics/mpmetrics/internal/layout"
-	"github.com/mpmetrics/mpmetrics/internal/memoryserver"
 	"github.com/mpmetrics/mpmetrics/internal/remote"
+	"github.com/mpmetrics/mpmetrics/internal/testing/memoryserver"
 )
 
 // Whatever somebody puts into the hashes of one process, what the others count is exact, in

@@ -8,8 +8,8 @@ import (
 	"time"
 
 	"github.com/mpmetrics/mpmetrics/compact"
-	"github.com/mpmetrics/mpmetrics/internal/memoryserver"
 	"github.com/mpmetrics/mpmetrics/internal/remote"
+	"github.com/mpmetrics/mpmetrics/internal/testing/memoryserver"
 )
 
 // newWorld is a server and a process that publishes a counter, with a network that is well.

@@ -6,8 +6,8 @@ import (
 	"testing"
 
 	"github.com/mpmetrics/mpmetrics/internal/layout"
-	"github.com/mpmetrics/mpmetrics/internal/memoryserver"
 	"github.com/mpmetrics/mpmetrics/internal/remote"
+	"github.com/mpmetrics/mpmetrics/internal/testing/memoryserver"
 )
 
 // slow is a server that does not come to answer more than so many reads.

@@ -13,7 +13,7 @@ import (
 	"github.com/mpmetrics/mpmetrics/internal/boot"
 	"github.com/mpmetrics/mpmetrics/internal/directory"
 	"github.com/mpmetrics/mpmetrics/internal/layout"
-	"github.com/mpmetrics/mpmetrics/internal/partition"
+	"github.com/mpmetrics/mpmetrics/internal/ownerfile"
 	"github.com/mpmetrics/mpmetrics/internal/reader"
 	"github.com/mpmetrics/mpmetrics/internal/scan"
 )
@@ -161,7 +161,7 @@ func read(path string) error {
 
 // write makes the new file, and puts it in the place of the damaged one.
 func (s *Found) write(path, sub string) error {
-	p, err := partition.Prepare(sub, s.Header) // (4)
+	p, err := ownerfile.Prepare(sub, s.Header) // (4)
 	if err != nil {
 		return err
 	}
@@ -188,7 +188,7 @@ func (s *Found) write(path, sub string) error {
 			return err
 		}
 	}
-	if err := p.Mirror(partition.Mirrored{Families: s.Mirrored, Exemplars: s.Exemplars}); err != nil {
+	if err := p.Mirror(ownerfile.Mirrored{Families: s.Mirrored, Exemplars: s.Exemplars}); err != nil {
 		return err
 	}
 	if filepath.Dir(path) == sub { // (5)
@@ -200,7 +200,7 @@ func (s *Found) write(path, sub string) error {
 }
 
 // grown appends, and lets the file grow as often as that needs.
-func grown(p *partition.Partition, appends func() bool) error {
+func grown(p *ownerfile.File, appends func() bool) error {
 	// Once for each of the two kinds of slabs, and for a record longer than what
 	// was made.
 	for range 4 {

@@ -22,7 +22,7 @@ import (
 	"github.com/mpmetrics/mpmetrics/internal/directory"
 	"github.com/mpmetrics/mpmetrics/internal/layout"
 	"github.com/mpmetrics/mpmetrics/internal/mirror"
-	"github.com/mpmetrics/mpmetrics/internal/partition"
+	"github.com/mpmetrics/mpmetrics/internal/ownerfile"
 	"github.com/mpmetrics/mpmetrics/internal/reader"
 )
 
@@ -43,7 +43,7 @@ func newFile(t *testing.T) *made {
 		t.Fatal(err)
 	}
 	m := &made{sub: sub, header: layout.Header{PID: 4711, ID: layout.NewID(), Start: 1e18, BootID: boot.ID(), Host: "h", Program: "shop", Process: "p"}}
-	p, err := partition.Create(sub, m.header)
+	p, err := ownerfile.Create(sub, m.header)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -83,7 +83,7 @@ func newFile(t *testing.T) *made {
 	family := &dto.MetricFamily{Name: new("jobs_total"), Help: new("h"), Type: dto.MetricType_COUNTER.Enum(), Metric: []*dto.Metric{{Counter: &dto.Counter{Value: new(7.0)}}}}
 	b, err := mirror.Encode(family, 0)
 	if err == nil {
-		err = p.Mirror(partition.Mirrored{Families: map[string][]byte{"jobs_total": b}})
+		err = p.Mirror(ownerfile.Mirrored{Families: map[string][]byte{"jobs_total": b}})
 	}
 	if err == nil {
 		err = p.Close()
@@ -222,7 +222,7 @@ func TestRewrittenLog(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := partition.Create(sub, layout.Header{PID: 1, ID: layout.NewID(), BootID: boot.ID()})
+	p, err := ownerfile.Create(sub, layout.Header{PID: 1, ID: layout.NewID(), BootID: boot.ID()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -230,7 +230,7 @@ func TestRewrittenLog(t *testing.T) {
 	if err := grown(p, func() bool { _, ok := p.AppendFamily(family); return ok }); err != nil {
 		t.Fatal(err)
 	}
-	var runs []partition.Run
+	var runs []ownerfile.Run
 	add := func(n int) {
 		t.Helper()
 		err := grown(p, func() bool {
@@ -358,7 +358,7 @@ func TestNotRepaired(t *testing.T) {
 	m.change(t, func([]byte) []byte { return []byte("junk") })
 	check("one of which nothing is left", m.path, ErrNothing)
 
-	p, err := partition.Create(m.sub, layout.Header{PID: 1, ID: layout.NewID()})
+	p, err := ownerfile.Create(m.sub, layout.Header{PID: 1, ID: layout.NewID()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -388,7 +388,7 @@ func TestNotRepaired(t *testing.T) {
 	if err := os.Remove(old.path); err != nil {
 		t.Fatal(err)
 	}
-	if p, err = partition.Create(old.sub, old.header); err != nil {
+	if p, err = ownerfile.Create(old.sub, old.header); err != nil {
 		t.Fatal(err)
 	}
 	family := &layout.Family{Type: layout.Counter, Name: "c_total"}

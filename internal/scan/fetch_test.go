@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"github.com/mpmetrics/mpmetrics/internal/layout"
-	"github.com/mpmetrics/mpmetrics/internal/partition"
+	"github.com/mpmetrics/mpmetrics/internal/ownerfile"
 )
 
 // Many files are read by several goroutines, with the same results and errors as
@@ -23,7 +23,7 @@ func TestManyTogether(t *testing.T) {
 	}
 	w.source, w.little = together{w.source}, 0
 	const many = 24
-	var all []*partition.Partition
+	var all []*ownerfile.File
 	for range many {
 		all = append(all, w.process())
 	}
@@ -73,7 +73,7 @@ func TestFreeButNotDead(t *testing.T) {
 			if err := errors.Join(os.Remove(first.Path()), first.Close()); err != nil {
 				t.Fatal(err)
 			}
-			second, err := partition.Create(filepath.Dir(first.Path()), first.Header())
+			second, err := ownerfile.Create(filepath.Dir(first.Path()), first.Header())
 			if err != nil {
 				t.Fatal(err)
 			}

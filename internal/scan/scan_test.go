@@ -16,7 +16,7 @@ import (
 	"github.com/mpmetrics/mpmetrics/internal/directory"
 	"github.com/mpmetrics/mpmetrics/internal/layout"
 	"github.com/mpmetrics/mpmetrics/internal/merge"
-	"github.com/mpmetrics/mpmetrics/internal/partition"
+	"github.com/mpmetrics/mpmetrics/internal/ownerfile"
 )
 
 var silent = slog.New(slog.DiscardHandler)
@@ -42,13 +42,13 @@ func newWorld(t *testing.T) *world {
 }
 
 // process makes one more process, with a counter of one.
-func (w *world) process() *partition.Partition {
+func (w *world) process() *ownerfile.File {
 	w.t.Helper()
 	sub, err := directory.Ensure(w.dir, directory.Access{})
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	p, err := partition.Create(sub, layout.Header{PID: 1, ID: layout.NewID(), Start: time.Now().UnixNano()})
+	p, err := ownerfile.Create(sub, layout.Header{PID: 1, ID: layout.NewID(), Start: time.Now().UnixNano()})
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -16,7 +16,7 @@ import (
 	"time"
 
 	"github.com/mpmetrics/mpmetrics/compact"
-	"github.com/mpmetrics/mpmetrics/internal/redisserver"
+	"github.com/mpmetrics/mpmetrics/internal/testing/redisserver"
 )
 
 // Two collectors absorb all the time, on connections of their own, whoever is late for a

@@ -14,8 +14,8 @@ import (
 
 	"github.com/mpmetrics/mpmetrics/compact"
 	"github.com/mpmetrics/mpmetrics/internal/layout"
-	"github.com/mpmetrics/mpmetrics/internal/redisserver"
 	"github.com/mpmetrics/mpmetrics/internal/remote"
+	"github.com/mpmetrics/mpmetrics/internal/testing/redisserver"
 )
 
 // documentedRights are the words of the command in the package comment.

@@ -17,7 +17,7 @@ import (
 	"github.com/valkey-io/valkey-go"
 
 	"github.com/mpmetrics/mpmetrics/collector"
-	"github.com/mpmetrics/mpmetrics/internal/redisserver"
+	"github.com/mpmetrics/mpmetrics/internal/testing/redisserver"
 	"github.com/mpmetrics/mpmetrics/store"
 )
 

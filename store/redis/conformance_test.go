@@ -8,9 +8,9 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"github.com/mpmetrics/mpmetrics/internal/redisserver"
+	"github.com/mpmetrics/mpmetrics/internal/testing/redisserver"
+	"github.com/mpmetrics/mpmetrics/internal/testing/storetest"
 	_ "github.com/mpmetrics/mpmetrics/store/redis"
-	"github.com/mpmetrics/mpmetrics/store/storetest"
 )
 
 func TestMain(m *testing.M) {

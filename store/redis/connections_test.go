@@ -16,7 +16,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/mpmetrics/mpmetrics/internal/redisserver"
+	"github.com/mpmetrics/mpmetrics/internal/testing/redisserver"
 	"github.com/mpmetrics/mpmetrics/store"
 )
 

@@ -15,9 +15,9 @@ import (
 	"github.com/mpmetrics/mpmetrics/compact"
 	"github.com/mpmetrics/mpmetrics/internal/layout"
 	"github.com/mpmetrics/mpmetrics/internal/merge"
-	"github.com/mpmetrics/mpmetrics/internal/redisserver"
 	"github.com/mpmetrics/mpmetrics/internal/remote"
 	"github.com/mpmetrics/mpmetrics/internal/scan"
+	"github.com/mpmetrics/mpmetrics/internal/testing/redisserver"
 )
 
 func connect(t testing.TB, location string) remote.Server {

@@ -10,9 +10,9 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"github.com/mpmetrics/mpmetrics/internal/redisserver"
+	"github.com/mpmetrics/mpmetrics/internal/testing/redisserver"
+	"github.com/mpmetrics/mpmetrics/internal/testing/storetest"
 	"github.com/mpmetrics/mpmetrics/store"
-	"github.com/mpmetrics/mpmetrics/store/storetest"
 )
 
 // counting is a store in this process with a counter.

@@ -14,7 +14,7 @@ import (
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
 
-	"github.com/mpmetrics/mpmetrics/internal/testdir"
+	"github.com/mpmetrics/mpmetrics/internal/testing/testdir"
 )
 
 const (

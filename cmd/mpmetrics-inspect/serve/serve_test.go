@@ -20,7 +20,7 @@ import (
 	dto "github.com/prometheus/client_model/go"
 
 	"github.com/mpmetrics/mpmetrics/compact"
-	"github.com/mpmetrics/mpmetrics/internal/testdir"
+	"github.com/mpmetrics/mpmetrics/internal/testing/testdir"
 	"github.com/mpmetrics/mpmetrics/store"
 )
 

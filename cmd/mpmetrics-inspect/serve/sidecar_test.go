@@ -35,8 +35,8 @@ import (
 	"github.com/prometheus/common/promslog"
 	"github.com/prometheus/exporter-toolkit/web"
 
-	"github.com/mpmetrics/mpmetrics/internal/promserver"
-	"github.com/mpmetrics/mpmetrics/internal/testdir"
+	"github.com/mpmetrics/mpmetrics/internal/testing/promserver"
+	"github.com/mpmetrics/mpmetrics/internal/testing/testdir"
 	"github.com/mpmetrics/mpmetrics/store"
 )
 

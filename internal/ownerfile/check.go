@@ -1,4 +1,4 @@
-package partition
+package ownerfile
 
 import (
 	"errors"
@@ -23,7 +23,7 @@ var (
 //
 // Of a file that was cut short it lets go what is lost, so that counting there is
 // no fault any more; those cells are zero afterwards.
-func (p *Partition) Check() error {
+func (p *File) Check() error {
 	p.growing.Lock()
 	defer p.growing.Unlock()
 	if p.closed {
@@ -57,7 +57,7 @@ func (p *Partition) Check() error {
 }
 
 // end is where the last slab ends that is mapped.
-func (p *Partition) end() (end int64) {
+func (p *File) end() (end int64) {
 	for _, s := range p.slabs {
 		end = max(end, s.offset+int64(s.header.Bytes))
 	}
@@ -66,7 +66,7 @@ func (p *Partition) end() (end int64) {
 
 // Unlinked reports whether the file has no name any more, so that it cannot come
 // back.
-func (p *Partition) Unlinked() bool {
+func (p *File) Unlinked() bool {
 	st, err := directory.StatFile(p.file)
 	return err == nil && st.Links == 0
 }

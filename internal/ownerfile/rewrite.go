@@ -1,4 +1,4 @@
-package partition
+package ownerfile
 
 import (
 	"errors"
@@ -8,10 +8,10 @@ import (
 
 	"go.etcd.io/bbolt"
 
+	"github.com/mpmetrics/mpmetrics/internal/boltfile"
 	"github.com/mpmetrics/mpmetrics/internal/fork"
 	"github.com/mpmetrics/mpmetrics/internal/layout"
 	"github.com/mpmetrics/mpmetrics/internal/mapped"
-	"github.com/mpmetrics/mpmetrics/internal/slabs"
 )
 
 // When more than half of the log is dead, series that are gone and their gone
@@ -51,7 +51,7 @@ var (
 	errNoRoom  = errors.New("more was appended meanwhile than there was room for")
 )
 
-// former are slabs that were part of a log. Guarded by Partition.growing.
+// former are slabs that were part of a log. Guarded by File.growing.
 type former struct {
 	resting []restingSlab
 	ready   []*slab // zeroed
@@ -102,8 +102,8 @@ type mark struct {
 
 // Rewrite writes the log anew if that is worth it. Its caller runs it in the
 // background, now and then. An error leaves the log as it is, but one that wraps
-// ErrMoved ends the partition.
-func (p *Partition) Rewrite(now time.Time) error {
+// ErrMoved ends the file.
+func (p *File) Rewrite(now time.Time) error {
 	p.growing.Lock()
 	defer p.growing.Unlock()
 	if p.closed || p.broken || p.moved != nil || p.cut || fork.Foreign(p.pid) {
@@ -123,7 +123,7 @@ func (p *Partition) Rewrite(now time.Time) error {
 
 // dueForRewrite returns the beginning and the end of the log, and whether to write
 // it anew.
-func (p *Partition) dueForRewrite() (from, end mark, due bool) {
+func (p *File) dueForRewrite() (from, end mark, due bool) {
 	resting := 0
 	for _, s := range p.former.resting {
 		resting += s.body()
@@ -141,7 +141,7 @@ func (p *Partition) dueForRewrite() (from, end mark, due bool) {
 
 // walk calls do with each record between two places of the log, with its payload
 // and the word in front of it. growing is held: no slab leaves the log.
-func (p *Partition) walk(from, end mark, do func(payload []byte, word uint64) error) error {
+func (p *File) walk(from, end mark, do func(payload []byte, word uint64) error) error {
 	at := from
 	for at != end {
 		word := at.slab.word(at.used).Load()
@@ -160,7 +160,7 @@ func (p *Partition) walk(from, end mark, do func(payload []byte, word uint64) er
 }
 
 // rewrite is the work: steps 1 to 5. growing is held.
-func (p *Partition) rewrite(now time.Time, from, end mark) error {
+func (p *File) rewrite(now time.Time, from, end mark) error {
 	gone, err := p.goneIn(from, end)
 	if err != nil {
 		return err
@@ -229,7 +229,7 @@ func (g goneSeries) dead(payload []byte) bool {
 	return false
 }
 
-func (p *Partition) goneIn(from, end mark) (goneSeries, error) {
+func (p *File) goneIn(from, end mark) (goneSeries, error) {
 	gone := goneSeries{}
 	err := p.walk(from, end, func(payload []byte, _ uint64) error {
 		if layout.RecordKind(payload[0]) == layout.GoneRecord {
@@ -242,7 +242,7 @@ func (p *Partition) goneIn(from, end mark) (goneSeries, error) {
 
 // slabFor returns a log slab, mapped and empty, that has room for what is living and
 // for as much again before the log is dead again by half, and worth it.
-func (p *Partition) slabFor(living int) (*slab, error) {
+func (p *File) slabFor(living int) (*slab, error) {
 	const slack = 3
 	pages := min(layout.SlabPages(max(slack*living, living+rewriteAtLeast)), layout.MaxSlabPages)
 	if s := p.former.take(layout.SlabBytes(pages) - layout.SlabHeaderBytes); s != nil {
@@ -263,7 +263,7 @@ func (p *Partition) slabFor(living int) (*slab, error) {
 }
 
 // unused keeps a slab that no reader has seen for the next time. growing is held.
-func (p *Partition) unused(s *slab) {
+func (p *File) unused(s *slab) {
 	clear(s.bytes(0))
 	p.former.ready = append(p.former.ready, s)
 }
@@ -281,7 +281,7 @@ func (t *tail) copyIn(payload []byte, word uint64) error {
 
 // catchUp copies what has been appended behind a place of the log, and returns where
 // that ends.
-func (p *Partition) catchUp(next *tail, from mark) (end mark, err error) {
+func (p *File) catchUp(next *tail, from mark) (end mark, err error) {
 	p.mu.Lock()
 	end = mark{p.log.current, p.log.used}
 	p.mu.Unlock()
@@ -289,7 +289,7 @@ func (p *Partition) catchUp(next *tail, from mark) (end mark, err error) {
 }
 
 // appendToBoth copies the rest. From its return on each record is appended to both logs.
-func (p *Partition) appendToBoth(next *tail, from mark) error {
+func (p *File) appendToBoth(next *tail, from mark) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if err := p.walk(from, mark{p.log.current, p.log.used}, next.copyIn); err != nil {
@@ -300,14 +300,14 @@ func (p *Partition) appendToBoth(next *tail, from mark) error {
 }
 
 // appendToOne leaves the new log as it is.
-func (p *Partition) appendToOne() {
+func (p *File) appendToOne() {
 	p.mu.Lock()
 	p.next = nil
 	p.mu.Unlock()
 }
 
 // goOnIn leaves the old log, and returns its slabs.
-func (p *Partition) goOnIn(next *tail) []*slab {
+func (p *File) goOnIn(next *tail) []*slab {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	old := p.log
@@ -319,16 +319,16 @@ func (p *Partition) goOnIn(next *tail) []*slab {
 }
 
 // flip makes a slab the beginning of the log. growing is held.
-func (p *Partition) flip(s *slab) error {
+func (p *File) flip(s *slab) error {
 	h := p.header
 	h.Generation++
 	h.LogSlab = s.header.Number
-	err := p.db.Update(func(tx *bbolt.Tx) error { return slabs.ReplaceHeader(tx, &h) })
+	err := p.db.Update(func(tx *bbolt.Tx) error { return boltfile.ReplaceHeader(tx, &h) })
 	if err != nil {
 		// It says so also when the transaction is in the file after all.
 		var now *layout.Header
 		lookErr := p.db.View(func(tx *bbolt.Tx) (err error) {
-			now, err = slabs.Header(tx)
+			now, err = boltfile.Header(tx)
 			return err
 		})
 		if lookErr != nil {

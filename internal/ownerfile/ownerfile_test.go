@@ -1,6 +1,6 @@
 //go:build unix
 
-package partition
+package ownerfile
 
 import (
 	"errors"
@@ -23,7 +23,7 @@ import (
 	"github.com/mpmetrics/mpmetrics/internal/mapped"
 )
 
-func create(t *testing.T) *Partition {
+func create(t *testing.T) *File {
 	t.Helper()
 	sub, err := directory.Ensure(t.TempDir(), directory.Access{})
 	if err != nil {
@@ -41,7 +41,7 @@ func create(t *testing.T) *Partition {
 	return p
 }
 
-func grow(t *testing.T, p *Partition) {
+func grow(t *testing.T, p *File) {
 	t.Helper()
 	if err := p.Grow(); err != nil {
 		t.Fatal(err)
@@ -49,7 +49,7 @@ func grow(t *testing.T, p *Partition) {
 }
 
 // series appends a series of a counter and returns its cells.
-func series(t *testing.T, p *Partition, family uint32, value string) []atomic.Uint64 {
+func series(t *testing.T, p *File, family uint32, value string) []atomic.Uint64 {
 	t.Helper()
 	var cells []atomic.Uint64
 	for !p.AppendSeries(family, 1, []string{value}, layout.CounterWords, func(c []atomic.Uint64) { cells = c }) {
@@ -58,7 +58,7 @@ func series(t *testing.T, p *Partition, family uint32, value string) []atomic.Ui
 	return cells
 }
 
-func counterFamily(t *testing.T, p *Partition) uint32 {
+func counterFamily(t *testing.T, p *File) uint32 {
 	t.Helper()
 	number, ok := p.AppendFamily(&layout.Family{Type: layout.Counter, Name: "c_total", LabelNames: []string{"a"}})
 	if !ok {

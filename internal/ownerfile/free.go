@@ -1,4 +1,4 @@
-package partition
+package ownerfile
 
 import (
 	"time"
@@ -33,7 +33,7 @@ type resting struct {
 //  2. resting: for longer than a scrape may take that began before the gone record
 //  3. free: zeroed, so that a new series finds what a new slab has
 //
-// Guarded by Partition.mu.
+// Guarded by File.mu.
 type freed struct {
 	collected []Run
 	resting   []resting        // the longest first
@@ -43,7 +43,7 @@ type freed struct {
 // Free gives the cells of a series back. Its gone record is in the log, and nobody
 // can write to the cells any more. It may be called by a cleanup of the runtime: it
 // takes no lock that is held over a system call.
-func (p *Partition) Free(r Run) {
+func (p *File) Free(r Run) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if !p.dead {
@@ -53,7 +53,7 @@ func (p *Partition) Free(r Run) {
 
 // Recycle makes room of the cells that have rested for long enough, and of the
 // slabs of former logs. Its caller runs it in the background, now and then.
-func (p *Partition) Recycle(now time.Time, rest time.Duration) error {
+func (p *File) Recycle(now time.Time, rest time.Duration) error {
 	p.growing.Lock()
 	defer p.growing.Unlock()
 	if p.closed || p.cut || fork.Foreign(p.pid) {
@@ -91,7 +91,7 @@ func (p *Partition) Recycle(now time.Time, rest time.Duration) error {
 
 // rested takes out the runs that have rested for long enough. Those that were
 // collected begin to rest.
-func (p *Partition) rested(now time.Time, rest time.Duration) []resting {
+func (p *File) rested(now time.Time, rest time.Duration) []resting {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	f := &p.freed
@@ -123,7 +123,7 @@ func (f *freed) pop(words int) {
 }
 
 // FreeRuns returns how many runs of cells are free.
-func (p *Partition) FreeRuns() (n int) {
+func (p *File) FreeRuns() (n int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, runs := range p.freed.free {

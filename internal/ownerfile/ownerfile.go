@@ -1,11 +1,11 @@
-// Package partition writes one process's file: slabs by bbolt, and in them the
+// Package ownerfile writes one process's file: slabs by bbolt, and in them the
 // series log and the cells, by plain stores into mapped memory.
 //
 // Two kinds of work never meet. Appending (AppendFamily, AppendSeries) may run
 // under a vec's write lock: it takes memory that is there already, under a
 // mutex that is never held over a system call. Growing (Grow) makes slabs by
 // bbolt transactions; its caller runs it in the background.
-package partition
+package ownerfile
 
 import (
 	"errors"
@@ -18,11 +18,11 @@ import (
 
 	"go.etcd.io/bbolt"
 
+	"github.com/mpmetrics/mpmetrics/internal/boltfile"
 	"github.com/mpmetrics/mpmetrics/internal/directory"
 	"github.com/mpmetrics/mpmetrics/internal/fork"
 	"github.com/mpmetrics/mpmetrics/internal/layout"
 	"github.com/mpmetrics/mpmetrics/internal/mapped"
-	"github.com/mpmetrics/mpmetrics/internal/slabs"
 )
 
 // Slabs start small, so that a job with ten series needs 48 KiB of disk. The
@@ -41,15 +41,15 @@ const (
 
 // ErrMoved is returned by Grow when bbolt has moved a slab, against the
 // placement rules: the cells in memory are no longer those of the file, and the
-// partition must not be used further.
+// file must not be used further.
 var ErrMoved = errors.New("mpmetrics: bug: a slab moved in its file")
 
 // ErrBroken is returned by Grow once bbolt met a memory fault in the file. The
 // series that it has go on; there is no room for others.
 var ErrBroken = errors.New("file cannot grow any more")
 
-// Partition is the file of one process, open for counting.
-type Partition struct {
+// File is the file of one process, open for counting.
+type File struct {
 	pid       int // of the process that made it
 	path      string
 	temporary string // its name until it is published
@@ -91,7 +91,7 @@ type Partition struct {
 // Create makes the file of this process in the directory sub, which
 // directory.Ensure returned, and publishes it. The header's ID, PID, Start and
 // texts are the caller's. At return the file is visible to readers and locked.
-func Create(sub string, h layout.Header) (*Partition, error) {
+func Create(sub string, h layout.Header) (*File, error) {
 	p, err := Prepare(sub, h)
 	if err != nil {
 		return nil, err
@@ -104,8 +104,8 @@ func Create(sub string, h layout.Header) (*Partition, error) {
 
 // Prepare is Create without publishing: the file is complete, locked, and can be
 // written to, but has a temporary name that nobody reads.
-func Prepare(sub string, h layout.Header) (*Partition, error) {
-	p := &Partition{
+func Prepare(sub string, h layout.Header) (*File, error) {
+	p := &File{
 		pid:    fork.Pid(),
 		path:   filepath.Join(sub, layout.FileName(int(h.PID), h.ID)),
 		wanted: make(chan struct{}, 1),
@@ -124,8 +124,8 @@ func Prepare(sub string, h layout.Header) (*Partition, error) {
 	return p, nil
 }
 
-func (p *Partition) create() error {
-	db, file, inode, err := slabs.Create(p.temporary, directory.GroupReads)
+func (p *File) create() error {
+	db, file, inode, err := boltfile.Create(p.temporary, directory.GroupReads)
 	if err != nil {
 		return err
 	}
@@ -145,7 +145,7 @@ func (p *Partition) create() error {
 
 // Publish renames a prepared file: nobody ever sees a published one that is not
 // complete and locked. It takes the place of a file with the same id.
-func (p *Partition) Publish() error {
+func (p *File) Publish() error {
 	// Who opens it for writing from now on, were it by mistake, could cut it
 	// short under this process.
 	err := directory.Seal(p.file)
@@ -160,21 +160,21 @@ func (p *Partition) Publish() error {
 }
 
 // Path is the path of the published file.
-func (p *Partition) Path() string { return p.path }
+func (p *File) Path() string { return p.path }
 
 // Header returns the header as it is in the file.
-func (p *Partition) Header() layout.Header {
+func (p *File) Header() layout.Header {
 	p.growing.Lock()
 	defer p.growing.Unlock()
 	return p.header
 }
 
 // Wanted delivers when Grow should be called.
-func (p *Partition) Wanted() <-chan struct{} { return p.wanted }
+func (p *File) Wanted() <-chan struct{} { return p.wanted }
 
 // AppendFamily appends a family record and returns the family's number. ok is
 // false when there is no room yet: call again after Grow.
-func (p *Partition) AppendFamily(f *layout.Family) (number uint32, ok bool) {
+func (p *File) AppendFamily(f *layout.Family) (number uint32, ok bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.scratch = layout.AppendFamily(p.scratch[:0], p.families, f)
@@ -191,7 +191,7 @@ func (p *Partition) AppendFamily(f *layout.Family) (number uint32, ok bool) {
 // series is in the file, whatever happens to the process. use is given the
 // cells before any reader can see them. ok is false when there is no room yet:
 // call again after Grow.
-func (p *Partition) AppendSeries(family uint32, created int64, values []string, words int, use func([]atomic.Uint64)) (ok bool) {
+func (p *File) AppendSeries(family uint32, created int64, values []string, words int, use func([]atomic.Uint64)) (ok bool) {
 	_, ok = p.ReplaceSeries(nil, family, created, values, words, use)
 	return ok
 }
@@ -199,7 +199,7 @@ func (p *Partition) AppendSeries(family uint32, created int64, values []string, 
 // ReplaceSeries is AppendSeries, and in front of the series it appends that
 // another one, unless nil, is gone: a reader never sees both. Killed in between,
 // this process leaves neither.
-func (p *Partition) ReplaceSeries(gone *Run, family uint32, created int64, values []string, words int, use func([]atomic.Uint64)) (r Run, ok bool) {
+func (p *File) ReplaceSeries(gone *Run, family uint32, created int64, values []string, words int, use func([]atomic.Uint64)) (r Run, ok bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	r, again, ok := p.place(words)
@@ -234,7 +234,7 @@ func (p *Partition) ReplaceSeries(gone *Run, family uint32, created int64, value
 // there is no room yet: call again after Grow. A file that takes no series any more
 // takes no gone record either: it was closed, or everything that is not gone moves
 // into another one.
-func (p *Partition) AppendGone(r Run, unixNano int64) (done bool) {
+func (p *File) AppendGone(r Run, unixNano int64) (done bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.refuses() {
@@ -251,7 +251,7 @@ func (p *Partition) AppendGone(r Run, unixNano int64) (done bool) {
 
 // Retire refuses to append from now on. Every series that was appended before is
 // in its cells when Retire returns.
-func (p *Partition) Retire() {
+func (p *File) Retire() {
 	p.mu.Lock()
 	p.dead = true
 	p.mu.Unlock()
@@ -260,7 +260,7 @@ func (p *Partition) Retire() {
 // Close gives the file up: its values stay for the readers, its owner counts
 // as gone from now on. Cells that somebody still holds reach it no more. A file
 // that was not published is removed.
-func (p *Partition) Close() error {
+func (p *File) Close() error {
 	if fork.Foreign(p.pid) {
 		return p.Forsake()
 	}
@@ -285,7 +285,7 @@ func (p *Partition) Close() error {
 }
 
 // unlock drops the lock. It comes last: who finds a free lock reads what is final.
-func (p *Partition) unlock() error {
+func (p *File) unlock() error {
 	if p.broken {
 		return p.file.Close()
 	}
@@ -294,7 +294,7 @@ func (p *Partition) unlock() error {
 
 // Forsake gives up a file that is another process's since this one was forked
 // from it: it stays locked, and nothing that is done here reaches it any more.
-func (p *Partition) Forsake() error {
+func (p *File) Forsake() error {
 	p.Retire()
 	p.growing.Lock()
 	defer p.growing.Unlock()
@@ -307,7 +307,7 @@ func (p *Partition) Forsake() error {
 	return errors.Join(append(p.detach(), p.file.Close())...)
 }
 
-func (p *Partition) detach() []error {
+func (p *File) detach() []error {
 	errs := make([]error, 0, len(p.slabs))
 	for _, s := range p.slabs {
 		errs = append(errs, s.region.Detach())

@@ -1,7 +1,7 @@
-// Package slabs makes bbolt files and puts slabs and headers into them, by the
+// Package boltfile makes bbolt files and puts slabs and headers into them, by the
 // placement rules of package layout: for the file of a process and for an
 // archive alike.
-package slabs
+package boltfile
 
 import (
 	"os"

@@ -1,6 +1,6 @@
 //go:build unix
 
-package partition
+package ownerfile
 
 import (
 	"math/rand/v2"
@@ -12,7 +12,7 @@ import (
 )
 
 // placed appends a series with so many cells, which have to be zero, and fills them.
-func placed(t *testing.T, p *Partition, family uint32, words int) Run {
+func placed(t *testing.T, p *File, family uint32, words int) Run {
 	t.Helper()
 	for {
 		r, ok := p.ReplaceSeries(nil, family, 1, []string{"x"}, words, func(cells []atomic.Uint64) {

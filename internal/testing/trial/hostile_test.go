@@ -17,7 +17,7 @@ import (
 	"github.com/mpmetrics/mpmetrics/compact"
 	"github.com/mpmetrics/mpmetrics/internal/directory"
 	"github.com/mpmetrics/mpmetrics/internal/layout"
-	"github.com/mpmetrics/mpmetrics/internal/partition"
+	"github.com/mpmetrics/mpmetrics/internal/ownerfile"
 )
 
 // T11: files that are made to cost a reader as much as they can. Each is skipped
@@ -71,12 +71,12 @@ func TestT11Hostile(t *testing.T) {
 }
 
 // manySeries makes the file of a process with more series than a store would.
-func manySeries(t *testing.T, sub string, n int) *partition.Partition {
+func manySeries(t *testing.T, sub string, n int) *ownerfile.File {
 	t.Helper()
 	if _, err := directory.Ensure(filepath.Dir(sub), directory.Access{}); err != nil {
 		t.Fatal(err)
 	}
-	p, err := partition.Create(sub, layout.Header{PID: 1, ID: layout.NewID(), Start: time.Now().UnixNano()})
+	p, err := ownerfile.Create(sub, layout.Header{PID: 1, ID: layout.NewID(), Start: time.Now().UnixNano()})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,4 +1,4 @@
-package partition
+package ownerfile
 
 import (
 	"errors"
@@ -20,7 +20,7 @@ type Mirrored struct {
 
 // Mirror puts mirrored families and exemplars into the file. It is one transaction:
 // readers see all of it or nothing. Errors are those of Grow.
-func (p *Partition) Mirror(m Mirrored) error {
+func (p *File) Mirror(m Mirrored) error {
 	p.growing.Lock()
 	defer p.growing.Unlock()
 	if p.closed || fork.Foreign(p.pid) || len(m.Families)+len(m.Exemplars) == 0 {
@@ -68,7 +68,7 @@ func putAll(tx *bbolt.Tx, bucket string, values map[string][]byte) error {
 }
 
 // checkMoved looks whether all slabs are where they were mapped.
-func (p *Partition) checkMoved(tx *bbolt.Tx) error {
+func (p *File) checkMoved(tx *bbolt.Tx) error {
 	for _, s := range p.slabs {
 		if at, err := offset(tx, s); err != nil || at != s.offset {
 			return fmt.Errorf("slab %d from %d to %d of %s: %w", s.header.Number, s.offset, at, p.path, ErrMoved)

@@ -5,8 +5,8 @@ package storetest_test
 import (
 	"testing"
 
-	"github.com/mpmetrics/mpmetrics/internal/testdir"
-	"github.com/mpmetrics/mpmetrics/store/storetest"
+	"github.com/mpmetrics/mpmetrics/internal/testing/storetest"
+	"github.com/mpmetrics/mpmetrics/internal/testing/testdir"
 )
 
 func TestMain(m *testing.M) { storetest.Main(m) }

@@ -1,4 +1,4 @@
-package partition
+package ownerfile
 
 import (
 	"errors"
@@ -7,11 +7,11 @@ import (
 
 	"go.etcd.io/bbolt"
 
+	"github.com/mpmetrics/mpmetrics/internal/boltfile"
 	"github.com/mpmetrics/mpmetrics/internal/cell"
 	"github.com/mpmetrics/mpmetrics/internal/fork"
 	"github.com/mpmetrics/mpmetrics/internal/layout"
 	"github.com/mpmetrics/mpmetrics/internal/mapped"
-	"github.com/mpmetrics/mpmetrics/internal/slabs"
 )
 
 // slab is one slab of the file, mapped read-write for the life of the process.
@@ -35,7 +35,7 @@ func (s *slab) words(first, n int) []atomic.Uint64 { return s.cells[first : firs
 
 // plan gives a new slab its number. A number is never given twice, also when
 // the slab could not be made or mapped.
-func (p *Partition) plan(kind layout.SlabKind, pages int) *slab {
+func (p *File) plan(kind layout.SlabKind, pages int) *slab {
 	h := layout.SlabHeader{Kind: kind, Number: p.numbers, Bytes: uint64(layout.SlabBytes(pages))}
 	p.numbers++
 	if kind == layout.LogSlab {
@@ -46,9 +46,9 @@ func (p *Partition) plan(kind layout.SlabKind, pages int) *slab {
 
 // Grow makes the slabs that appending asked for, in one transaction, and maps
 // them. On an error the request stands: call again later; what is in the file
-// already is not made twice. An error that wraps ErrMoved ends the partition; one
+// already is not made twice. An error that wraps ErrMoved ends the file; one
 // that wraps ErrBroken stays.
-func (p *Partition) Grow() error {
+func (p *File) Grow() error {
 	p.growing.Lock()
 	defer p.growing.Unlock()
 	if p.closed || fork.Foreign(p.pid) {
@@ -95,7 +95,7 @@ func (p *Partition) Grow() error {
 
 // faulted notes that bbolt met a memory fault: it was in the middle of something,
 // and may hold its own locks.
-func (p *Partition) faulted(err error) error {
+func (p *File) faulted(err error) error {
 	if !errors.Is(err, mapped.ErrFault) {
 		return err
 	}
@@ -104,7 +104,7 @@ func (p *Partition) faulted(err error) error {
 }
 
 // reuse makes a slab of a former log the spare of the log, if that is asked for.
-func (p *Partition) reuse() {
+func (p *File) reuse() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if t := &p.log; t.asked {
@@ -115,7 +115,7 @@ func (p *Partition) reuse() {
 }
 
 // asked plans the slabs that appending asked for.
-func (p *Partition) asked() []*slab {
+func (p *File) asked() []*slab {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	var fresh []*slab
@@ -138,15 +138,15 @@ func slabPages(s *slab) int { return layout.SlabPages(s.body()) }
 // write writes new slabs, and the header when it is new, in one transaction.
 // bbolt writes every page with pwrite: the blocks exist before they are mapped,
 // and a full disk is an error here instead of a fault later.
-func (p *Partition) write(fresh []*slab, withHeader bool) error {
+func (p *File) write(fresh []*slab, withHeader bool) error {
 	err := p.db.Update(func(tx *bbolt.Tx) error {
 		if withHeader {
-			if err := slabs.PutHeader(tx, &p.header); err != nil {
+			if err := boltfile.PutHeader(tx, &p.header); err != nil {
 				return err
 			}
 		}
 		for _, s := range fresh {
-			if err := slabs.Put(tx, s.header.Number, layout.EncodeSlab(s.header)); err != nil {
+			if err := boltfile.Put(tx, s.header.Number, layout.EncodeSlab(s.header)); err != nil {
 				return err
 			}
 		}
@@ -160,7 +160,7 @@ func (p *Partition) write(fresh []*slab, withHeader bool) error {
 
 // mapWritten maps the slabs that are in the file and not mapped yet, after a
 // look whether all others are still where they were.
-func (p *Partition) mapWritten() (fresh []*slab, err error) {
+func (p *File) mapWritten() (fresh []*slab, err error) {
 	err = p.db.View(func(tx *bbolt.Tx) error {
 		if err := p.checkMoved(tx); err != nil {
 			return err
@@ -192,7 +192,7 @@ func offset(tx *bbolt.Tx, s *slab) (int64, error) {
 }
 
 // mapSlab maps a slab and checks that what is mapped is what was written.
-func (p *Partition) mapSlab(s *slab, offset int64) error {
+func (p *File) mapSlab(s *slab, offset int64) error {
 	r, err := p.mapWrite(int(p.file.Fd()), p.path, offset, int(s.header.Bytes))
 	if err != nil {
 		return err

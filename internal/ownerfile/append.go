@@ -1,4 +1,4 @@
-package partition
+package ownerfile
 
 import (
 	"sync/atomic"
@@ -8,7 +8,7 @@ import (
 )
 
 // tail is the slab that is being filled, and the one prepared to follow it.
-// Guarded by Partition.mu.
+// Guarded by File.mu.
 type tail struct {
 	current *slab
 	used    int     // bytes of its body
@@ -53,7 +53,7 @@ func (t *tail) advance() {
 }
 
 // ask wakes whoever calls Grow.
-func (p *Partition) ask(t *tail, bytes int) {
+func (p *File) ask(t *tail, bytes int) {
 	t.need = max(t.need, bytes)
 	t.asked = true
 	select {
@@ -63,7 +63,7 @@ func (p *Partition) ask(t *tail, bytes int) {
 }
 
 // prepare asks for a spare when there is none and should be.
-func (p *Partition) prepare(t *tail) {
+func (p *File) prepare(t *tail) {
 	if t.spare == nil && !t.asked && (t.grown || t.used > t.current.body()/firstPrepareAt) {
 		p.ask(t, 0)
 	}
@@ -71,12 +71,12 @@ func (p *Partition) prepare(t *tail) {
 
 // refuses reports whether nothing can be appended: a process that was forked would
 // write where its parent does.
-func (p *Partition) refuses() bool { return p.dead || fork.Foreign(p.pid) }
+func (p *File) refuses() bool { return p.dead || fork.Foreign(p.pid) }
 
 // logRoom reports whether payloads of so many bytes can be appended now, all of
 // them, and asks for room if not. The last word of a slab is kept for the
 // continuation.
-func (p *Partition) logRoom(payloads ...int) bool {
+func (p *File) logRoom(payloads ...int) bool {
 	need := layout.WordBytes
 	for _, n := range payloads {
 		need += layout.RecordBytes(n)
@@ -93,7 +93,7 @@ func (p *Partition) logRoom(payloads ...int) bool {
 }
 
 // append writes a record for which there is room, and publishes it.
-func (p *Partition) append(payload []byte) {
+func (p *File) append(payload []byte) {
 	word := layout.RecordWord(payload)
 	if p.next != nil {
 		p.next.put(payload, word)
@@ -105,7 +105,7 @@ func (p *Partition) append(payload []byte) {
 
 // place finds room for a run of cells without taking it, and asks for room if
 // there is none.
-func (p *Partition) place(words int) (r Run, again, ok bool) {
+func (p *File) place(words int) (r Run, again, ok bool) {
 	t := &p.cells
 	size := words * layout.WordBytes
 	if p.refuses() {
@@ -126,7 +126,7 @@ func (p *Partition) place(words int) (r Run, again, ok bool) {
 
 // take marks the cells that place has found as used and returns them. again says
 // that they were those of another series before.
-func (p *Partition) take(r Run, again bool) []atomic.Uint64 {
+func (p *File) take(r Run, again bool) []atomic.Uint64 {
 	first, words := int(r.word), int(r.words)
 	if again {
 		p.freed.pop(words)
