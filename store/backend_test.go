@@ -1,6 +1,7 @@
 package store
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 	"maps"
@@ -12,9 +13,13 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/mpmetrics/mpmetrics/internal/instrument"
+	"github.com/mpmetrics/mpmetrics/internal/layout"
+	"github.com/mpmetrics/mpmetrics/internal/place"
 )
 
-// witness is a backend that writes down what it is asked.
+// witness is a place that writes down the calls of its methods.
 type witness struct {
 	store *Store
 	t     testing.TB
@@ -22,19 +27,18 @@ type witness struct {
 	mu      sync.Mutex
 	said    []string
 	broken  error // what open and flush return
-	entered []*series
-	change  mirrored // staged last
-	atReady func()   // called by ready, may be nil
+	entered []*instrument.Series
+	change  place.Mirrored // staged last
 }
 
-// witnessed makes the scheme "witness" that of the witness until the end of the test.
+// witnessed makes the witness the place of all stores until the end of the test.
 func witnessed(t testing.TB) *witness {
 	w := &witness{t: t}
-	backends["witness"] = func(s *Store, _ string) (backend, error) {
+	makePlace = func(s *Store) (place.Place, error) {
 		w.store = s
 		return w, nil
 	}
-	t.Cleanup(func() { delete(backends, "witness") })
+	t.Cleanup(func() { makePlace = newPlace })
 	return w
 }
 
@@ -54,74 +58,74 @@ func (w *witness) take() []string {
 	return said
 }
 
-// locked checks that the store's mu is held.
+// locked checks that the lock of the catalog is held: another goroutine waits for it.
 func (w *witness) locked() {
-	if w.store.mu.TryLock() {
-		w.store.mu.Unlock()
-		w.t.Error("the store's mu is not held")
+	free := make(chan struct{})
+	go func() {
+		w.store.catalog.Families()
+		close(free)
+	}()
+	select {
+	case <-free:
+		w.t.Error("the lock of the catalog is not held")
+	case <-time.After(10 * time.Millisecond):
 	}
 }
 
-func (w *witness) shared() bool     { return true }
-func (w *witness) distant() bool    { return false }
-func (w *witness) where() slog.Attr { return slog.String("witness", "here") }
+func (w *witness) Shared() bool     { return true }
+func (w *witness) Distant() bool    { return false }
+func (w *witness) Where() slog.Attr { return slog.String("witness", "here") }
+func (w *witness) Ready() bool      { return true }
 
-func (w *witness) ready() bool {
-	if w.atReady != nil {
-		w.atReady()
-	}
-	return true
-}
-
-func (w *witness) open() error {
+func (w *witness) Open(context.Context) error {
 	w.say("open")
 	return w.broken
 }
 
-func (w *witness) start() { w.say("start") }
+func (w *witness) Start() { w.say("start") }
 
-func (w *witness) enter(i instrument, earlier *series) {
+func (w *witness) Enter(i instrument.Instrument, earlier *instrument.Series) {
 	w.locked()
-	i.keep()
-	w.entered = append(w.entered, i.base())
-	what := []string{"enter", i.base().family.def.Name}
-	what = append(what, i.base().values...)
+	i.Keep()
+	w.entered = append(w.entered, i.Base())
+	what := []string{"enter", i.Base().Family.Def.Name}
+	what = append(what, i.Base().Values...)
 	if earlier != nil {
-		if !earlier.gone.Load() {
+		if !earlier.Gone() {
 			w.t.Error("the earlier series is not gone")
 		}
-		what = append(what, "behind an earlier one")
+		what = append(what, "after an earlier one")
 	}
 	w.say(what...)
 }
 
-func (w *witness) depart(s *series) {
+func (w *witness) Depart(s *instrument.Series) {
 	w.locked()
-	if !s.gone.Load() {
+	if !s.Gone() {
 		w.t.Error("a series departs that is not gone")
 	}
-	w.say("depart", s.family.def.Name, strings.Join(s.values, " "))
+	w.say("depart", s.Family.Def.Name, strings.Join(s.Values, " "))
 }
 
-func (w *witness) shows(s *series) bool { return slices.Contains(w.entered, s) }
+func (w *witness) Shows(s *instrument.Series) bool { return slices.Contains(w.entered, s) }
 
-func (w *witness) stage(changed mirrored) {
+func (w *witness) Stage(changed place.Mirrored) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.change = changed; changed.empty() {
+	w.change = changed
+	if changed.Empty() {
 		w.t.Error("nothing was staged")
 	}
 }
 
-func (w *witness) flush() error {
+func (w *witness) Flush(context.Context) error {
 	w.say("flush")
 	return w.broken
 }
 
-func (w *witness) forked()         { w.t.Error("forked") }
-func (w *witness) degraded() error { return w.broken }
+func (w *witness) Degraded() error { return w.broken }
 
-func (w *witness) close() error {
+func (w *witness) Close() error {
 	w.say("close")
 	return nil
 }
@@ -148,8 +152,8 @@ func (w *witness) is(want string) {
 	}
 }
 
-// A backend is told of each series that comes and goes, and of none beyond the limit.
-func TestBackendKnowsSeries(t *testing.T) {
+// A place is told of each series that comes and goes, and of none beyond the limit.
+func TestPlaceKnowsSeries(t *testing.T) {
 	s, w := openWitnessed(t, Opts{MaxSeries: 3})
 	single := s.NewCounter(prometheus.CounterOpts{Name: "single_total", Help: "h"})
 	vec := s.NewCounterVec(prometheus.CounterOpts{Name: "vec_total", Help: "h"}, []string{"a", "b"})
@@ -157,13 +161,14 @@ func TestBackendKnowsSeries(t *testing.T) {
 	vec.WithLabelValues("1", "x").Inc()
 	vec.WithLabelValues("1", "x").Inc()
 	w.is("enter single_total, enter vec_total 1 x")
-	if got := loaded(vec.WithLabelValues("1", "x").(instrument)); got[0] != 2 {
+	var got [layout.CounterWords]uint64
+	if vec.WithLabelValues("1", "x").(instrument.Instrument).Load(got[:]); got[0] != 2 {
 		t.Errorf("loaded %v, want 2", got)
 	}
 
 	vec.DeleteLabelValues("1", "x")
 	vec.WithLabelValues("1", "x").Inc()
-	w.is("enter vec_total 1 x behind an earlier one")
+	w.is("enter vec_total 1 x after an earlier one")
 
 	vec.WithLabelValues("2", "y").Inc()
 	vec.WithLabelValues("3", "z").Inc() // beyond
@@ -172,7 +177,7 @@ func TestBackendKnowsSeries(t *testing.T) {
 	w.is("enter mpmetrics_dropped_series_total")
 
 	vec.DeleteLabelValues("2", "y")
-	s.sweep(true)
+	s.catalog.Sweep(true)
 	w.is("depart vec_total 2 y")
 	vec.WithLabelValues("4", "u").Inc() // in its place
 	vec.DeleteLabelValues("3", "z")
@@ -189,9 +194,9 @@ func TestBackendKnowsSeries(t *testing.T) {
 	}
 }
 
-// A backend is given what has changed in the mirror, and only that; a flush that fails is
+// A place is given what has changed in the mirror, and only that; a flush that fails is
 // shown until one succeeds.
-func TestBackendIsGivenChanges(t *testing.T) {
+func TestPlaceIsGivenChanges(t *testing.T) {
 	s, w := openWitnessed(t, Opts{})
 	other := prometheus.NewCounter(prometheus.CounterOpts{Name: "other_total", Help: "h"})
 	gauge := prometheus.NewGauge(prometheus.GaugeOpts{Name: "other", Help: "h"})
@@ -203,13 +208,13 @@ func TestBackendIsGivenChanges(t *testing.T) {
 	names := func(m map[string][]byte) string { return strings.Join(slices.Sorted(maps.Keys(m)), " ") }
 	step := func(what, families, exemplars string) {
 		t.Helper()
-		w.change = mirrored{}
+		w.change = place.Mirrored{}
 		s.Flush()
 		w.is("flush")
-		if got := names(w.change.families); got != families {
+		if got := names(w.change.Families); got != families {
 			t.Errorf("%s: families %q were staged, want %q", what, got, families)
 		}
-		if got := names(w.change.exemplars); got != exemplars {
+		if got := names(w.change.Exemplars); got != exemplars {
 			t.Errorf("%s: exemplars of %q were staged, want of %q", what, got, exemplars)
 		}
 	}
@@ -221,7 +226,7 @@ func TestBackendIsGivenChanges(t *testing.T) {
 	step("an exemplar", "", "own_total")
 	s.Registerer().Unregister(gauge)
 	step("a gauge less", "other", "")
-	if value, there := w.change.families["other"]; !there || value != nil {
+	if value, there := w.change.Families["other"]; !there || value != nil {
 		t.Errorf("the gauge that is there no more is %q", value)
 	}
 
@@ -232,7 +237,7 @@ func TestBackendIsGivenChanges(t *testing.T) {
 		t.Errorf("degraded: %v", got)
 	}
 	w.broken = nil
-	step("again", "", "") // the backend has it
+	step("again", "", "") // the place has it
 	if got := s.Degraded(); got != nil {
 		t.Errorf("degraded: %v", got)
 	}
@@ -242,53 +247,11 @@ func TestBackendIsGivenChanges(t *testing.T) {
 }
 
 // A store that cannot be opened says so, and begins nothing.
-func TestBackendCannotOpen(t *testing.T) {
+func TestPlaceCannotOpen(t *testing.T) {
 	w := witnessed(t)
 	w.broken = errors.New("out of order")
 	if _, err := Open(Opts{Location: "witness://here"}); !errors.Is(err, w.broken) {
 		t.Errorf("open: %v", err)
 	}
 	w.is("open")
-}
-
-// Changes that follow each other are one.
-func TestMirroredAdd(t *testing.T) {
-	var all, change mirrored
-	for _, step := range []map[string][]byte{
-		{"a": {1}, "b": {1}}, {"a": nil, "c": {1}}, {"b": {2}, "c": nil, "d": nil},
-	} {
-		change.add(mirrored{families: step})
-		all.add(mirrored{families: step})
-		all.settle()
-	}
-	if diff := cmp.Diff(map[string][]byte{"b": {2}}, all.families); diff != "" {
-		t.Errorf("all (-want +got):\n%s", diff)
-	}
-	if diff := cmp.Diff(map[string][]byte{"a": nil, "b": {2}, "c": nil, "d": nil}, change.families); diff != "" {
-		t.Errorf("change (-want +got):\n%s", diff)
-	}
-}
-
-// A flush that was at work in the parent goes on in the process that was forked. What it
-// finds was the parent's, and the next one gives the backend everything.
-func TestForkedWhileFlushing(t *testing.T) {
-	s, w := openWitnessed(t, Opts{})
-	s.Registerer().MustRegister(prometheus.NewGauge(prometheus.GaugeOpts{Name: "other", Help: "h"}))
-	w.atReady = func() {
-		w.atReady = nil
-		s.mirror.forked()
-	}
-	s.Flush()
-	if len(w.change.families) > 0 {
-		t.Errorf("%v was staged by the flush of the parent", w.change.families)
-	}
-	w.is("")
-	s.Flush()
-	w.is("flush")
-	if w.change.families["other"] == nil {
-		t.Errorf("only %v was staged by the next flush", w.change.families)
-	}
-	if err := s.Close(); err != nil {
-		t.Fatal(err)
-	}
 }

@@ -1,12 +1,15 @@
 package store
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/mpmetrics/mpmetrics/internal/instrument"
 )
 
 // The default store binds late: constructors of package level run before main,
@@ -18,7 +21,7 @@ var (
 	defaultMu sync.Mutex
 	// unbound are the definitions that wait for the default store; guarded by
 	// defaultMu. Their registry finds duplicates at once, as promauto would.
-	unbound         []*family
+	unbound         []*instrument.Family
 	unboundRegistry = prometheus.NewRegistry()
 )
 
@@ -53,11 +56,11 @@ func defaultOnUse() *Store {
 }
 
 func (s *Store) logFallback(why error) {
-	if !s.backend.shared() {
+	if !s.place.Shared() {
 		s.opts.Logger.Error("mpmetrics: counting in memory, the location cannot be used", "err", why)
 		return
 	}
-	s.opts.Logger.Error("mpmetrics: counting in memory until the location can be used", s.backend.where(), "err", why)
+	s.opts.Logger.Error("mpmetrics: counting in memory until the location can be used", s.place.Where(), "err", why)
 }
 
 func openDefault() (*Store, error) {
@@ -69,16 +72,16 @@ func openDefault() (*Store, error) {
 	s, why := prepare(Opts{})
 	switch {
 	case why != nil:
-	case s.backend.distant():
+	case s.place.Distant():
 		// An update does not wait for a server, and neither do those that wait for the
 		// lock of its vec.
 		go func() {
-			if err := s.backend.open(); err != nil {
+			if err := s.place.Open(context.Background()); err != nil {
 				s.logFallback(err)
 			}
 		}()
 	default:
-		why = s.backend.open()
+		why = s.place.Open(context.Background())
 	}
 	s.maintain()
 	bindAll(s)
@@ -99,10 +102,10 @@ func SetDefault(s *Store) error {
 	}
 	for _, f := range unbound {
 		// A trial: bindAll would panic half way.
-		if err := s.registry.Register(f.collector); err != nil {
+		if err := s.registry.Register(f.Collector); err != nil {
 			return fmt.Errorf("set default store: %w", err)
 		}
-		s.registry.Unregister(f.collector)
+		s.registry.Unregister(f.Collector)
 	}
 	bindAll(s)
 	return nil
@@ -119,13 +122,13 @@ func bindAll(s *Store) {
 
 // bindLate notes down a definition for the default store, or binds it if there
 // is one already.
-func bindLate(f *family) {
+func bindLate(f *instrument.Family) {
 	defaultMu.Lock()
 	defer defaultMu.Unlock()
 	if s := defaultStore.Load(); s != nil {
 		s.bind(f)
 		return
 	}
-	unboundRegistry.MustRegister(f.collector)
+	unboundRegistry.MustRegister(f.Collector)
 	unbound = append(unbound, f)
 }

@@ -46,9 +46,9 @@
 // has noticed. A published file is readable only, also for its owner's user, so
 // that takes root, or a chmod on purpose.
 //
-// A process that a C library forked without exec leaves the file to its parent: at
-// the next tick it begins at zero in a file of its own. Until then its increments
-// of counters and gauges that exist count for the parent.
+// A process that a C library forked without exec refuses to write into the file of its
+// parent: Go does not support such a process. Its increments of counters and gauges that
+// exist may count for the parent; its other updates count on the heap, for no reader.
 //
 // # On a server
 //

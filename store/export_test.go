@@ -1,8 +1,11 @@
 package store
 
 import (
+	"context"
 	"testing"
 	"time"
+
+	"github.com/mpmetrics/mpmetrics/internal/owner"
 )
 
 // SetTick replaces the interval of the background work. It is for programs that
@@ -28,39 +31,24 @@ func SetTickFor(t testing.TB, d time.Duration) {
 func OpenIdle(o Opts) (*Store, error) {
 	s, err := prepare(o)
 	if err == nil {
-		err = s.backend.open()
+		err = s.place.Open(context.Background())
 	}
 	return s, err
 }
 
-func (s *Store) file() *fileBackend { return s.backend.(*fileBackend) }
+func (s *Store) file() *owner.Place { return s.place.(*owner.Place) }
 
 // Path returns the path of the store's file, "" without one.
-func (s *Store) Path() string {
-	if p := s.file().part.Load(); p != nil {
-		return p.Path()
-	}
-	return ""
-}
+func (s *Store) Path() string { return s.file().Path() }
 
 // Pending returns how many series wait in memory for room in the file.
-func (s *Store) Pending() int {
-	b := s.file()
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return len(b.pending)
-}
+func (s *Store) Pending() int { return s.file().Pending() }
 
 // Series returns how many series count against MaxSeries.
-func (s *Store) Series() int { return int(s.series.Load()) }
+func (s *Store) Series() int { return s.catalog.Published() }
 
 // FreeRuns returns how many runs of cells wait in the file for a new series.
-func (s *Store) FreeRuns() int {
-	if p := s.file().part.Load(); p != nil {
-		return p.FreeRuns()
-	}
-	return 0
-}
+func (s *Store) FreeRuns() int { return s.file().FreeRuns() }
 
 // Generation returns how often the log was written anew.
-func (s *Store) Generation() int { return int(s.file().part.Load().Header().Generation) }
+func (s *Store) Generation() int { return s.file().Generation() }

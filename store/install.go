@@ -2,13 +2,12 @@ package store
 
 import (
 	"errors"
-	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
 
+	"github.com/mpmetrics/mpmetrics/internal/foreign"
 	"github.com/mpmetrics/mpmetrics/internal/layout"
 	"github.com/mpmetrics/mpmetrics/internal/marker"
 )
@@ -32,7 +31,7 @@ import (
 func InstallAsDefault() { Default().installAsDefault() }
 
 func (s *Store) installAsDefault() {
-	if !s.backend.shared() {
+	if !s.place.Shared() {
 		return
 	}
 	// An error is of somebody else's collector, and of the first flush too.
@@ -40,7 +39,7 @@ func (s *Store) installAsDefault() {
 	if slices.ContainsFunc(families, func(f *dto.MetricFamily) bool { return f.GetName() == layout.ReservedPrefix+"up" }) {
 		panic(errors.New("mpmetrics: InstallAsDefault comes too late: a collector of mpmetrics is in the default registry, and would show its own output again"))
 	}
-	old := &gathered{gatherer: prometheus.DefaultGatherer}
+	old := foreign.Gathered(prometheus.DefaultGatherer)
 	fresh := prometheus.NewRegistry()
 	s.Registerer().MustRegister(old)
 	prometheus.DefaultRegisterer = &installed{old: prometheus.DefaultRegisterer, ours: fresh, others: s.Registerer()}
@@ -56,13 +55,13 @@ type installed struct {
 
 // Register implements prometheus.Registerer.
 func (r *installed) Register(c prometheus.Collector) error {
-	if marker.Ours(func() { describe(c) }) {
+	if marker.Ours(func() { foreign.Describe(c) }) {
 		return r.ours.Register(c)
 	}
 	// A name that is in the old registry is taken, and who asks for it gets the
 	// collector that is there.
 	// One that describes nothing could not be taken out again.
-	if len(describe(c)) > 0 {
+	if len(foreign.Describe(c)) > 0 {
 		if err := r.old.Register(c); err != nil {
 			return err
 		}
@@ -77,47 +76,4 @@ func (r *installed) MustRegister(all ...prometheus.Collector) { mustRegister(r, 
 // Unregister implements prometheus.Registerer.
 func (r *installed) Unregister(c prometheus.Collector) bool {
 	return r.others.Unregister(c) || r.ours.Unregister(c) || r.old.Unregister(c)
-}
-
-// gathered is a collector of all that a registry has. It describes nothing: what
-// is registered there may change.
-type gathered struct{ gatherer prometheus.Gatherer }
-
-// Describe implements prometheus.Collector.
-func (g *gathered) Describe(chan<- *prometheus.Desc) {}
-
-// Collect implements prometheus.Collector.
-func (g *gathered) Collect(ch chan<- prometheus.Metric) {
-	families, err := g.gatherer.Gather()
-	if err != nil {
-		ch <- prometheus.NewInvalidMetric(prometheus.NewInvalidDesc(err), err)
-	}
-	for _, f := range families {
-		if f.GetType() == dto.MetricType_GAUGE_HISTOGRAM {
-			// A metric does not say its type: a registry would take it for a
-			// histogram that only grows.
-			err := fmt.Errorf("family %q: gauge histograms are not mirrored", f.GetName())
-			ch <- prometheus.NewInvalidMetric(prometheus.NewInvalidDesc(err), err)
-			continue
-		}
-		descs := map[string]*prometheus.Desc{}
-		for _, m := range f.GetMetric() {
-			names := make([]string, len(m.GetLabel()))
-			for i, l := range m.GetLabel() {
-				names[i] = l.GetName()
-			}
-			key := strings.Join(names, "\xff")
-			if descs[key] == nil {
-				descs[key] = prometheus.V2.NewDesc(f.GetName(), f.GetHelp(), prometheus.UnconstrainedLabels(names), nil, prometheus.WithUnit(f.GetUnit()))
-			}
-			ch <- asMetric(descs[key], m)
-		}
-	}
-}
-
-func asMetric(d *prometheus.Desc, m *dto.Metric) prometheus.Metric {
-	s := &static{desc: d}
-	s.metric.Label, s.metric.TimestampMs = m.Label, m.TimestampMs
-	s.metric.Counter, s.metric.Gauge, s.metric.Untyped, s.metric.Summary, s.metric.Histogram = m.Counter, m.Gauge, m.Untyped, m.Summary, m.Histogram
-	return s
 }

@@ -1,34 +1,65 @@
 package store
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"net/url"
 	"path/filepath"
 	"strings"
 
+	"github.com/mpmetrics/mpmetrics/compact"
+	"github.com/mpmetrics/mpmetrics/internal/owner"
+	"github.com/mpmetrics/mpmetrics/internal/place"
+	"github.com/mpmetrics/mpmetrics/internal/publisher"
 	"github.com/mpmetrics/mpmetrics/internal/remote"
 )
 
 // memoryLocation keeps everything in the process.
 const memoryLocation = "memory:"
 
-// backends are the constructors of those that need nothing but this package, by the
-// scheme of their URL; "" is a plain path. They neither wait nor make anything: open
-// does.
-var backends = map[string]func(s *Store, location string) (backend, error){
-	"":     newFileBackend,
-	"file": newFileBackend,
+// makePlace is a variable for the tests.
+var makePlace = newPlace
+
+// newPlace makes the place that the location of a store names. Nothing else chooses a
+// place.
+func newPlace(s *Store) (place.Place, error) {
+	o := &s.opts
+	switch {
+	case o.Location == memoryLocation:
+		return place.Memory{}, nil
+	case remote.IsLocation(o.Location):
+		return publisher.New(publisher.Config{
+			Location: o.Location, Process: o.Process, FlushInterval: o.FlushInterval,
+			Logger: o.Logger, Now: clock, Absorb: s.absorber(0), Crowd: owner.ManyFiles,
+		})
+	}
+	dir, err := Directory(o.Location)
+	if err != nil {
+		return nil, err
+	}
+	o.dir = dir
+	return owner.New(owner.Config{
+		Dir: dir, ArchiveDir: o.Absorption.ArchiveDir, Access: o.access(), Process: o.Process,
+		Logger: o.Logger, Tick: tick, Now: clock,
+		Absorb:  s.absorber(owner.ManyFiles + 1),
+		Mirrors: func() bool { return s.foreign.Used() },
+	}, s.catalog), nil
 }
 
-// newBackend makes the backend that a location names. Nothing else chooses one.
-func newBackend(s *Store, location string) (backend, error) {
-	if location == memoryLocation {
-		return memory{}, nil
+// absorber returns a function that absorbs the dead of the location of the store, unless
+// another process absorbs them; nil with NoAbsorption.
+func (s *Store) absorber(minDead int) func(context.Context) {
+	if s.opts.NoAbsorption {
+		return nil
 	}
-	if construct := backends[schemeOf(location)]; construct != nil {
-		return construct(s, location)
+	return func(ctx context.Context) {
+		o := s.opts.Absorption
+		o.MinDead = max(o.MinDead, minDead)
+		if _, err := compact.Run(ctx, s.Location(), o); err != nil && ctx.Err() == nil && !errors.Is(err, compact.ErrBusy) {
+			s.opts.Logger.Warn("mpmetrics: dead processes are not absorbed", s.place.Where(), "err", err)
+		}
 	}
-	return newRemoteBackend(s, location)
 }
 
 // schemeOf is the scheme of a URL, "" for a path.

@@ -97,6 +97,8 @@ type Opts struct {
 
 	// Logger takes one line for each change of state. nil: slog.Default().
 	Logger *slog.Logger
+
+	dir string // of Location, absolute; empty for memory and a server
 }
 
 // withDefaults fills in what is not set.

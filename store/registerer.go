@@ -5,6 +5,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/mpmetrics/mpmetrics/internal/foreign"
 	"github.com/mpmetrics/mpmetrics/internal/marker"
 )
 
@@ -28,7 +29,7 @@ import (
 // In memory it is prometheus.DefaultRegisterer: nothing is
 // mirrored, and the default registry shows what is registered.
 func (s *Store) Registerer() prometheus.Registerer {
-	if !s.backend.shared() {
+	if !s.place.Shared() {
 		return prometheus.DefaultRegisterer
 	}
 	return &registerer{s}
@@ -43,13 +44,13 @@ var errOurs = errors.New("mpmetrics: a collector of mpmetrics in a Registerer of
 
 // Register implements prometheus.Registerer.
 func (r *registerer) Register(c prometheus.Collector) error {
-	if marker.Ours(func() { describe(c) }) {
+	if marker.Ours(func() { foreign.Describe(c) }) {
 		return errOurs
 	}
 	if err := r.store.registry.Register(c); err != nil {
 		return err
 	}
-	if err := r.store.mirror.add(c); err != nil {
+	if err := r.store.foreign.Add(c); err != nil {
 		r.store.registry.Unregister(c)
 		return err
 	}
@@ -72,20 +73,7 @@ func mustRegister(r prometheus.Registerer, all []prometheus.Collector) {
 func (r *registerer) Unregister(c prometheus.Collector) bool {
 	known := r.store.registry.Unregister(c)
 	if known {
-		r.store.mirror.remove(c)
+		r.store.foreign.Remove(c)
 	}
 	return known
-}
-
-// describe lets a collector describe itself to nobody.
-func describe(c prometheus.Collector) (descs []*prometheus.Desc) {
-	ch := make(chan *prometheus.Desc)
-	go func() {
-		defer close(ch)
-		c.Describe(ch)
-	}()
-	for d := range ch {
-		descs = append(descs, d)
-	}
-	return descs
 }

@@ -2,61 +2,56 @@ package store
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"github.com/mpmetrics/mpmetrics/internal/fork"
+	"github.com/mpmetrics/mpmetrics/internal/foreign"
+	"github.com/mpmetrics/mpmetrics/internal/instrument"
 	"github.com/mpmetrics/mpmetrics/internal/marker"
+	"github.com/mpmetrics/mpmetrics/internal/place"
 )
 
-// Store is where the metrics of this process are kept: in its own file in a
-// shared directory, or in memory.
-//
-// Lock order: the lock of a vec, then mu, then those of the backend, then that of an
-// instrument. None of ours is held while Collect, Describe or a user's code
-// runs, and mu is not held over a system call.
+// Store keeps the metrics of this process: in the process's own file in a shared
+// directory, on a server, or in memory. The zero Store cannot be used: call [Open] or
+// [Default].
 type Store struct {
 	opts    Opts
-	now     func() time.Time // says how long something was left alone
-	backend backend
+	place   place.Place
+	catalog *instrument.Catalog
+	foreign *foreign.Mirror
 
-	// registry holds every definition, and every collector of Registerer. It finds
-	// duplicates and invalid ones as it would for promauto; nobody gathers it.
+	// registry holds every definition, and every collector of Registerer. The registry
+	// finds duplicates and invalid definitions as promauto's would; it is never gathered.
 	registry *prometheus.Registry
 
-	mirror *mirrorer // of what Registerer takes
-
-	series  atomic.Int64 // that others see or are to see, against MaxSeries
-	dropped atomic.Uint64
-
-	mu        sync.Mutex
-	families  []*family
-	born      uint64 // series of vecs made so far
-	unflushed error  // why the last flush failed
+	mu        sync.Mutex // no other lock is taken while mu is held
+	unflushed error      // why the last flush failed
 	closed    bool
 
-	// The background work's alone, and that of Close behind it.
-	pid          int      // of this process; another one in a process that was forked from it
-	droppedTotal *counter // nil until something was dropped
+	// For the background work alone, and for Close after it has ended.
+	droppedTotal *instrument.Counter // nil until a series was dropped
+
+	// Guarded by the lock of foreign flushes.
+	unmirroredTotal *prometheus.CounterVec // nil until a sample was left out
 
 	stop    chan struct{} // closed by Close
 	done    chan struct{} // closed when the background work has ended; nil without
 	flushed chan struct{} // likewise, of flushes
 }
 
-// Open opens a store. With a directory it makes the file of this process, and
-// returns an error that says why when it cannot: errors.ErrUnsupported on
-// platforms without the locks and mappings it needs.
+// Open opens a store. With a directory Open makes the file of this process, and
+// returns an error that says why when it cannot: [errors.ErrUnsupported] on
+// platforms without the locks and mappings that a file needs.
 //
 // A process may open several stores; each is a process of its own to readers.
 func Open(o Opts) (*Store, error) {
 	s, err := prepare(o)
 	if err == nil {
-		err = s.backend.open()
+		err = s.place.Open(context.Background())
 	}
 	if err != nil {
 		return nil, fmt.Errorf("open store: %w", err)
@@ -65,50 +60,53 @@ func Open(o Opts) (*Store, error) {
 	return s, nil
 }
 
-// prepare makes a store whose backend is not open yet. With an error it is one in memory
-// that says why.
+// prepare makes a store whose place is not open yet. With an error prepare returns a store
+// in memory that shows the error.
 func prepare(o Opts) (*Store, error) {
 	filled, err := o.withDefaults()
 	s := &Store{
 		opts:     filled,
-		now:      clock,
+		catalog:  instrument.NewCatalog(filled.MaxSeries),
 		registry: prometheus.NewRegistry(),
-		pid:      fork.Pid(),
 		stop:     make(chan struct{}),
 	}
-	s.mirror = newMirrorer(s)
 	if err == nil {
-		s.backend, err = newBackend(s, filled.Location)
+		s.place, err = makePlace(s)
 	}
 	if err != nil {
-		s.backend = memory{instead: err}
+		s.place = place.Memory{Instead: err}
 	}
+	s.catalog.Use(s.place)
+	s.foreign = foreign.New(foreign.Config{
+		Catalog: s.catalog, Place: s.place, Logger: filled.Logger,
+		Mode: s.opts.modeOf, Unmirrored: s.countUnmirrored,
+	})
 	return s, err
 }
 
 // Dir returns the directory that this store was configured with, or "" when
-// its metrics are plain in-process ones.
+// its metrics are in memory or on a server.
 func (s *Store) Dir() string {
-	if b, ok := s.backend.(*fileBackend); ok {
-		return b.dir
+	if !s.place.Shared() || s.place.Distant() {
+		return ""
 	}
-	return ""
+	return s.Location()
 }
 
-// Location returns where others see what this store counts: its directory, or the URL
-// of a server; "" when its metrics are plain in-process ones.
+// Location returns where readers find the metrics of this store: a directory, or the URL
+// of a server; "" when the metrics are in memory.
 func (s *Store) Location() string {
-	switch {
-	case !s.backend.shared():
+	if !s.place.Shared() {
 		return ""
-	case s.Dir() != "":
-		return s.Dir()
 	}
-	return s.opts.Location
+	if s.place.Distant() {
+		return s.opts.Location
+	}
+	return s.opts.dir
 }
 
 // Access returns whether the store was opened with GroupShared and with
-// AllowNetworkFS, by its Opts or by the environment.
+// AllowNetworkFS, by its [Opts] or by the environment.
 func (s *Store) Access() (groupShared, allowNetworkFS bool) {
 	return s.opts.GroupShared, s.opts.AllowNetworkFS
 }
@@ -116,16 +114,19 @@ func (s *Store) Access() (groupShared, allowNetworkFS bool) {
 // Degraded returns why metrics are counted in memory although a directory is
 // configured, or nil.
 func (s *Store) Degraded() error {
-	why := s.backend.degraded()
+	why := s.place.Degraded()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return cmp.Or(why, s.unflushed)
 }
 
-// Close ends counting into the file. Its counters stay in the merged total;
-// live gauges leave. Calling it is optional: a process that ends without loses
-// nothing; on a server, what was counted since the last flush. Instruments can be used after Close, to no effect on any file. Close
-// lets an absorption of many dead files that Open began go on for two seconds.
+// Close ends counting into the file. The counters of the process stay in the merged total;
+// its live gauges leave.
+//
+// In a directory Close is optional, but for the metrics of [Store.Registerer] and native
+// histograms. On a server, a process that exits without Close loses the counts since the
+// last flush. Instruments can be used after Close, to no effect on any file. Close
+// lets an absorption of many dead files that Open started go on for two seconds.
 func (s *Store) Close() error {
 	s.mu.Lock()
 	if s.closed {
@@ -135,57 +136,97 @@ func (s *Store) Close() error {
 	s.closed = true
 	s.mu.Unlock()
 	close(s.stop)
-	defer s.mirror.fresh.end()
-	if !s.backend.shared() {
+	defer s.foreign.Close()
+	if !s.place.Shared() {
 		return nil
 	}
 	if s.done != nil {
 		<-s.done
 		<-s.flushed
 	}
-	if fork.Foreign(s.pid) {
-		s.forked()
-	}
-	s.sweep(true)
+	s.catalog.Sweep(true)
 	s.Flush()
 	s.countDropped()
-	return s.backend.close()
+	return s.place.Close()
 }
 
-// Describe sends the descriptors of the metrics of this process.
+// Flush mirrors what the collectors of Registerer show at this moment, and returns
+// when it is in the file. On a server Flush publishes everything that was counted, and
+// waits for the answer, for two seconds at most; when the server did not answer
+// lately Flush returns at once. A collector of this process calls Flush for each scrape.
+func (s *Store) Flush() {
+	if !s.place.Shared() {
+		return
+	}
+	err := s.foreign.Flush(context.Background())
+	s.mu.Lock()
+	before := s.unflushed
+	s.unflushed = err
+	s.mu.Unlock()
+	switch {
+	case err != nil && before == nil:
+		go s.opts.Logger.Error("mpmetrics: what has changed is not published", s.place.Where(), "err", err)
+	case err == nil && before != nil:
+		go s.opts.Logger.Info("mpmetrics: what has changed is published again", s.place.Where())
+	}
+}
+
+// Describe implements [prometheus.Collector]: it sends the descriptors of the metrics of
+// this process.
 func (s *Store) Describe(ch chan<- *prometheus.Desc) {
 	marker.Say()
-	for _, f := range s.definitions() {
-		f.collector.Describe(ch)
+	for _, f := range s.catalog.Families() {
+		f.Collector.Describe(ch)
 	}
 }
 
-// Collect sends the metrics of this process alone, not merged with those of
-// others, as they are in its memory. Register package collector's Collector
-// for the merged ones, and never both in one registry.
+// Collect implements [prometheus.Collector]: it sends the metrics of this process alone,
+// as they are in its memory, not merged with those of other processes. Register package
+// collector's Collector for the merged metrics, and never both in one registry.
 func (s *Store) Collect(ch chan<- prometheus.Metric) {
-	for _, f := range s.definitions() {
-		f.collector.Collect(ch)
+	for _, f := range s.catalog.Families() {
+		f.Collector.Collect(ch)
 	}
 }
 
-func (s *Store) definitions() []*family {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.families[:len(s.families):len(s.families)]
+// tick is how often the background work of stores and places runs when nothing wakes
+// it: a series that waits in memory is published at most this late once there is room. A
+// variable for the tests.
+var tick = time.Second
+
+// clock is a variable for the tests.
+var clock = time.Now
+
+// maintain starts the background work: the part that every shared place needs.
+func (s *Store) maintain() {
+	if !s.place.Shared() {
+		return
+	}
+	s.place.Start()
+	s.done, s.flushed = make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(s.flushed)
+		s.every(s.opts.FlushInterval, s.Flush)
+	}()
+	go func() {
+		defer close(s.done)
+		s.every(tick, func() {
+			s.catalog.Sweep(false)
+			s.countDropped()
+		})
+	}()
 }
 
-// each calls do for every instrument of ours there is, series of vecs included. No lock
-// of a vec is held meanwhile: new series would wait for it.
-func (s *Store) each(do func(instrument)) {
-	for _, f := range s.definitions() {
-		if f.mirrored {
-			continue
-		}
-		var all []instrument
-		f.children(func(i instrument) { all = append(all, i) })
-		for _, i := range all {
-			do(i)
+// every calls do again and again until the store is closed.
+func (s *Store) every(interval time.Duration, do func()) {
+	ticker := time.NewTicker(interval)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-s.stop:
+			return
+		case <-ticker.C:
+			do()
 		}
 	}
 }

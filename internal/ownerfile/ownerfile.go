@@ -262,7 +262,7 @@ func (p *File) Retire() {
 // that was not published is removed.
 func (p *File) Close() error {
 	if fork.Foreign(p.pid) {
-		return p.Forsake()
+		return p.forsake()
 	}
 	p.Retire()
 	p.growing.Lock()
@@ -292,9 +292,9 @@ func (p *File) unlock() error {
 	return p.db.Close()
 }
 
-// Forsake gives up a file that is another process's since this one was forked
+// forsake gives up a file that is another process's since this one was forked
 // from it: it stays locked, and nothing that is done here reaches it any more.
-func (p *File) Forsake() error {
+func (p *File) forsake() error {
 	p.Retire()
 	p.growing.Lock()
 	defer p.growing.Unlock()

@@ -1,0 +1,277 @@
+package foreign
+
+import (
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+
+	dto "github.com/prometheus/client_model/go"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/mpmetrics/mpmetrics/internal/layout"
+	"github.com/mpmetrics/mpmetrics/internal/merge"
+	"github.com/mpmetrics/mpmetrics/internal/mirror"
+)
+
+// monotone keeps the cumulative values of a process from going down: a collector that is
+// unregistered takes its counters along, and a replaced collector starts at zero.
+// Prometheus would book the counts of other processes as new. By name of the family.
+type monotone map[string]*monotoneFamily
+
+type monotoneFamily struct {
+	family *dto.MetricFamily // without metrics
+	series map[string]*monotoneSeries
+}
+
+// monotoneSeries is a series as it was shown last: base plus the values that its collector
+// told last.
+type monotoneSeries struct {
+	metric     *dto.Metric
+	created    *timestamppb.Timestamp // of the first metric that was shown
+	base, last []float64              // by component: the value; or count, sum, and cumulative buckets
+	native     monotoneNative
+	began      *timestamppb.Timestamp // as the collector told last
+	steady     bool                   // and as the collector told the time before
+	seen       bool
+}
+
+// monotoneNative are the native buckets of a series, likewise.
+type monotoneNative struct {
+	base         *layout.Native // counted before the last reset; nil: there was no reset
+	last, lately *layout.Native // as the collector told last, and as was shown; nil: no native buckets
+}
+
+// keep returns families of which no cumulative value is lower than before, sorted by name.
+// keep changes the gathered metrics. A missing series of an own family was deleted, and
+// leaves.
+func (c monotone) keep(families []*dto.MetricFamily, own map[string]bool) []*dto.MetricFamily {
+	for _, f := range c {
+		for _, s := range f.series {
+			s.seen = false
+		}
+	}
+	there := map[string]*dto.MetricFamily{}
+	for _, f := range families {
+		there[f.GetName()] = f
+		if !cumulative(f) {
+			continue
+		}
+		known := c[f.GetName()]
+		if known == nil || known.family.GetType() != f.GetType() {
+			known = &monotoneFamily{series: map[string]*monotoneSeries{}}
+			c[f.GetName()] = known
+		}
+		known.family = &dto.MetricFamily{Name: f.Name, Help: f.Help, Type: f.Type, Unit: f.Unit}
+		for i, m := range f.Metric {
+			f.Metric[i] = known.see(m)
+		}
+	}
+	for name, known := range c {
+		for key, s := range known.series {
+			if s.seen {
+				continue
+			}
+			if own[name] {
+				delete(known.series, key)
+				continue
+			}
+			f := there[name]
+			switch {
+			case f == nil:
+				f = &dto.MetricFamily{Name: known.family.Name, Help: known.family.Help, Type: known.family.Type, Unit: known.family.Unit}
+				there[name] = f
+				families = append(families, f)
+			case f.GetType() != known.family.GetType():
+				continue // another type took the name
+			}
+			f.Metric = append(f.Metric, s.metric)
+		}
+	}
+	slices.SortFunc(families, func(a, b *dto.MetricFamily) int { return strings.Compare(a.GetName(), b.GetName()) })
+	return families
+}
+
+// forget drops the base of series that were deleted and made again.
+func (c monotone) forget(all []freshSeries) {
+	for _, s := range all {
+		f := c[s.family]
+		if f == nil {
+			continue
+		}
+		for key := range f.series {
+			if strings.HasPrefix(key, s.key) {
+				delete(f.series, key)
+			}
+		}
+	}
+}
+
+func cumulative(f *dto.MetricFamily) bool {
+	switch f.GetType() {
+	case dto.MetricType_COUNTER, dto.MetricType_SUMMARY, dto.MetricType_HISTOGRAM:
+		return true
+	}
+	return false
+}
+
+// see notes the values that a collector tells of a series, and returns the metric to show.
+func (f *monotoneFamily) see(m *dto.Metric) *dto.Metric {
+	key := seriesKey(m)
+	told, native, began := components(m), nativeOf(m), mirror.Created(m)
+	s := f.series[key]
+	switch {
+	case s == nil:
+		s = &monotoneSeries{base: make([]float64, len(told)), created: began}
+		f.series[key] = s
+	case less(told, s.last) || s.later(began) || s.native.wasReset(native):
+		for i := range s.base {
+			s.base[i] += s.last[i]
+		}
+		s.native.base = s.native.lately
+	}
+	s.steady = s.seenBefore() && proto.Equal(began, s.began)
+	s.last, s.native.last, s.began, s.seen = told, native, began, true
+	s.native.lately = s.native.sum()
+	s.metric = shown(m, s)
+	return s.metric
+}
+
+func (s *monotoneSeries) seenBefore() bool { return s.last != nil }
+
+// later reports whether the start timestamp of a series moved: the series was reset, also
+// if it has counted more than before since the reset. A collector whose start timestamp
+// moves each time is not believed.
+func (s *monotoneSeries) later(began *timestamppb.Timestamp) bool {
+	return s.steady && s.began != nil && began != nil && began.AsTime().After(s.began.AsTime())
+}
+
+// nativeOf returns the native buckets of a metric, nil if it has none that are
+// mirrored.
+func nativeOf(m *dto.Metric) *layout.Native {
+	if m.Histogram == nil || !mirror.IsNative(m.Histogram) {
+		return nil
+	}
+	n, err := mirror.DecodeNative(m.Histogram)
+	if err != nil {
+		return nil // Mirror.valid reports the error
+	}
+	return n
+}
+
+func (c *monotoneNative) wasReset(told *layout.Native) bool {
+	return told != nil && c.last != nil && merge.NativeAnew(c.last, told)
+}
+
+// sum returns the buckets to show.
+func (c *monotoneNative) sum() *layout.Native {
+	if c.base == nil || c.last == nil {
+		return c.last
+	}
+	var sum merge.Native
+	sum.Add(c.base)
+	sum.Add(c.last)
+	return sum.Sum()
+}
+
+// seriesKey is unique among the series of a family. A histogram with other buckets is
+// another series, and the former series stays as it was. A histogram with native buckets
+// is another series than one without: native buckets of the sum would lack observations.
+func seriesKey(m *dto.Metric) string {
+	key := labelsKey(m.Label) + boundsKey(m.GetHistogram())
+	if h := m.Histogram; h != nil && mirror.IsNative(h) {
+		key += "native"
+	}
+	return key
+}
+
+func boundsKey(h *dto.Histogram) string {
+	var b strings.Builder
+	for _, bucket := range h.GetBucket() {
+		if !math.IsInf(bucket.GetUpperBound(), +1) { // present when the bucket has an exemplar
+			b.WriteString(strconv.FormatFloat(bucket.GetUpperBound(), 'g', -1, 64))
+			b.WriteByte(0xff)
+		}
+	}
+	return b.String()
+}
+
+func labelsKey(labels []*dto.LabelPair) string {
+	var b strings.Builder
+	for _, l := range labels {
+		b.WriteString(l.GetName())
+		b.WriteByte(0xff)
+		b.WriteString(l.GetValue())
+		b.WriteByte(0xff)
+	}
+	return b.String()
+}
+
+// components returns the numbers of a metric: the value; or count, sum and cumulative
+// buckets.
+func components(m *dto.Metric) []float64 {
+	switch {
+	case m.Counter != nil:
+		return []float64{m.Counter.GetValue()}
+	case m.Summary != nil:
+		return []float64{float64(m.Summary.GetSampleCount()), m.Summary.GetSampleSum()}
+	case m.Histogram != nil:
+		c := []float64{float64(m.Histogram.GetSampleCount()), m.Histogram.GetSampleSum()}
+		for _, b := range m.Histogram.Bucket {
+			if !math.IsInf(b.GetUpperBound(), +1) {
+				c = append(c, float64(b.GetCumulativeCount()))
+			}
+		}
+		return c
+	}
+	return nil
+}
+
+// less reports whether a series was reset. A sum goes down without a reset, with
+// negative observations.
+func less(now, before []float64) bool {
+	const sum = 1
+	for i := range now {
+		if now[i] < before[i] && (i != sum || len(now) == 1) {
+			return true
+		}
+	}
+	return false
+}
+
+// shown returns a metric with the base of its series added, and with the start timestamp
+// of the first metric of the series.
+func shown(m *dto.Metric, s *monotoneSeries) *dto.Metric {
+	base := s.base
+	if s.native.base == nil && proto.Equal(mirror.Created(m), s.created) && !slices.ContainsFunc(base, func(v float64) bool { return v != 0 }) {
+		return m
+	}
+	out := &dto.Metric{Label: m.Label, TimestampMs: m.TimestampMs}
+	plus := func(v float64, i int) *float64 { return new(v + base[i]) }
+	count := func(n uint64, i int) *uint64 { return new(uint64(math.Max(0, float64(n)+base[i]))) }
+	switch {
+	case m.Counter != nil:
+		out.Counter = &dto.Counter{Value: plus(m.Counter.GetValue(), 0), CreatedTimestamp: s.created, Exemplar: m.Counter.Exemplar}
+	case m.Summary != nil:
+		out.Summary = &dto.Summary{
+			SampleCount: count(m.Summary.GetSampleCount(), 0), SampleSum: plus(m.Summary.GetSampleSum(), 1), CreatedTimestamp: s.created,
+		}
+	case m.Histogram != nil:
+		h := m.Histogram
+		out.Histogram = &dto.Histogram{
+			SampleCount: count(h.GetSampleCount(), 0), SampleSum: plus(h.GetSampleSum(), 1), CreatedTimestamp: s.created, Exemplars: h.Exemplars,
+		}
+		for i, b := range h.Bucket {
+			n := out.Histogram.SampleCount
+			if !math.IsInf(b.GetUpperBound(), +1) {
+				n = count(b.GetCumulativeCount(), 2+i)
+			}
+			out.Histogram.Bucket = append(out.Histogram.Bucket, &dto.Bucket{UpperBound: b.UpperBound, CumulativeCount: n, Exemplar: b.Exemplar})
+		}
+		if s.native.lately != nil {
+			mirror.EncodeNative(out.Histogram, s.native.lately)
+		}
+	}
+	return out
+}

@@ -1,0 +1,162 @@
+package instrument
+
+import (
+	"encoding/binary"
+	"sync"
+	"sync/atomic"
+
+	"github.com/mpmetrics/mpmetrics/internal/layout"
+)
+
+// Host takes the series of a Catalog in: the part of a place that a Catalog needs. The
+// comments of package place say what both methods must not do.
+type Host interface {
+	// Shared reports whether other processes ever see the series.
+	Shared() bool
+	// Enter takes in a new series, and gives its instrument cells or the heap. earlier,
+	// unless nil, is a deleted series with the same label values.
+	Enter(i Instrument, earlier *Series)
+	// Depart notes that a series was deleted.
+	Depart(s *Series)
+}
+
+// Catalog lists the families and the series of one store, and keeps the series within a
+// limit.
+type Catalog struct {
+	host      Host
+	most      int64        // series that may be published
+	exemplars ExemplarList // the instruments that have exemplars
+
+	published atomic.Int64  // series that count against the limit
+	dropped   atomic.Uint64 // series beyond the limit, since the last TakeDropped
+
+	// mu comes after the lock of a vec, and before the locks of a place and of an
+	// instrument: see package place.
+	mu       sync.Mutex
+	families []*Family
+	born     uint64 // series of vecs made so far
+}
+
+// NewCatalog makes an empty catalog that publishes at most so many series. Use must be
+// called before the first family is added.
+func NewCatalog(most int) *Catalog { return &Catalog{most: int64(most)} }
+
+// Use names the host of all series.
+func (c *Catalog) Use(h Host) { c.host = h }
+
+// Add takes a family in. The series of a family without labels starts.
+func (c *Catalog) Add(f *Family) {
+	c.mu.Lock()
+	c.families = append(c.families, f)
+	c.mu.Unlock()
+	if c.host.Shared() {
+		f.exemplars.Store(&c.exemplars)
+	}
+	if f.Single != nil {
+		c.Start(f.Single)
+	}
+}
+
+// Families returns the families in the order in which they were added.
+func (c *Catalog) Families() []*Family {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.families[:len(c.families):len(c.families)]
+}
+
+// Each calls do for every instrument with cells, series of vecs included. No lock of a
+// vec is held meanwhile: new series would wait for the lock.
+func (c *Catalog) Each(do func(Instrument)) {
+	for _, f := range c.Families() {
+		if f.Mirrored {
+			continue
+		}
+		var all []Instrument
+		f.Instruments(func(i Instrument) { all = append(all, i) })
+		for _, i := range all {
+			do(i)
+		}
+	}
+}
+
+// Exemplars lists the instruments that have exemplars.
+func (c *Catalog) Exemplars() *ExemplarList { return &c.exemplars }
+
+// Published returns how many series count against the limit.
+func (c *Catalog) Published() int { return int(c.published.Load()) }
+
+// Start makes a new instrument count. Start runs under the write lock of a vec, for which
+// every With of the vec waits: no system call, no transaction, and no lock that is held
+// over either.
+func (c *Catalog) Start(i Instrument) {
+	if !c.host.Shared() {
+		i.Keep()
+		return
+	}
+	s := i.Base()
+	if s.Family.Single == nil {
+		s.hash = hashOf(s.Values)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	earlier := c.replaces(s)
+	if c.reserve(s) {
+		c.host.Enter(i, earlier)
+		return
+	}
+	i.Keep()
+	if earlier != nil {
+		c.host.Depart(earlier)
+	}
+}
+
+// replaces notes that a series of a vec exists, and returns the earlier series with the
+// same label values that was deleted from the vec, nil if there is none. mu is held.
+func (c *Catalog) replaces(s *Series) (earlier *Series) {
+	f := s.Family
+	if f.Single != nil {
+		return nil
+	}
+	if earlier = f.children.find(s.hash, s.Values); earlier != nil {
+		c.markGone(earlier)
+	}
+	c.born++
+	s.born = c.born
+	f.children.add(s)
+	return earlier
+}
+
+// reserve counts a series against the limit. A series beyond the limit stays in memory,
+// and so does a series whose record no reader would accept.
+func (c *Catalog) reserve(s *Series) bool {
+	if s.Family.Unlimited {
+		return true
+	}
+	if s.tooLong() {
+		c.dropped.Add(1)
+		return false
+	}
+	if c.published.Add(1) > c.most {
+		c.published.Add(-1)
+		c.dropped.Add(1)
+		return false
+	}
+	s.counted = true
+	return true
+}
+
+// tooLong reports whether readers would refuse the record of a series.
+func (s *Series) tooLong() bool {
+	const head = 64 // more than the numbers before the label values take
+	n := head
+	for _, v := range s.Values {
+		n += binary.MaxVarintLen32 + len(v)
+		if len(v) > layout.MaxLabelBytes {
+			return true
+		}
+	}
+	return n > layout.MaxRecordBytes
+}
+
+// TakeDropped returns how many series were dropped since the last call.
+func (c *Catalog) TakeDropped() uint64 { return c.dropped.Swap(0) }

@@ -1,0 +1,276 @@
+// Package owner is the place that is a file: the process that owns the file writes it, in
+// a directory that other processes read.
+package owner
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/mpmetrics/mpmetrics/internal/archive"
+	"github.com/mpmetrics/mpmetrics/internal/boot"
+	"github.com/mpmetrics/mpmetrics/internal/directory"
+	"github.com/mpmetrics/mpmetrics/internal/fork"
+	"github.com/mpmetrics/mpmetrics/internal/instrument"
+	"github.com/mpmetrics/mpmetrics/internal/layout"
+	"github.com/mpmetrics/mpmetrics/internal/ownerfile"
+	"github.com/mpmetrics/mpmetrics/internal/place"
+)
+
+// Config says which file a Place makes, and how. All fields but Absorb are required.
+type Config struct {
+	Dir        string // the configured directory; the files are in its subdirectory
+	ArchiveDir string // the configured directory of the archive, usually empty
+	Access     directory.Access
+	Process    string // the value of the label "process"
+	Logger     *slog.Logger
+
+	Tick time.Duration    // interval of the background work
+	Now  func() time.Time // says how long a cell, or a file, was left alone
+
+	// Absorb absorbs dead processes until ctx ends. Absorb is called once, after Start,
+	// if the directory has more than ManyFiles files. nil: other processes absorb.
+	Absorb func(ctx context.Context)
+
+	// Mirrors reports whether there is a foreign collector: Close then says that what
+	// the collector shows is in no file.
+	Mirrors func() bool
+}
+
+// Place keeps values in a file of this process. See package place for the order of the
+// locks.
+type Place struct {
+	Config
+	catalog *instrument.Catalog
+
+	// state is written by enterState, with maintaining held, and read anywhere.
+	state atomic.Uint32
+
+	// part is where new series go: the file while the state is published, otherwise nil.
+	// Written with maintaining held, read anywhere.
+	part atomic.Pointer[ownerfile.File]
+
+	mu      sync.Mutex
+	pending []instrument.Instrument // on the heap, waiting for room in the file
+	owed    []*instrument.Series    // gone, and there was no room for their gone records
+	leaving []*instrument.Series    // gone, and to be released
+	why     error                   // there is no file, or no room in the file
+
+	mirroring sync.Mutex // held over transactions; guards mirror
+	mirror    mirror
+
+	// maintaining is held over one turn of the background work, and over any work that
+	// must not run beside a turn. It guards the fields below.
+	maintaining sync.Mutex
+	pid         int // the process that opened the place
+	id          layout.ID
+	began       int64           // start of the process, Unix nanoseconds: when the first file was made
+	current     *ownerfile.File // the file in which published series are; nil: there is none
+	next        *ownerfile.File // the file into which the series move, not published yet; usually nil
+	moving      error           // why the series move
+	retired     []retired       // files that all series have left
+	moved       []moved
+
+	stop     chan struct{} // closed by Close, with mu held: the place takes no new series in
+	done     chan struct{} // closed when the background work has ended; nil without
+	absorbed chan struct{} // likewise, of an absorption
+}
+
+var _ place.Place = (*Place)(nil)
+
+// New makes a place for the series of a catalog. New makes no file: Open does.
+func New(c Config, catalog *instrument.Catalog) *Place {
+	return &Place{Config: c, catalog: catalog, pid: fork.Pid(), id: layout.NewID(), stop: make(chan struct{})}
+}
+
+// Shared implements place.Place.
+func (p *Place) Shared() bool { return true }
+
+// Where implements place.Place.
+func (p *Place) Where() slog.Attr { return slog.String("dir", p.Dir) }
+
+// Distant implements place.Place.
+func (p *Place) Distant() bool { return false }
+
+// Ready implements place.Place.
+func (p *Place) Ready() bool {
+	s := p.currentState()
+	return s == published || s == moving
+}
+
+// Degraded implements place.Place.
+func (p *Place) Degraded() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.why
+}
+
+// Open makes the file. Values that have been counted in memory are published by the
+// next maintenance.
+func (p *Place) Open(context.Context) error {
+	p.maintaining.Lock()
+	defer p.maintaining.Unlock()
+	return p.openFile()
+}
+
+// openFile is Open with maintaining held.
+func (p *Place) openFile() error {
+	f, err := p.prepareFile()
+	if err == nil {
+		if err = f.Publish(); err != nil {
+			err = errors.Join(err, f.Close())
+		}
+	}
+	if err != nil {
+		p.mu.Lock()
+		p.why = err
+		p.mu.Unlock()
+		return err
+	}
+	p.countInto(f, opened)
+	return nil
+}
+
+// prepareFile makes a file of this process that is not published yet.
+func (p *Place) prepareFile() (*ownerfile.File, error) {
+	sub, err := directory.Ensure(p.Dir, p.Access)
+	if err != nil {
+		return nil, err
+	}
+	// The archive is settled before the file exists: a reader of the file has to find the
+	// archive too.
+	if _, err := archive.Settle(sub, p.ArchiveDir, p.Access); err != nil {
+		return nil, err
+	}
+	if p.began == 0 {
+		p.began = time.Now().UnixNano()
+	}
+	host, _ := os.Hostname() // empty says as much as an error would
+	return ownerfile.Prepare(sub, layout.Header{
+		PID:     uint32(p.pid),
+		ID:      p.id,
+		Start:   p.began,
+		BootID:  boot.ID(),
+		Host:    host,
+		Program: filepath.Base(os.Args[0]),
+		Process: p.Process,
+	})
+}
+
+// countInto makes a published file the file to which series go.
+func (p *Place) countInto(f *ownerfile.File, because event) {
+	p.current = f
+	p.mu.Lock()
+	p.why = nil
+	p.part.Store(f)
+	p.mu.Unlock()
+	p.enterState(because)
+}
+
+// closing reports whether Close was called. mu is held.
+func (p *Place) closing() bool {
+	select {
+	case <-p.stop:
+		return true
+	default:
+		return false
+	}
+}
+
+// Close ends counting into the file. Close lets an absorption of many dead files go on
+// for two seconds.
+func (p *Place) Close() error {
+	p.mu.Lock()
+	close(p.stop)
+	p.mu.Unlock()
+	if p.done != nil {
+		<-p.done
+		<-p.absorbed
+	}
+	p.maintaining.Lock()
+	defer p.maintaining.Unlock()
+	defer p.enterState(closing)
+	if fork.Foreign(p.pid) {
+		return p.disown()
+	}
+	if p.current == nil {
+		return nil
+	}
+	p.look()
+	p.forgetGone()
+	if f := p.part.Load(); f != nil {
+		// The flush before has logged the error, and Degraded shows the error.
+		_ = p.writeMirror()
+		p.publishAll(f)
+	}
+	lost := p.unpublished()
+	p.part.Store(nil)
+	p.catalog.Each(instrument.Instrument.Leave)
+	return errors.Join(p.closeFiles(), lost)
+}
+
+// unpublished says what no reader will find in a file that is about to be closed.
+func (p *Place) unpublished() error {
+	p.mu.Lock()
+	waiting, why := len(p.pending), p.why
+	p.mu.Unlock()
+	var errs []error
+	if p.part.Load() == nil {
+		if p.Mirrors() {
+			errs = append(errs, fmt.Errorf("close store: foreign collectors are in no file: %w", why))
+		}
+		p.catalog.Each(func(i instrument.Instrument) {
+			if i.Base().Place.Home.Load() != nil {
+				waiting++
+			}
+		})
+	}
+	if waiting > 0 {
+		errs = append(errs, fmt.Errorf("close store: %d series are in no file: %w", waiting, why))
+	}
+	return errors.Join(errs...)
+}
+
+// closeFiles closes all files, after every instrument has left them.
+func (p *Place) closeFiles() error {
+	var errs []error
+	for _, f := range p.files() {
+		errs = append(errs, f.Close())
+	}
+	p.current, p.next, p.retired = nil, nil, nil
+	return errors.Join(errs...)
+}
+
+// files returns all open files.
+func (p *Place) files() (all []*ownerfile.File) {
+	for _, f := range []*ownerfile.File{p.current, p.next} {
+		if f != nil {
+			all = append(all, f)
+		}
+	}
+	for _, r := range p.retired {
+		all = append(all, r.File)
+	}
+	return all
+}
+
+// disown leaves the files of a process to the process that made them: the parent of this
+// process, which was forked without exec. The instruments count on the heap from now on,
+// and no process sees their counts; the files stay locked, because the lock is the
+// parent's too.
+func (p *Place) disown() error {
+	p.part.Store(nil)
+	p.catalog.Each(instrument.Instrument.Leave)
+	err := p.closeFiles()
+	p.mu.Lock()
+	p.pending, p.owed, p.leaving = nil, nil, nil // the parent publishes and releases its own
+	p.why = place.ErrForked
+	p.mu.Unlock()
+	return err
+}

@@ -1,0 +1,20 @@
+package ownerfile
+
+import "sync/atomic"
+
+// Place says where one series stands. Package owner fills a Place in; a Place is a part of
+// each series, because a new series would cost one more allocation otherwise.
+type Place struct {
+	// Home is the file in which the series is published, nil for none. Written under the
+	// lock of the file, and by the background work of package owner.
+	Home atomic.Pointer[File]
+
+	// Run are the cells in Home, and Recorded says that the log has the gone record of
+	// the series already, before the record of the series that replaced it. Guarded by
+	// the lock of package owner.
+	Run      Run
+	Recorded bool
+}
+
+// Record is the number of a family record plus one, 0 while the file has no such record.
+type Record uint32

@@ -1,0 +1,255 @@
+// Package publisher is the place that is a server: values are words on the heap, and each
+// flush publishes the words that have changed.
+package publisher
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/mpmetrics/mpmetrics/internal/fork"
+	"github.com/mpmetrics/mpmetrics/internal/instrument"
+	"github.com/mpmetrics/mpmetrics/internal/layout"
+	"github.com/mpmetrics/mpmetrics/internal/place"
+	"github.com/mpmetrics/mpmetrics/internal/remote"
+)
+
+// Config says where a Place publishes. All fields but Absorb are required.
+type Config struct {
+	Location      string // URL of the server
+	Process       string // the value of the label "process"
+	FlushInterval time.Duration
+	Logger        *slog.Logger
+	Now           func() time.Time
+
+	// Absorb absorbs dead processes until ctx ends. Absorb is called once, after Start,
+	// if the server has more than Crowd dead partitions. nil: other processes absorb.
+	Absorb func(ctx context.Context)
+	Crowd  int
+}
+
+// Place keeps values on the heap, and publishes them on a server with each flush: SIGKILL
+// loses the counts since the last flush. While the server does not answer, no update
+// waits; the first flush that is answered publishes all values.
+type Place struct {
+	Config
+	pid    int // the process that opened the place
+	server remote.Server
+
+	// mu guards the fields below. It is not held over an exchange with the server.
+	mu        sync.Mutex
+	publisher *remote.Publisher // nil after Close
+	placed    map[*instrument.Series]*remote.Series
+	why       error     // the server lacks values
+	failed    int       // flushes in a row
+	next      time.Time // when the next flush is worth a try
+
+	stop     chan struct{} // closed by Close
+	absorbed sync.WaitGroup
+}
+
+var _ place.Place = (*Place)(nil)
+
+const (
+	// missedFlushes is how many flushes a process may miss before other processes take the
+	// process for dead, and leastLife is how long it may be silent in any case.
+	missedFlushes = 10
+	leastLife     = 2 * time.Second
+
+	// exchangeTimeout bounds a flush, because a scrape of this process waits for the flush.
+	exchangeTimeout = 2 * time.Second
+
+	// endTries is how often the last values are sent: a connection may have been cut since
+	// the last flush.
+	endTries = 3
+
+	// mostBackOff is how many intervals lie between two flushes at most while the server
+	// does not answer.
+	mostBackOff = 8
+)
+
+// New makes a place, and does not connect yet. The error says that the location cannot be
+// used.
+func New(c Config) (*Place, error) {
+	server, err := remote.Open(c.Location, c.Logger)
+	if err != nil {
+		return nil, err
+	}
+	host, _ := os.Hostname() // empty says as much as an error would
+	return &Place{
+		Config: c, pid: fork.Pid(), server: server,
+		publisher: remote.NewPublisher(server, layout.Header{
+			PID: uint32(fork.Pid()), ID: layout.NewID(), PageSize: layout.PageSize,
+			Host: host, Program: filepath.Base(os.Args[0]), Process: c.Process,
+		}, max(missedFlushes*c.FlushInterval, leastLife)),
+		placed: map[*instrument.Series]*remote.Series{},
+		stop:   make(chan struct{}),
+	}, nil
+}
+
+// Shared implements place.Place.
+func (p *Place) Shared() bool { return true }
+
+// Distant implements place.Place.
+func (p *Place) Distant() bool { return true }
+
+// Where implements place.Place.
+func (p *Place) Where() slog.Attr {
+	return slog.String("location", remote.Redacted(p.Location))
+}
+
+// Ready implements place.Place.
+func (p *Place) Ready() bool { return true }
+
+// Shows implements place.Place.
+func (p *Place) Shows(*instrument.Series) bool { return true }
+
+// Degraded implements place.Place.
+func (p *Place) Degraded() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.why
+}
+
+// Open implements place.Place.
+func (p *Place) Open(ctx context.Context) error { return p.Flush(ctx) }
+
+// Start implements place.Place.
+func (p *Place) Start() {
+	if p.Absorb == nil {
+		return
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	go func() {
+		<-p.stop
+		cancel()
+	}()
+	p.absorbed.Go(func() {
+		if p.crowded(ctx) {
+			p.Absorb(ctx)
+		}
+	})
+}
+
+// crowded reports whether there are more than Crowd dead processes, as a process with files
+// checks too: a namespace that no process scrapes would grow for ever.
+func (p *Place) crowded(ctx context.Context) bool {
+	ctx, cancel := context.WithTimeout(ctx, exchangeTimeout)
+	defer cancel()
+	state, err := p.server.Look(ctx, nil)
+	if err != nil {
+		return false // the flush reports the error
+	}
+	dead := 0
+	for _, partition := range state.Partitions {
+		if !partition.Live {
+			dead++
+		}
+	}
+	return dead > p.Crowd
+}
+
+// Enter implements place.Place.
+func (p *Place) Enter(i instrument.Instrument, earlier *instrument.Series) {
+	i.Keep()
+	s := i.Base()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	before := p.placed[earlier]
+	delete(p.placed, earlier)
+	p.placed[s] = remote.NewSeries(&s.Family.Def, s.Values, s.Created.Load, i.Load)
+	if p.publisher != nil {
+		p.publisher.Add(p.placed[s], before)
+	}
+}
+
+// Depart implements place.Place.
+func (p *Place) Depart(s *instrument.Series) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if placed, there := p.placed[s]; there {
+		delete(p.placed, s)
+		if p.publisher != nil {
+			p.publisher.Remove(placed)
+		}
+	}
+}
+
+// Stage implements place.Place.
+func (p *Place) Stage(changed place.Mirrored) {
+	named := make(map[string]string, len(changed.Families)+len(changed.Exemplars))
+	for name, value := range changed.Families {
+		named[remote.MirrorField+name] = string(value)
+	}
+	for name, value := range changed.Exemplars {
+		named[remote.ExemplarField+name] = string(value)
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.publisher != nil {
+		p.publisher.Set(named)
+	}
+}
+
+// Flush publishes, unless the server did not answer lately: then Flush returns the last
+// error again.
+func (p *Place) Flush(ctx context.Context) error {
+	if fork.Foreign(p.pid) {
+		return place.ErrForked // the connections belong to the parent
+	}
+	now := p.Now()
+	p.mu.Lock()
+	publisher, why, next := p.publisher, p.why, p.next
+	p.mu.Unlock()
+	if publisher == nil || why != nil && now.Before(next) {
+		return why
+	}
+	ctx, cancel := context.WithTimeout(ctx, exchangeTimeout)
+	defer cancel()
+	err := publisher.Flush(ctx)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.why = err
+	if err == nil {
+		p.failed = 0
+		return nil
+	}
+	// Half of the wait is random: a server that restarts is not to meet all processes at
+	// once.
+	wait := p.FlushInterval * time.Duration(min(1<<p.failed, mostBackOff))
+	p.failed = min(p.failed+1, mostBackOff)
+	p.next = now.Add(wait/2 + rand.N(wait/2+1))
+	return err
+}
+
+// Close implements place.Place.
+func (p *Place) Close() error {
+	close(p.stop)
+	p.absorbed.Wait()
+	p.mu.Lock()
+	publisher := p.publisher
+	p.publisher = nil
+	p.mu.Unlock()
+	if fork.Foreign(p.pid) {
+		return place.ErrForked
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), exchangeTimeout)
+	defer cancel()
+	var err error
+	for range endTries { // no later flush would make up for a lost one
+		if err = publisher.End(ctx); !errors.Is(err, remote.ErrUnreachable) || ctx.Err() != nil {
+			break
+		}
+	}
+	p.server.Close()
+	if err != nil {
+		return fmt.Errorf("close store: the last values are not published: %w", err)
+	}
+	return nil
+}

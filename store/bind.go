@@ -1,0 +1,56 @@
+package store
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/mpmetrics/mpmetrics/internal/instrument"
+)
+
+// orDefault returns the store of a family: s, or the default store for nil. The default
+// store is opened, if necessary.
+func orDefault(s *Store) *Store {
+	if s == nil {
+		return defaultOnUse()
+	}
+	return s
+}
+
+// define puts a family without labels under a store: nil is the default store.
+func define[I instrument.Single](s *Store, f *instrument.Family, i I) I {
+	f.Single, f.Collector = i, i
+	bindTo(s, f)
+	return i
+}
+
+// defineVec puts a family with labels under a store: nil is the default store.
+func defineVec(s *Store, f *instrument.Family, make func(values ...string) instrument.Instrument) *prometheus.MetricVec {
+	vec := prometheus.NewMetricVec(f.Desc, func(values ...string) prometheus.Metric {
+		i := make(values...)
+		orDefault(s).catalog.Start(i)
+		return i
+	})
+	f.Collector = vec
+	bindTo(s, f)
+	return vec
+}
+
+func bindTo(s *Store, f *instrument.Family) {
+	if s == nil {
+		f.OnUse = func() { defaultOnUse() }
+		bindLate(f)
+		return
+	}
+	s.bind(f)
+}
+
+// bind makes the store the place where the family counts. bind panics for a duplicate, as
+// promauto does.
+func (s *Store) bind(f *instrument.Family) {
+	if err := s.registry.Register(f.Collector); err != nil && !f.Unlimited {
+		panic(err) // a foreign metric may have the name of a metric about mpmetrics; the service must not end for it
+	}
+	if f.Mirrored && s.place.Shared() {
+		s.foreign.AddOwn(f)
+	}
+	s.catalog.Add(f)
+}
