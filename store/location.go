@@ -1,14 +1,11 @@
 package store
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"net/url"
 	"path/filepath"
 	"strings"
 
-	"github.com/mpmetrics/mpmetrics/compact"
 	"github.com/mpmetrics/mpmetrics/internal/owner"
 	"github.com/mpmetrics/mpmetrics/internal/place"
 	"github.com/mpmetrics/mpmetrics/internal/publisher"
@@ -31,7 +28,7 @@ func newPlace(s *Store) (place.Place, error) {
 	case remote.IsLocation(o.Location):
 		return publisher.New(publisher.Config{
 			Location: o.Location, Process: o.Process, FlushInterval: o.FlushInterval,
-			Logger: o.Logger, Now: clock, Absorb: s.absorber(0), Crowd: owner.ManyFiles,
+			Logger: o.Logger, Now: clock, NoAbsorption: o.NoAbsorption, Crowd: owner.ManyFiles, Host: (*host)(s),
 		})
 	}
 	dir, err := Directory(o.Location)
@@ -41,25 +38,8 @@ func newPlace(s *Store) (place.Place, error) {
 	o.dir = dir
 	return owner.New(owner.Config{
 		Dir: dir, ArchiveDir: o.Absorption.ArchiveDir, Access: o.access(), Process: o.Process,
-		Logger: o.Logger, Tick: tick, Now: clock,
-		Absorb:  s.absorber(owner.ManyFiles + 1),
-		Mirrors: func() bool { return s.foreign.Used() },
+		Logger: o.Logger, Tick: tick, Now: clock, NoAbsorption: o.NoAbsorption, Host: (*host)(s),
 	}, s.catalog), nil
-}
-
-// absorber returns a function that absorbs the dead of the location of the store, unless
-// another process absorbs them; nil with NoAbsorption.
-func (s *Store) absorber(minDead int) func(context.Context) {
-	if s.opts.NoAbsorption {
-		return nil
-	}
-	return func(ctx context.Context) {
-		o := s.opts.Absorption
-		o.MinDead = max(o.MinDead, minDead)
-		if _, err := compact.Run(ctx, s.Location(), o); err != nil && ctx.Err() == nil && !errors.Is(err, compact.ErrBusy) {
-			s.opts.Logger.Warn("mpmetrics: dead processes are not absorbed", s.place.Where(), "err", err)
-		}
-	}
 }
 
 // schemeOf is the scheme of a URL, "" for a path.

@@ -78,8 +78,7 @@ func prepare(o Opts) (*Store, error) {
 	}
 	s.catalog.Use(s.place)
 	s.foreign = foreign.New(foreign.Config{
-		Catalog: s.catalog, Place: s.place, Logger: filled.Logger,
-		Mode: s.opts.modeOf, Unmirrored: s.countUnmirrored,
+		Catalog: s.catalog, Place: s.place, Logger: filled.Logger, Host: (*host)(s),
 	})
 	return s, err
 }

@@ -34,7 +34,7 @@ func (m *Mirror) valid(f *dto.MetricFamily) []byte {
 // encode returns the value to stage for a family, nil for none.
 func (m *Mirror) encode(f *dto.MetricFamily) []byte {
 	name := f.GetName()
-	mode, configured, omit := m.Mode(f)
+	mode, configured, omit := m.Host.Mode(f)
 	if omit {
 		return nil
 	}

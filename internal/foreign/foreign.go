@@ -37,18 +37,21 @@ const collectorPatience = 500 * time.Millisecond
 // below the limit of a reader, which would refuse the whole file beyond its limit.
 const maxMirrorBytes = 4 << 20
 
-// Config says what a Mirror needs of its store.
+// Host is the store of a Mirror.
+type Host interface {
+	// Mode returns the mode by which a family is merged, 0 for the rule of its type, and
+	// whether the user configured the mode. omit leaves the family out of the mirror.
+	Mode(f *dto.MetricFamily) (mode layout.Mode, configured, omit bool)
+	// Unmirrored counts samples and families that were left out.
+	Unmirrored(reason string, n int)
+}
+
+// Config says what a Mirror needs of its store. All fields are required.
 type Config struct {
 	Catalog *instrument.Catalog // lists the own instruments that have exemplars
 	Place   place.Place
 	Logger  *slog.Logger
-
-	// Mode returns the mode by which a family is merged, 0 for the rule of its type, and
-	// whether a configuration says so. omit leaves the family out of the mirror.
-	Mode func(f *dto.MetricFamily) (mode layout.Mode, configured, omit bool)
-
-	// Unmirrored counts what was left out, by reason.
-	Unmirrored func(reason string, n int)
+	Host    Host
 }
 
 // Mirror gathers foreign collectors, and gives the place of its store what has changed.
@@ -308,5 +311,5 @@ func (m *Mirror) leftOut(reason, family string, err error, n int) {
 		}
 		go m.Logger.Log(context.Background(), level, "mpmetrics: not all can be mirrored", "reason", reason, "family", family, "err", err)
 	}
-	m.Unmirrored(reason, n)
+	m.Host.Unmirrored(reason, n)
 }

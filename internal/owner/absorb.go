@@ -21,7 +21,7 @@ const (
 
 // absorb absorbs the dead if there are many files. It runs in the background.
 func (p *Place) absorb() {
-	if p.Absorb == nil || !p.crowded() {
+	if p.NoAbsorption || !p.crowded() {
 		return
 	}
 	ctx, cancel := context.WithCancel(context.Background())
@@ -33,7 +33,7 @@ func (p *Place) absorb() {
 			time.AfterFunc(absorbGrace, cancel)
 		}
 	}()
-	p.Absorb(ctx)
+	p.Host.Absorb(ctx, ManyFiles+1)
 }
 
 // crowded reports whether there are more than ManyFiles files, of live or dead processes.

@@ -23,7 +23,7 @@ import (
 	"github.com/mpmetrics/mpmetrics/internal/place"
 )
 
-// Config says which file a Place makes, and how. All fields but Absorb are required.
+// Config says which file a Place makes, and how. Tick, Now, Logger and Host are required.
 type Config struct {
 	Dir        string // the configured directory; the files are in its subdirectory
 	ArchiveDir string // the configured directory of the archive, usually empty
@@ -34,13 +34,18 @@ type Config struct {
 	Tick time.Duration    // interval of the background work
 	Now  func() time.Time // says how long a cell, or a file, was left alone
 
-	// Absorb absorbs dead processes until ctx ends. Absorb is called once, after Start,
-	// if the directory has more than ManyFiles files. nil: other processes absorb.
-	Absorb func(ctx context.Context)
+	NoAbsorption bool // other processes absorb the dead
+	Host         Host
+}
 
-	// Mirrors reports whether there is a foreign collector: Close then says that what
-	// the collector shows is in no file.
-	Mirrors func() bool
+// Host is the store of a Place.
+type Host interface {
+	// Absorb absorbs the dead processes of the directory until ctx ends, if there are at
+	// least minDead. Absorb is called once, after Start.
+	Absorb(ctx context.Context, minDead int)
+	// Mirrors reports whether there is a foreign collector: Close then says that the
+	// families of the collector are in no file.
+	Mirrors() bool
 }
 
 // Place keeps values in a file of this process. See package place for the order of the
@@ -222,7 +227,7 @@ func (p *Place) unpublished() error {
 	p.mu.Unlock()
 	var errs []error
 	if p.part.Load() == nil {
-		if p.Mirrors() {
+		if p.Host.Mirrors() {
 			errs = append(errs, fmt.Errorf("close store: foreign collectors are in no file: %w", why))
 		}
 		p.catalog.Each(func(i instrument.Instrument) {
@@ -240,24 +245,16 @@ func (p *Place) unpublished() error {
 // closeFiles closes all files, after every instrument has left them.
 func (p *Place) closeFiles() error {
 	var errs []error
-	for _, f := range p.files() {
-		errs = append(errs, f.Close())
-	}
-	p.current, p.next, p.retired = nil, nil, nil
-	return errors.Join(errs...)
-}
-
-// files returns all open files.
-func (p *Place) files() (all []*ownerfile.File) {
-	for _, f := range []*ownerfile.File{p.current, p.next} {
+	for _, f := range [...]*ownerfile.File{p.current, p.next} {
 		if f != nil {
-			all = append(all, f)
+			errs = append(errs, f.Close())
 		}
 	}
 	for _, r := range p.retired {
-		all = append(all, r.File)
+		errs = append(errs, r.Close())
 	}
-	return all
+	p.current, p.next, p.retired = nil, nil, nil
+	return errors.Join(errs...)
 }
 
 // disown leaves the files of a process to the process that made them: the parent of this

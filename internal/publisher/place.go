@@ -20,7 +20,7 @@ import (
 	"github.com/mpmetrics/mpmetrics/internal/remote"
 )
 
-// Config says where a Place publishes. All fields but Absorb are required.
+// Config says where a Place publishes. All fields but NoAbsorption are required.
 type Config struct {
 	Location      string // URL of the server
 	Process       string // the value of the label "process"
@@ -28,10 +28,16 @@ type Config struct {
 	Logger        *slog.Logger
 	Now           func() time.Time
 
-	// Absorb absorbs dead processes until ctx ends. Absorb is called once, after Start,
-	// if the server has more than Crowd dead partitions. nil: other processes absorb.
-	Absorb func(ctx context.Context)
-	Crowd  int
+	NoAbsorption bool // other processes absorb the dead
+	Crowd        int  // so many dead partitions are absorbed by a process that opens its store
+	Host         Host
+}
+
+// Host is the store of a Place.
+type Host interface {
+	// Absorb absorbs the dead processes of the server until ctx ends, if there are at
+	// least minDead. Absorb is called once, after Start.
+	Absorb(ctx context.Context, minDead int)
 }
 
 // Place keeps values on the heap, and publishes them on a server with each flush: SIGKILL
@@ -122,7 +128,7 @@ func (p *Place) Open(ctx context.Context) error { return p.Flush(ctx) }
 
 // Start implements place.Place.
 func (p *Place) Start() {
-	if p.Absorb == nil {
+	if p.NoAbsorption {
 		return
 	}
 	ctx, cancel := context.WithCancel(context.Background())
@@ -132,7 +138,7 @@ func (p *Place) Start() {
 	}()
 	p.absorbed.Go(func() {
 		if p.crowded(ctx) {
-			p.Absorb(ctx)
+			p.Host.Absorb(ctx, 1)
 		}
 	})
 }

@@ -1,0 +1,64 @@
+package store
+
+import (
+	"context"
+	"errors"
+
+	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
+
+	"github.com/mpmetrics/mpmetrics/compact"
+	"github.com/mpmetrics/mpmetrics/internal/instrument"
+	"github.com/mpmetrics/mpmetrics/internal/layout"
+)
+
+// host is a Store as its place and its mirror see the Store.
+type host Store
+
+// Absorb absorbs the dead of the location of the store, unless another process does.
+func (h *host) Absorb(ctx context.Context, minDead int) {
+	s := (*Store)(h)
+	o := s.opts.Absorption
+	o.MinDead = max(o.MinDead, minDead)
+	if _, err := compact.Run(ctx, s.Location(), o); err != nil && ctx.Err() == nil && !errors.Is(err, compact.ErrBusy) {
+		s.opts.Logger.Warn("mpmetrics: dead processes are not absorbed", s.place.Where(), "err", err)
+	}
+}
+
+// Mirrors reports whether a foreign collector is registered.
+func (h *host) Mirrors() bool { return h.foreign.Used() }
+
+// Mode returns the mode by which a foreign family is merged.
+func (h *host) Mode(f *dto.MetricFamily) (mode layout.Mode, configured, omit bool) {
+	return h.opts.modeOf(f)
+}
+
+// Unmirrored shows how much of the foreign collectors is not mirrored.
+func (h *host) Unmirrored(reason string, n int) {
+	if h.unmirroredTotal == nil {
+		f := instrument.NewSelfFamily(layout.Family{
+			Type: layout.Counter, Name: layout.ReservedPrefix + "unmirrored_total",
+			Help: "What collectors that are not ours show and is not mirrored, by reason.",
+		}, prometheus.UnconstrainedLabels{"reason"})
+		vec := defineVec((*Store)(h), f, func(values ...string) instrument.Instrument { return f.NewCounter(values...) })
+		h.unmirroredTotal = &prometheus.CounterVec{MetricVec: vec}
+	}
+	h.unmirroredTotal.WithLabelValues(reason).Add(float64(n))
+}
+
+// countDropped shows the series beyond MaxSeries in a counter of this process.
+// The counter is made with the first dropped series, and here, where no lock is held.
+func (s *Store) countDropped() {
+	n := s.catalog.TakeDropped()
+	if n == 0 {
+		return
+	}
+	if s.droppedTotal == nil {
+		f := instrument.NewSelfFamily(layout.Family{
+			Type: layout.Counter, Name: layout.ReservedPrefix + "dropped_series_total",
+			Help: "Series beyond the limit of a process, which are counted in its memory only.",
+		}, nil)
+		s.droppedTotal = define(s, f, f.NewCounter())
+	}
+	s.droppedTotal.Add(float64(n))
+}
