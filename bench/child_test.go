@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"fmt"
 	"io"
 	"os"
@@ -54,7 +55,7 @@ func child(shape string) error {
 	switch shape {
 	case goShape:
 		registerGo(s.Registerer())
-		s.Flush()
+		_ = s.Flush(context.Background())
 	case cellsShape:
 		if err := fillLikeGo(s); err != nil {
 			return err

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"testing"
 	"time"
 
@@ -78,9 +79,9 @@ func BenchmarkFlush(b *testing.B) {
 			for _, shape := range []string{"counters", "histograms"} {
 				fill[shape](promauto.With(s.Registerer()))
 			}
-			s.Flush()
+			_ = s.Flush(context.Background())
 			for b.Loop() {
-				s.Flush()
+				_ = s.Flush(context.Background())
 			}
 		})
 	})

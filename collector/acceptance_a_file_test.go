@@ -113,7 +113,7 @@ func TestA30NoDirectoryIsMemory(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	if got := s.Dir(); got != "" {
+	if got := s.Location(); got != "" {
 		t.Errorf("directory: got %q, want none", got)
 	}
 	s.NewCounter(prometheus.CounterOpts{Name: "c_total", Help: "h"}).Inc()

@@ -56,7 +56,7 @@ type set struct {
 
 // checkGauge runs one of the gauge cases: before any update, after all of
 // them, and once P1 is dead.
-func checkGauge(t *testing.T, mode store.GaugeMode, sets []set, before, after, dead samples) {
+func checkGauge(t *testing.T, mode store.MergeMode, sets []set, before, after, dead samples) {
 	t.Helper()
 	dir := t.TempDir()
 	o := prometheus.GaugeOpts{Name: "g", Help: "h"}

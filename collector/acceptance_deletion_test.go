@@ -40,7 +40,7 @@ func TestX12EveryKind(t *testing.T) {
 			v.counter.WithLabelValues("x").Add(n)
 			v.histogram.WithLabelValues("x").Observe(n)
 			v.all = append(v.all, v.counter.MetricVec, v.histogram.MetricVec)
-			for name, mode := range map[string]store.GaugeMode{"livesum": store.LiveSum, "max": store.Max, "min": store.Min, "all": store.LiveAll} {
+			for name, mode := range map[string]store.MergeMode{"livesum": store.LiveSum, "max": store.Max, "min": store.Min, "all": store.LiveAll} {
 				g := s.NewGaugeVec(prometheus.GaugeOpts{Name: name, Help: "h"}, labels, mode)
 				g.WithLabelValues("x").Set(n)
 				v.all = append(v.all, g.MetricVec)

@@ -24,7 +24,7 @@ func bothOrders(t *testing.T, run func(t *testing.T, dir, older, newer string)) 
 // X02: a process that never set a gauge takes no part in its minimum.
 func TestX02MinNeverSet(t *testing.T) {
 	for _, c := range []struct {
-		mode store.GaugeMode
+		mode store.MergeMode
 		want float64
 	}{
 		{store.Min, 5}, {store.LiveMin, 5}, {store.Max, -5}, {store.LiveMax, -5}, {store.LiveMean, 5},
@@ -86,7 +86,7 @@ func TestX04MostRecentOrder(t *testing.T) {
 
 // X05: NaN takes part only if nothing else does.
 func TestX05NaN(t *testing.T) {
-	for _, mode := range []store.GaugeMode{
+	for _, mode := range []store.MergeMode{
 		store.Min, store.LiveMin, store.Max, store.LiveMax, store.Sum, store.LiveSum, store.LiveMean, store.MostRecent, store.LiveMostRecent,
 	} {
 		t.Run(mode.String(), func(t *testing.T) {
@@ -112,7 +112,7 @@ func TestX06LabelUsedAgain(t *testing.T) {
 	r := registryOf(t, dir)
 	dead := open(t, dir, "7")
 	dead.NewCounter(c).Add(5)
-	for name, mode := range map[string]store.GaugeMode{"sum": store.Sum, "livesum": store.LiveSum, "all": store.All, "liveall": store.LiveAll} {
+	for name, mode := range map[string]store.MergeMode{"sum": store.Sum, "livesum": store.LiveSum, "all": store.All, "liveall": store.LiveAll} {
 		dead.NewGauge(prometheus.GaugeOpts{Name: name, Help: "h"}, mode).Set(9)
 	}
 	equal(t, "the first", scrape(t, r), samples{"c_total": 5, "sum": 9, "livesum": 9, `all{process="7"}`: 9, `liveall{process="7"}`: 9})
@@ -121,7 +121,7 @@ func TestX06LabelUsedAgain(t *testing.T) {
 
 	again := open(t, dir, "7")
 	again.NewCounter(c).Inc()
-	for name, mode := range map[string]store.GaugeMode{"sum": store.Sum, "livesum": store.LiveSum, "all": store.All, "liveall": store.LiveAll} {
+	for name, mode := range map[string]store.MergeMode{"sum": store.Sum, "livesum": store.LiveSum, "all": store.All, "liveall": store.LiveAll} {
 		again.NewGauge(prometheus.GaugeOpts{Name: name, Help: "h"}, mode)
 	}
 	// The living one has the label; the dead one, whose sample All keeps,
@@ -172,7 +172,7 @@ func TestX07TypeConflict(t *testing.T) {
 }
 
 func TestX08ModeConflict(t *testing.T) {
-	set := func(t *testing.T, dir, name string, mode store.GaugeMode, v float64) func() {
+	set := func(t *testing.T, dir, name string, mode store.MergeMode, v float64) func() {
 		return func() { other(open(t, dir, name)).NewGauge(prometheus.GaugeOpts{Name: "g", Help: "h"}, mode).Set(v) }
 	}
 	counted := samples{`mpmetrics_conflicts_total{reason="mode"}`: 1}

@@ -2,6 +2,7 @@ package collector
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -165,8 +166,8 @@ func (c *Collector) source(location string, o *Opts) (scan.Source, error) {
 func (o Opts) access(s *store.Store) directory.Access {
 	a := directory.Access{GroupShared: o.GroupShared, AllowNetworkFS: o.AllowNetworkFS}.WithEnv()
 	if s != nil {
-		shared, network := s.Access()
-		a.GroupShared, a.AllowNetworkFS = a.GroupShared || shared, a.AllowNetworkFS || network
+		own := s.Opts()
+		a.GroupShared, a.AllowNetworkFS = a.GroupShared || own.GroupShared, a.AllowNetworkFS || own.AllowNetworkFS
 	}
 	return a
 }
@@ -228,7 +229,7 @@ func (c *Collector) Collect(ch chan<- prometheus.Metric) {
 func (c *Collector) collect() []prometheus.Metric {
 	start := time.Now()
 	if c.store != nil {
-		c.store.Flush()
+		_ = c.store.Flush(context.Background())
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()

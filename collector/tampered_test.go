@@ -187,7 +187,7 @@ func TestRelativeDirectory(t *testing.T) {
 func TestGaugeThatIsMadeAgain(t *testing.T) {
 	dir := t.TempDir()
 	r := registryOf(t, dir)
-	for _, mode := range []store.GaugeMode{store.LiveSum, store.Max, store.MostRecent, store.All} {
+	for _, mode := range []store.MergeMode{store.LiveSum, store.Max, store.MostRecent, store.All} {
 		g := open(t, dir, "1").NewGaugeVec(prometheus.GaugeOpts{Name: "depth_" + mode.String(), Help: "h"}, []string{"q"}, mode)
 		for _, depth := range []float64{10, 30, 20} {
 			g.Reset()

@@ -27,7 +27,7 @@ var bounds = []float64{-1, 0, 2.5, 1000}
 var labelValues = []string{"", "a\nb\\c\"d", "größe"}
 
 // modes are the modes whose outcome does not depend on the clock.
-var modes = []store.GaugeMode{store.Sum, store.LiveSum, store.Min, store.LiveMin, store.Max, store.LiveMax, store.LiveMean}
+var modes = []store.MergeMode{store.Sum, store.LiveSum, store.Min, store.LiveMin, store.Max, store.LiveMax, store.LiveMean}
 
 // process is a process, and what a model says of it.
 type process struct {
@@ -173,7 +173,7 @@ func expected(ps []*process) map[string]float64 {
 }
 
 // gauge merges the gauges of all processes that take part.
-func gauge(ps []*process, i int, mode store.GaugeMode, l string) (merged float64, ok bool) {
+func gauge(ps []*process, i int, mode store.MergeMode, l string) (merged float64, ok bool) {
 	sum, n := 0.0, 0.0
 	for _, p := range ps {
 		v, set := p.set[i][l]

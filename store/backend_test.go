@@ -209,7 +209,7 @@ func TestPlaceIsGivenChanges(t *testing.T) {
 	step := func(what, families, exemplars string) {
 		t.Helper()
 		w.change = place.Mirrored{}
-		s.Flush()
+		_ = s.Flush(context.Background())
 		w.is("flush")
 		if got := names(w.change.Families); got != families {
 			t.Errorf("%s: families %q were staged, want %q", what, got, families)

@@ -23,7 +23,7 @@ func (c Constrained) NewCounterVec(o prometheus.CounterVecOpts) *prometheus.Coun
 }
 
 // NewGaugeVec makes a vec of gauges; see Store.NewGauge.
-func (c Constrained) NewGaugeVec(o prometheus.GaugeVecOpts, mode ...GaugeMode) *prometheus.GaugeVec {
+func (c Constrained) NewGaugeVec(o prometheus.GaugeVecOpts, mode ...MergeMode) *prometheus.GaugeVec {
 	return makeGaugeVec(c.store, o.GaugeOpts, o.VariableLabels, mode)
 }
 

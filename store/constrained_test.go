@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"context"
 	"os"
 	"strings"
 	"testing"
@@ -38,7 +39,7 @@ func TestConstrainedLabels(t *testing.T) {
 			same(t, location, merged(registry(s)), want)
 			continue
 		}
-		s.Flush()
+		_ = s.Flush(context.Background())
 		same(t, location, mergedOf(t, location), want)
 	}
 }

@@ -13,23 +13,23 @@ import (
 )
 
 // The default store binds late: constructors of package level run before main,
-// where the environment may still change. Until something asks for the store
-// they are only noted down.
+// where the environment may still change. Until the store is needed, their definitions
+// wait.
 var (
 	defaultStore atomic.Pointer[Store]
 
 	defaultMu sync.Mutex
-	// unbound are the definitions that wait for the default store; guarded by
+	// unbound are the families that wait for the default store; guarded by
 	// defaultMu. Their registry finds duplicates at once, as promauto would.
 	unbound         []*instrument.Family
 	unboundRegistry = prometheus.NewRegistry()
 )
 
-// Default returns the default store, and opens it at the first call from
-// MPMETRICS_URL or MPMETRICS_DIR, and MPMETRICS_PROCESS. It never fails, and does
-// not wait for a server: when the directory or the server cannot be used the metrics
-// are counted in memory, one line goes to the log, mpmetrics_degraded says why, and
-// they are published as soon as it can be used.
+// Default returns the default store. The first call opens the store at $MPMETRICS_URL or
+// $MPMETRICS_DIR. Default never fails, and does not wait for a server: when the directory
+// or the server cannot be used, the metrics are counted in memory, one line goes to the
+// log, mpmetrics_degraded shows the reason, and the metrics are published as soon as the
+// location can be used.
 func Default() *Store {
 	if s := defaultStore.Load(); s != nil {
 		return s
@@ -41,9 +41,9 @@ func Default() *Store {
 	return s
 }
 
-// defaultOnUse is Default for the first update or With. The line goes to the
-// log from a goroutine of its own: here the lock of a vec may be held, or that
-// of a log handler which counts its lines with this very metric.
+// defaultOnUse is Default for the first update or With. A goroutine of its own logs: the
+// caller may hold the lock of a vec, or the lock of a log handler that counts its lines
+// with this very metric.
 func defaultOnUse() *Store {
 	if s := defaultStore.Load(); s != nil {
 		return s
@@ -73,8 +73,8 @@ func openDefault() (*Store, error) {
 	switch {
 	case why != nil:
 	case s.place.Distant():
-		// An update does not wait for a server, and neither do those that wait for the
-		// lock of its vec.
+		// Neither an update waits for a server, nor a goroutine that waits for the lock of
+		// the same vec.
 		go func() {
 			if err := s.place.Open(context.Background()); err != nil {
 				s.logFallback(err)
@@ -88,9 +88,9 @@ func openDefault() (*Store, error) {
 	return s, why
 }
 
-// SetDefault makes s the default store. It must be called before anything has
-// bound to the default: before the first update, With, Default, or collector
-// without a store of its own.
+// SetDefault makes s the default store. Call SetDefault at the beginning of main: before
+// the first update of a metric of package level, the first With, the first call of
+// [Default], and the first collector without a Store. Later SetDefault returns an error.
 func SetDefault(s *Store) error {
 	if s == nil {
 		return errors.New("set default store: nil")
@@ -101,7 +101,7 @@ func SetDefault(s *Store) error {
 		return errors.New("set default store: metrics have bound to another one already; call SetDefault at the beginning of main")
 	}
 	for _, f := range unbound {
-		// A trial: bindAll would panic half way.
+		// A trial: bindAll would panic after some families.
 		if err := s.registry.Register(f.Collector); err != nil {
 			return fmt.Errorf("set default store: %w", err)
 		}
@@ -120,8 +120,8 @@ func bindAll(s *Store) {
 	defaultStore.Store(s)
 }
 
-// bindLate notes down a definition for the default store, or binds it if there
-// is one already.
+// bindLate lets a family wait for the default store, or binds the family if the store is
+// there already.
 func bindLate(f *instrument.Family) {
 	defaultMu.Lock()
 	defer defaultMu.Unlock()

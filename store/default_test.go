@@ -62,7 +62,7 @@ func init() {
 		p.equal("files", len(files(dir)), 1)
 		got := merged(registry(collector.New(collector.Opts{})))
 		p.equal("merged", withoutSelf(got), map[string]float64{"c_total": 1, "v_total/x": 1, "g/seven": 3})
-		p.equal("directory", store.Default().Dir(), dir)
+		p.equal("directory", store.Default().Location(), dir)
 	}
 	// Each kind of instrument may be the first that is used.
 	for name, do := range map[string]func() func(){
@@ -142,7 +142,7 @@ func init() {
 		c.Inc()
 		got := merged(registry(collector.New(collector.Opts{})))
 		p.equal("through the collector", withoutSelf(got), map[string]float64{"c_total": 1})
-		p.equal("directory", store.Default().Dir(), "")
+		p.equal("directory", store.Default().Location(), "")
 		p.equal("log lines", n.Load(), int64(0))
 	}
 	programs["on a disk"] = func(p *program) {

@@ -16,35 +16,34 @@
 //
 // The owner, the process that made a file, adds to cells in mapped memory: one
 // atomic instruction, no system call, no lock of another process. A scraper, in
-// any process, loads the cells. Nobody waits for anybody.
+// any process, loads the cells. No process waits for another.
 //
 // # What survives what
 //
 //	                          | value of a series      | new series             | the total of all
 //	SIGKILL, panic, OOM kill  | every update that      | every series whose     | complete
 //	                          | returned               | constructor returned*  |
-//	disk full, EIO, ENOMEM,   | goes on in its cells   | in memory, published   | complete but for what
-//	EMFILE, read-only remount |                        | when there is room     | is in memory
+//	disk full, EIO, ENOMEM,   | goes on in its cells   | in memory, published   | complete but for the
+//	EMFILE, read-only remount |                        | when there is room     | series in memory
 //	file or directory removed | goes on; in a new file | the same               | complete but for that
 //	under its process         | within a second        |                        | second
 //	process started while the | in memory, published   | the same               | the same
 //	directory is unusable     | when it is usable      |                        |
-//	machine crash, power cut  | lost on tmpfs; on disk | the same               | anew, unless all of it
+//	machine crash, power cut  | lost on tmpfs; on disk | the same               | reset, unless all of it
 //	                          | what the kernel wrote  |                        | was in the archive [1]
 //
 // * A burst of some hundred new series, one right after the other, can be faster
-// than the background work that makes room for them. Those it overtakes are kept
-// in memory until the room is there: a fraction of a millisecond, or some more
+// than the background work that makes room. Series without room are kept
+// in memory until the room is there: a fraction of a millisecond, or some milliseconds
 // when every core is busy.
 //
-// [1] And the archive is on a disk: see package compact, which also says what
-// becomes of processes that have ended.
+// [1] And the archive is on a disk: see package compact, which also says how
+// processes that have ended are absorbed.
 //
 // No error of the file system reaches an instrument: updates neither block nor
-// fail. One thing can end the process: somebody cuts its file short, and an update
-// reaches for what is gone before the background work, which looks once a second,
-// has noticed. A published file is readable only, also for its owner's user, so
-// that takes root, or a chmod on purpose.
+// fail. One event can end the process: if root truncates the file of a live process, the
+// next update dies of SIGBUS, unless the background work, which checks once a second,
+// came first. A published file is read-only, also for the user of its owner.
 //
 // A process that a C library forked without exec refuses to write into the file of its
 // parent: Go does not support such a process. Its increments of counters and gauges that
@@ -53,20 +52,29 @@
 // # On a server
 //
 // With MPMETRICS_URL, and package store/redis imported, values are words on the heap:
-// updates cost what they cost in a file. Each Opts.FlushInterval what has changed is
-// sent, so that SIGKILL loses what was counted since; Close, at the end of a process,
-// loses nothing. No update waits for the server. What it does not get in time, it
-// gets with a later flush, and everything when it has lost what it had.
+// updates cost the same as in a file. Each Opts.FlushInterval the changed values are
+// sent, so that SIGKILL loses the counts since the last flush; [Store.Close], at the end of
+// a process, loses nothing. No update waits for the server. Values that the server missed
+// arrive with a later flush, and all values after the server lost its memory.
 //
 // # Deletion
 //
-// Vecs are client_golang's own, and say nothing when a series is deleted. The
+// Vecs are client_golang's own, and do not tell when a series is deleted. The
 // background work looks each second, or after twenty times as long as a look
 // takes, ten seconds at most. Then the share of this process is no longer in the
-// merged output; those of other processes are, and those of the dead. A counter
-// that others have is smaller then, which Prometheus takes for a restart. A series
-// that is made again begins at zero at once, also in front of that look.
+// merged output; the shares of other processes are, and the shares of the dead. A counter
+// that other processes have is smaller then, and Prometheus takes the drop for a reset. A
+// series that is made again starts at zero at once, also before that look.
 //
-// We assume that the file system keeps what was written to a shared mapping
+// # Versions
+//
+// Until version 1 a minor version may change the API and, with a line at the top of the
+// changelog, the file format. Processes of versions with the same format version may share
+// a directory, and a server; a reader refuses a file of another format version, names the
+// version, and leaves the file alone. A program of format version 2 will read version 1,
+// absorb its files, and refuse to absorb into an archive of a later version; RELEASE.md
+// has the table and the rule.
+//
+// We assume that the file system keeps data that was written to a shared mapping
 // when the process is killed: every local file system does.
 package store

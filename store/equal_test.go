@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -32,8 +33,8 @@ func TestMirroredEqualsDirect(t *testing.T) {
 			direct.MustRegister(c)
 			s.Registerer().MustRegister(c)
 		}
-		s.Flush()
-		c := collector.New(collector.Opts{Location: s.Dir(), NoAbsorption: true, Logger: silent})
+		_ = s.Flush(context.Background())
+		c := collector.New(collector.Opts{Location: s.Location(), NoAbsorption: true, Logger: silent})
 		want, err := direct.Gather()
 		if err != nil {
 			t.Fatal(err)

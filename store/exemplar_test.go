@@ -73,7 +73,7 @@ func TestX19Exemplars(t *testing.T) {
 			h.ObserveWithExemplar(7, nil) // which is none
 		}
 		promauto.With(s.Registerer()).NewCounter(prometheus.CounterOpts{Name: "mirrored_total", Help: "h"}).(prometheus.ExemplarAdder).AddWithExemplar(float64(10*n), trace(id))
-		s.Flush()
+		_ = s.Flush(context.Background())
 		time.Sleep(time.Millisecond) // for another time
 	}
 	want := map[string]float64{
@@ -123,7 +123,7 @@ func TestExemplarsOfMiddleware(t *testing.T) {
 	handler := promhttp.InstrumentHandlerCounter(v, http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}),
 		promhttp.WithExemplarFromContext(func(context.Context) prometheus.Labels { return prometheus.Labels{"trace": "t"} }))
 	handler(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/", nil))
-	s.Flush()
+	_ = s.Flush(context.Background())
 	same(t, "counted", mergedOf(t, dir), map[string]float64{"requests_total/200": 1})
 	if diff := cmp.Diff(map[string]float64{"requests_total/200 trace=t": 1}, exemplarsOf(t, dir)); diff != "" {
 		t.Errorf("exemplars (-want +got):\n%s", diff)

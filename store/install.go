@@ -2,6 +2,7 @@ package store
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -12,62 +13,69 @@ import (
 	"github.com/mpmetrics/mpmetrics/internal/marker"
 )
 
-// InstallAsDefault puts the default store between client_golang's default registry
-// and the libraries that register with it, for those that cannot be told
-// otherwise. What is in the default registry already, metrics of package level and
-// the Go and process collectors among it, and what is registered with
-// prometheus.DefaultRegisterer from now on, is mirrored as by Registerer. In the place of
-// prometheus.DefaultGatherer comes a registry for a collector of package collector,
-// and prometheus.MustRegister puts it there:
+// InstallAsDefault mirrors client_golang's default registry into the default store, for
+// libraries that register with the default registry and cannot be told otherwise. The
+// collectors in the default registry, metrics of package level and the Go and process
+// collectors among them, and the collectors that are registered with
+// prometheus.DefaultRegisterer from now on, are mirrored as by [Store.Registerer]. A new
+// registry replaces prometheus.DefaultGatherer, for a collector of package collector, and
+// prometheus.MustRegister registers the collector there:
 //
-//	store.InstallAsDefault()
+//	if err := store.InstallAsDefault(); err != nil {
+//		return err
+//	}
+//	defer store.Default().Close() // mirrors the last interval
 //	prometheus.MustRegister(collector.New(collector.Opts{}))
 //	http.Handle("/metrics", promhttp.Handler())
 //
-// Call it at the beginning of main, before a handler is made: promhttp.Handler
-// takes the registry that is the default when it is called, and one that was made
-// before goes on to show this process alone. It panics when a collector of mpmetrics
-// is in the default registry already. With no directory configured it does nothing.
-func InstallAsDefault() { Default().installAsDefault() }
+// Call InstallAsDefault at the beginning of main, before a handler is made:
+// promhttp.Handler takes the registry that is the default at the time of the call, and an
+// earlier handler goes on to show this process alone. InstallAsDefault returns an error,
+// and changes nothing, when a collector of mpmetrics is in the default registry already.
+// With no directory and no server configured InstallAsDefault does nothing.
+func InstallAsDefault() error { return Default().installAsDefault() }
 
-func (s *Store) installAsDefault() {
+func (s *Store) installAsDefault() error {
 	if !s.place.Shared() {
-		return
+		return nil
 	}
-	// An error is of somebody else's collector, and of the first flush too.
+	// An error comes from a foreign collector; the first flush reports the error too.
 	families, _ := prometheus.DefaultGatherer.Gather()
 	if slices.ContainsFunc(families, func(f *dto.MetricFamily) bool { return f.GetName() == layout.ReservedPrefix+"up" }) {
-		panic(errors.New("mpmetrics: InstallAsDefault comes too late: a collector of mpmetrics is in the default registry, and would show its own output again"))
+		return errors.New("mpmetrics: InstallAsDefault comes too late: a collector of mpmetrics is in the default registry, and would show its own output again; call InstallAsDefault at the beginning of main")
 	}
 	old := foreign.Gathered(prometheus.DefaultGatherer)
 	fresh := prometheus.NewRegistry()
-	s.Registerer().MustRegister(old)
-	prometheus.DefaultRegisterer = &installed{old: prometheus.DefaultRegisterer, ours: fresh, others: s.Registerer()}
+	if err := s.Registerer().Register(old); err != nil {
+		return fmt.Errorf("mpmetrics: InstallAsDefault: %w", err)
+	}
+	prometheus.DefaultRegisterer = &installed{old: prometheus.DefaultRegisterer, own: fresh, foreign: s.Registerer()}
 	prometheus.DefaultGatherer = fresh
+	return nil
 }
 
-// installed is a Registerer that takes collectors of ours apart from others.
+// installed is a Registerer that sends own collectors to one registry and foreign collectors
+// to another.
 type installed struct {
-	old    prometheus.Registerer // knows what was there before
-	ours   prometheus.Registerer
-	others prometheus.Registerer
+	old     prometheus.Registerer // knows the collectors of before
+	own     prometheus.Registerer
+	foreign prometheus.Registerer
 }
 
 // Register implements prometheus.Registerer.
 func (r *installed) Register(c prometheus.Collector) error {
 	if marker.Ours(func() { foreign.Describe(c) }) {
-		return r.ours.Register(c)
+		return r.own.Register(c)
 	}
-	// A name that is in the old registry is taken, and who asks for it gets the
-	// collector that is there.
-	// One that describes nothing could not be taken out again.
+	// A name in the old registry is taken: the caller gets the collector that has the name.
+	// A collector without descriptors could not be taken out again.
 	if len(foreign.Describe(c)) > 0 {
 		if err := r.old.Register(c); err != nil {
 			return err
 		}
 		r.old.Unregister(c)
 	}
-	return r.others.Register(c)
+	return r.foreign.Register(c)
 }
 
 // MustRegister implements prometheus.Registerer.
@@ -75,5 +83,5 @@ func (r *installed) MustRegister(all ...prometheus.Collector) { mustRegister(r, 
 
 // Unregister implements prometheus.Registerer.
 func (r *installed) Unregister(c prometheus.Collector) bool {
-	return r.others.Unregister(c) || r.ours.Unregister(c) || r.old.Unregister(c)
+	return r.foreign.Unregister(c) || r.own.Unregister(c) || r.old.Unregister(c)
 }

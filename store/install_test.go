@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"net/http/httptest"
@@ -36,9 +37,11 @@ func init() {
 			return
 		}
 		promauto.With(other.Registerer()).NewCounter(prometheus.CounterOpts{Name: "package_level_total", Help: "h"}).Add(40)
-		other.Flush()
+		_ = other.Flush(context.Background())
 
-		store.InstallAsDefault()
+		if err := store.InstallAsDefault(); err != nil {
+			p.errorf("%v", err)
+		}
 		c := collector.New(collector.Opts{NoAbsorption: true})
 		prometheus.MustRegister(c)
 		promauto.NewCounter(prometheus.CounterOpts{Name: "later_total", Help: "h"}).Add(3)
@@ -64,9 +67,21 @@ func init() {
 			p.errorf("a handler made before shows more than it did:\n%s", text)
 		}
 	}
+	programs["install late"] = func(p *program) {
+		prometheus.MustRegister(collector.New(collector.Opts{NoAbsorption: true}))
+		registerer, gatherer := prometheus.DefaultRegisterer, prometheus.DefaultGatherer
+		if err := store.InstallAsDefault(); err == nil || !strings.Contains(err.Error(), "beginning of main") {
+			p.errorf("after a collector was registered: error %v", err)
+		}
+		if prometheus.DefaultRegisterer != registerer || prometheus.DefaultGatherer != gatherer {
+			p.errorf("something was installed in spite of the error")
+		}
+	}
 	programs["install in memory"] = func(p *program) {
 		registerer, gatherer := prometheus.DefaultRegisterer, prometheus.DefaultGatherer
-		store.InstallAsDefault()
+		if err := store.InstallAsDefault(); err != nil {
+			p.errorf("%v", err)
+		}
 		if prometheus.DefaultRegisterer != registerer || prometheus.DefaultGatherer != gatherer {
 			p.errorf("something was installed without a directory")
 		}
@@ -75,5 +90,6 @@ func init() {
 
 func TestInstallAsDefault(t *testing.T) {
 	run(t, "install", store.EnvDir+"="+inMemory(t))
+	run(t, "install late", store.EnvDir+"="+inMemory(t))
 	run(t, "install in memory")
 }

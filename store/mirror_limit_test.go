@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"testing"
@@ -27,7 +28,7 @@ func TestMirrorThatIsFullDoesNotDip(t *testing.T) {
 				v.WithLabelValues(fmt.Sprint(0, n, strings.Repeat("x", 8<<10))).Inc()
 			}
 		}
-		s.Flush()
+		_ = s.Flush(context.Background())
 		is := map[string]float64{}
 		for name, v := range merged(g) {
 			family, _, _ := strings.Cut(name, "/")
@@ -58,7 +59,7 @@ func TestFamilyThatIsTooLargeIsTrimmed(t *testing.T) {
 		for n := from; n < to; n++ {
 			vec.WithLabelValues(label(n)).Observe(float64(n))
 		}
-		s.Flush()
+		_ = s.Flush(context.Background())
 		counts := map[string]uint64{}
 		for l, h := range histogramsOf(t, g, nativeOpts.Name) {
 			counts[l] = h.GetSampleCount()

@@ -10,47 +10,59 @@ import (
 	"github.com/mpmetrics/mpmetrics/internal/merge"
 )
 
-// GaugeMode says how the gauges of several processes become one sample. Those
-// that begin with Live leave with their process; the others stay.
+// MergeMode says how the samples of several processes become one sample: of gauges, by an
+// argument of [NewGauge], and of foreign families, by [Opts].Modes. A mode whose name begins
+// with Live merges the samples of live processes; the sample of a dead process leaves.
 //
 // A gauge that a process never set takes no part, except with All and LiveAll;
-// if nobody set it, it reads 0. NaN takes part only if nothing else does.
-type GaugeMode uint8
+// if no process set the gauge, the merged gauge is 0. NaN takes part only if all values
+// are NaN.
+//
+// The numbers are part of the file format.
+type MergeMode uint8
 
-// The modes. Without one, a gauge is Max if its name ends in
+// The modes. Without a mode a gauge is Max if its name ends in
 // "_timestamp_seconds", LiveMax for "_info", LiveMean for "_ratio", LiveMin for
 // "process_start_time_seconds", and LiveSum otherwise.
 const (
 	// All keeps a sample for each process, with a label "process".
-	All = GaugeMode(layout.All)
-	// LiveAll is All for living processes.
-	LiveAll = GaugeMode(layout.LiveAll)
+	All MergeMode = 1
+	// LiveAll is All for live processes.
+	LiveAll MergeMode = 2
 	// Sum adds the values up.
-	Sum = GaugeMode(layout.Sum)
-	// LiveSum adds the values of living processes up: requests in flight.
-	LiveSum = GaugeMode(layout.LiveSum)
+	Sum MergeMode = 3
+	// LiveSum adds the values of live processes up: requests in flight.
+	LiveSum MergeMode = 4
 	// Min takes the smallest value.
-	Min = GaugeMode(layout.Min)
-	// LiveMin takes the smallest value of living processes.
-	LiveMin = GaugeMode(layout.LiveMin)
+	Min MergeMode = 5
+	// LiveMin takes the smallest value of live processes.
+	LiveMin MergeMode = 6
 	// Max takes the largest value: the time of the last success.
-	Max = GaugeMode(layout.Max)
-	// LiveMax takes the largest value of living processes.
-	LiveMax = GaugeMode(layout.LiveMax)
-	// MostRecent takes the value that was set last, and the higher one of
-	// those set in the same nanosecond: a configuration that was reloaded.
-	MostRecent = GaugeMode(layout.MostRecent)
-	// LiveMostRecent is MostRecent among living processes.
-	LiveMostRecent = GaugeMode(layout.LiveMostRecent)
-	// LiveMean takes the mean of living processes: a ratio.
-	LiveMean = GaugeMode(layout.LiveMean)
+	Max MergeMode = 7
+	// LiveMax takes the largest value of live processes.
+	LiveMax MergeMode = 8
+	// MostRecent takes the value that was set last, and the higher of two values
+	// that were set in the same nanosecond: a configuration that was reloaded.
+	MostRecent MergeMode = 9
+	// LiveMostRecent is MostRecent among live processes.
+	LiveMostRecent MergeMode = 10
+	// LiveMean takes the mean of live processes: a ratio.
+	LiveMean MergeMode = 11
+
+	// Omit leaves a foreign family out: in [Opts].Modes only.
+	Omit MergeMode = 255
 )
 
 // String returns the mode in lower case: "livesum".
-func (m GaugeMode) String() string { return layout.Mode(m).String() }
+func (m MergeMode) String() string {
+	if m == Omit {
+		return "omit"
+	}
+	return layout.Mode(m).String()
+}
 
-// gaugeMode picks the mode of a gauge: the one given, or that of its name.
-func gaugeMode(name string, given []GaugeMode) layout.Mode {
+// gaugeMode returns the mode of a gauge: the given mode, or the mode for its name.
+func gaugeMode(name string, given []MergeMode) layout.Mode {
 	switch len(given) {
 	case 0:
 		return merge.ModeOf(name)
@@ -63,10 +75,7 @@ func gaugeMode(name string, given []GaugeMode) layout.Mode {
 	panic(fmt.Errorf("mpmetrics: gauge %q: %d modes, want at most one", name, len(given)))
 }
 
-// Omit in Opts.Modes leaves a family out of the mirror.
-const Omit GaugeMode = 255
-
-func checkModes(modes map[string]GaugeMode) error {
+func checkModes(modes map[string]MergeMode) error {
 	for pattern, given := range modes {
 		if _, err := path.Match(pattern, ""); err != nil {
 			return fmt.Errorf("mode for %q: %w", pattern, err)
@@ -93,7 +102,7 @@ func (o *Opts) modeOf(f *dto.MetricFamily) (mode layout.Mode, configured, omit b
 }
 
 // configuredMode returns the mode that is configured for a family.
-func (o *Opts) configuredMode(name string) (mode GaugeMode, configured bool) {
+func (o *Opts) configuredMode(name string) (mode MergeMode, configured bool) {
 	best := ""
 	for pattern := range o.Modes {
 		if ok, _ := path.Match(pattern, name); !ok {

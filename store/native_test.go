@@ -84,7 +84,7 @@ func TestNativeHistogramsMerge(t *testing.T) {
 			all.Observe(v)
 			single.Observe(v)
 		}
-		s.Flush()
+		_ = s.Flush(context.Background())
 	}
 	var m dto.Metric
 	if err := all.Write(&m); err != nil {
@@ -139,12 +139,12 @@ func TestNativeHistogramDeleted(t *testing.T) {
 	observe("x", 5)
 	observe("y", 5)
 	observe("z", 5)
-	s.Flush()
+	_ = s.Flush(context.Background())
 	before := histogramsOf(t, g, nativeOpts.Name)
 	vec.DeleteLabelValues("x")
 	vec.DeleteLabelValues("y")
 	observe("x", 7)
-	s.Flush()
+	_ = s.Flush(context.Background())
 	got := histogramsOf(t, g, nativeOpts.Name)
 	if got["x"].GetSampleCount() != 7 || got["y"] != nil || got["z"].GetSampleCount() != 5 {
 		t.Errorf("after deletion: %v", got)
@@ -154,7 +154,7 @@ func TestNativeHistogramDeleted(t *testing.T) {
 	}
 	vec.Reset()
 	observe("z", 1)
-	s.Flush()
+	_ = s.Flush(context.Background())
 	if got := histogramsOf(t, g, nativeOpts.Name); len(got) != 1 || got["z"].GetSampleCount() != 1 {
 		t.Errorf("after a reset: %v", got)
 	}
@@ -171,7 +171,7 @@ func TestNativeHistogramThatResetsItself(t *testing.T) {
 	var last *dto.Histogram
 	for i := range 40 {
 		h.Observe(math.Ldexp(1, i%13))
-		s.Flush() // each time, or what was counted in between was never shown, and is no dip
+		_ = s.Flush(context.Background()) // each time, or what was counted in between was never shown, and is no dip
 		got := histogramsOf(t, g, nativeOpts.Name)[""]
 		if last != nil && (got.GetSampleCount() < last.GetSampleCount() || got.GetSchema() > last.GetSchema() || !proto.Equal(got.CreatedTimestamp, last.CreatedTimestamp)) {
 			t.Fatalf("observation %d: from %v to %v", i, last, got)
@@ -220,7 +220,7 @@ func init() {
 			p.equal("files before", len(files(dir)), 0)
 			observe(h, v)
 			p.equal("files", len(files(dir)), 1)
-			store.Default().Flush()
+			_ = store.Default().Flush(context.Background())
 			got := merged(registry(collector.New(collector.Opts{})))
 			p.equal("observations", got[nativeOpts.Name]+got["v/x"], 1.0)
 		}
@@ -251,7 +251,7 @@ func TestHistogramReplacedByNative(t *testing.T) {
 				h.Observe(1.5)
 				want++
 			}
-			s.Flush()
+			_ = s.Flush(context.Background())
 			got := histogramsOf(t, g, "h")[""]
 			if got.GetSampleCount() != want || got.GetSampleSum() != 1.5*float64(want) || got.Bucket[1].GetCumulativeCount() != want {
 				t.Fatalf("factor %v: %v, want %d observations", factor, got, want)
@@ -286,7 +286,7 @@ func TestNativeHistogramDeletedWhileObserved(t *testing.T) {
 			vec.DeleteLabelValues(fmt.Sprint("X", round%labels))
 			vec.DeletePartialMatch(prometheus.Labels{"l": "X1"})
 		},
-		func(int) { s.Flush() },
+		func(int) { _ = s.Flush(context.Background()) },
 		func(int) { histogramsOf(t, g, nativeOpts.Name) },
 	} {
 		all.Go(func() {
@@ -309,7 +309,7 @@ func TestNativeHistogramDeletedWhileObserved(t *testing.T) {
 			vec.WithLabelValues(fmt.Sprint("x", n)).Observe(1)
 		}
 	}
-	s.Flush()
+	_ = s.Flush(context.Background())
 	got := histogramsOf(t, g, nativeOpts.Name)
 	for n := range labels {
 		if count := got[fmt.Sprint("x", n)].GetSampleCount(); count != uint64(n+1) {

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -14,18 +15,19 @@ import (
 )
 
 // The environment variables that a store without a Location looks at, in this
-// order.
+// order, and the variable for Opts.Process.
 const (
 	EnvURL     = "MPMETRICS_URL"
 	EnvDir     = "MPMETRICS_DIR"
 	EnvProcess = "MPMETRICS_PROCESS"
 )
 
-// The environment variables that stand for Opts.GroupShared and
-// Opts.AllowNetworkFS: "1" or "true" sets them.
+// The environment variables that stand for Opts.GroupShared, Opts.AllowNetworkFS and
+// Opts.ArchiveDir: "1" or "true" sets the first two.
 const (
-	EnvGroupShared    = directory.EnvGroupShared
-	EnvAllowNetworkFS = directory.EnvAllowNetworkFS
+	EnvGroupShared    = "MPMETRICS_GROUP_SHARED"
+	EnvAllowNetworkFS = "MPMETRICS_ALLOW_NETWORK_FS"
+	EnvArchiveDir     = "MPMETRICS_ARCHIVE_DIR"
 )
 
 // defaultMaxSeries is far above what a Prometheus server likes to scrape from
@@ -69,7 +71,7 @@ type Opts struct {
 	// process's own and that all processes mirror; Omit leaves a family out.
 	// MostRecent is not possible. Set it where the default of Registerer is wrong:
 	// {"go_goroutines": LiveAll} shows each process.
-	Modes map[string]GaugeMode
+	Modes map[string]MergeMode
 
 	// GroupShared opens the subdirectory to the users of its group, for a sidecar
 	// that runs as another user: they read each other's metrics, and absorb each
@@ -101,8 +103,23 @@ type Opts struct {
 	dir string // of Location, absolute; empty for memory and a server
 }
 
-// withDefaults fills in what is not set.
+// check returns an error for each field that has no meaning.
+func (o Opts) check() error {
+	var errs []error
+	if o.MaxSeries < 0 || o.MaxSeries > layout.MaxSeries {
+		errs = append(errs, fmt.Errorf("Opts.MaxSeries is %d: want 1 to %d, or 0 for %d", o.MaxSeries, layout.MaxSeries, defaultMaxSeries))
+	}
+	if o.FlushInterval < 0 {
+		errs = append(errs, fmt.Errorf("Opts.FlushInterval is %v: want a positive duration, or 0 for %v", o.FlushInterval, defaultFlushInterval))
+	}
+	return errors.Join(append(errs, checkModes(o.Modes))...)
+}
+
+// withDefaults fills the fields in that are not set. An error says which fields have no
+// meaning: those are replaced by their defaults.
 func (o Opts) withDefaults() (Opts, error) {
+	err := o.check()
+	o.MaxSeries, o.FlushInterval = max(o.MaxSeries, 0), max(o.FlushInterval, 0)
 	for _, name := range []string{EnvURL, EnvDir} {
 		if o.Location == "" {
 			o.Location = os.Getenv(name)
@@ -123,12 +140,6 @@ func (o Opts) withDefaults() (Opts, error) {
 	if o.FlushInterval == 0 {
 		o.FlushInterval = defaultFlushInterval
 	}
-	if err := checkModes(o.Modes); err != nil {
-		return o, err
-	}
-	if o.MaxSeries > layout.MaxSeries {
-		return o, fmt.Errorf("MaxSeries %d: at most %d", o.MaxSeries, layout.MaxSeries)
-	}
 	if o.Logger == nil {
 		o.Logger = slog.Default()
 	}
@@ -138,7 +149,7 @@ func (o Opts) withDefaults() (Opts, error) {
 	access := o.access().WithEnv()
 	o.GroupShared, o.AllowNetworkFS = access.GroupShared, access.AllowNetworkFS
 	o.Absorption.GroupShared, o.Absorption.AllowNetworkFS = access.GroupShared, access.AllowNetworkFS
-	return o, nil
+	return o, err
 }
 
 // processOf is the value of the label "process" unless one is configured.

@@ -46,8 +46,8 @@ func TestRefused(t *testing.T) {
 			s.NewGauge(o, store.LiveAll)
 		}, `label "process"`},
 		{"two modes", func(s *store.Store) { s.NewGauge(gaugeOpts, store.Sum, store.Max) }, "at most one"},
-		{"no mode", func(s *store.Store) { s.NewGauge(gaugeOpts, store.GaugeMode(77)) }, "gauge modes"},
-		{"mode zero", func(s *store.Store) { s.NewGauge(gaugeOpts, store.GaugeMode(0)) }, "gauge modes"},
+		{"no mode", func(s *store.Store) { s.NewGauge(gaugeOpts, store.MergeMode(77)) }, "gauge modes"},
+		{"mode zero", func(s *store.Store) { s.NewGauge(gaugeOpts, store.MergeMode(0)) }, "gauge modes"},
 		{"reserved prefix", func(s *store.Store) {
 			s.NewCounter(prometheus.CounterOpts{Name: "mpmetrics_x_total", Help: "h"})
 		}, "belong to mpmetrics"},
@@ -122,8 +122,8 @@ func TestDefaultModes(t *testing.T) {
 	}
 }
 
-func TestGaugeModeString(t *testing.T) {
-	for mode, want := range map[store.GaugeMode]string{store.All: "all", store.LiveSum: "livesum", store.LiveMean: "livemean", 99: "mode 99"} {
+func TestMergeModeString(t *testing.T) {
+	for mode, want := range map[store.MergeMode]string{store.All: "all", store.LiveSum: "livesum", store.LiveMean: "livemean", store.Omit: "omit", 99: "mode 99"} {
 		if got := mode.String(); got != want {
 			t.Errorf("got %q, want %q", got, want)
 		}

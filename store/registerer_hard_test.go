@@ -3,6 +3,7 @@ package store_test
 // Collectors that nobody should write, and some that do.
 
 import (
+	"context"
 	"runtime"
 	"sync"
 	"testing"
@@ -38,7 +39,7 @@ func TestRegistererSurvives(t *testing.T) {
 	promauto.With(s.Registerer()).NewCounter(prometheus.CounterOpts{Name: "mpmetrics_unmirrored_total", Help: "not ours"}).Add(1000)
 	promauto.With(s.Registerer()).NewCounter(prometheus.CounterOpts{Name: "fine_total", Help: "h"}).Inc()
 	for range 3 {
-		s.Flush()
+		_ = s.Flush(context.Background())
 	}
 	got := mergedOf(t, dir)
 	same(t, "beside them", got, map[string]float64{"fine_total": 1})
@@ -61,9 +62,9 @@ func TestRegistererKeepsWhatWasGood(t *testing.T) {
 			ch <- prometheus.MustNewConstMetric(prometheus.NewDesc("v_total", "h", []string{"a:b"}, nil), prometheus.CounterValue, 1, "x")
 		}
 	}))
-	s.Flush()
+	_ = s.Flush(context.Background())
 	value, refused = 6, true
-	s.Flush()
+	_ = s.Flush(context.Background())
 	if got := merged(registry(c))["v_total"]; got != 5 {
 		t.Errorf("a family that no reader takes: %v, want the 5 of before", got)
 	}
@@ -79,7 +80,7 @@ func TestRegistererOtherBuckets(t *testing.T) {
 		for range 10 {
 			h.Observe(1)
 		}
-		s.Flush()
+		_ = s.Flush(context.Background())
 		if got, want := mergedOf(t, dir)["h"], float64(10*(n+1)); got != want && n < 3 {
 			t.Errorf("with buckets %v: %v observations, want %v", bounds, got, want)
 		}
@@ -96,7 +97,7 @@ func TestRegistererFlushesAtOnce(t *testing.T) {
 		all.Go(func() {
 			for range 20 {
 				c.Inc()
-				s.Flush()
+				_ = s.Flush(context.Background())
 				g := prometheus.NewGauge(prometheus.GaugeOpts{Name: "g", Help: "h"})
 				if s.Registerer().Register(g) == nil {
 					s.Registerer().Unregister(g)
@@ -105,7 +106,7 @@ func TestRegistererFlushesAtOnce(t *testing.T) {
 		})
 	}
 	all.Wait()
-	s.Flush()
+	_ = s.Flush(context.Background())
 	if got := mergedOf(t, dir)["c_total"]; got != 160 {
 		t.Errorf("%v counts, want 160", got)
 	}

@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 	"maps"
@@ -62,7 +63,7 @@ func TestRegistererMerges(t *testing.T) {
 		auto.NewUntypedFunc(prometheus.UntypedOpts{Name: "u", Help: "h"}, func() float64 { return 2 })
 		auto.NewHistogram(prometheus.HistogramOpts{Name: "h", Help: "h", Buckets: []float64{1, 2}}).Observe(1.5)
 		auto.NewSummary(prometheus.SummaryOpts{Name: "s", Help: "h", Objectives: map[float64]float64{0.5: 0.1}}).Observe(3)
-		s.Flush()
+		_ = s.Flush(context.Background())
 	}
 	want := map[string]float64{
 		"app_c_total/z": 3, "app_v_total/x/z": 2, "app_g/z": 3, "app_last_timestamp_seconds/z": 2, "app_fill_ratio/z": 0.5,
@@ -100,7 +101,7 @@ func TestRegistererEqualsRegistry(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.Flush()
+	_ = s.Flush(context.Background())
 	c := collector.New(collector.Opts{Location: dir, NoAbsorption: true, Logger: silent})
 	defer c.Close()
 	got, err := registry(c).Gather()
@@ -155,7 +156,7 @@ func TestRegistererModes(t *testing.T) {
 	for n := range 2 {
 		s := quiet(t, dir, func(o *store.Opts) {
 			o.Process = string(rune('a' + n))
-			o.Modes = map[string]store.GaugeMode{
+			o.Modes = map[string]store.MergeMode{
 				"server_*": store.Max, "server_private_*": store.Omit, "go_goroutines": store.LiveAll, "*_bytes": store.Min, "x_bytes": store.Max,
 				"h": store.Max,
 			}
@@ -167,7 +168,7 @@ func TestRegistererModes(t *testing.T) {
 		a.NewGauge(prometheus.GaugeOpts{Name: "y_bytes", Help: "h"}).Set(float64(n))
 		a.NewGauge(prometheus.GaugeOpts{Name: "x_bytes", Help: "h"}).Set(float64(n))
 		a.NewHistogram(prometheus.HistogramOpts{Name: "h", Help: "h"}).Observe(1)
-		s.Flush()
+		_ = s.Flush(context.Background())
 	}
 	got := mergedOf(t, dir)
 	same(t, "merged", got, map[string]float64{
@@ -176,7 +177,7 @@ func TestRegistererModes(t *testing.T) {
 	if n := got["mpmetrics_unmirrored_total/mode"]; n != 2 {
 		t.Errorf("a histogram with a mode counts %v times as not mirrored so, want 2", n)
 	}
-	for _, modes := range []map[string]store.GaugeMode{{"[": store.Max}, {"a": store.MostRecent}, {"a": 77}} {
+	for _, modes := range []map[string]store.MergeMode{{"[": store.Max}, {"a": store.MostRecent}, {"a": 77}} {
 		if s, err := store.Open(store.Opts{Location: dir, Modes: modes}); err == nil {
 			s.Close()
 			t.Errorf("%v was accepted", modes)
@@ -200,7 +201,7 @@ func TestRegistererRefuses(t *testing.T) {
 	}
 	c := collector.New(collector.Opts{Store: s, NoAbsorption: true, Logger: silent})
 	defer c.Close()
-	sidecar := collector.New(collector.Opts{Location: s.Dir(), NoAbsorption: true, Logger: silent})
+	sidecar := collector.New(collector.Opts{Location: s.Location(), NoAbsorption: true, Logger: silent})
 	defer sidecar.Close()
 	for name, into := range map[string]prometheus.Registerer{
 		"plain": r, "with labels": prometheus.WrapRegistererWith(prometheus.Labels{"a": "b"}, r),
@@ -226,7 +227,7 @@ func TestRegistererCarries(t *testing.T) {
 	s := quiet(t, dir)
 	shows := func(what string, want map[string]float64) {
 		t.Helper()
-		s.Flush()
+		_ = s.Flush(context.Background())
 		same(t, what, mergedOf(t, dir), want)
 	}
 	var value float64
@@ -295,14 +296,14 @@ func TestRegistererGuards(t *testing.T) {
 	for n := range 2 {
 		fine.Inc()
 		begin := time.Now()
-		s.Flush()
+		_ = s.Flush(context.Background())
 		if took := time.Since(begin); took > 10*time.Second {
 			t.Errorf("a flush took %v", took)
 		}
 		got := mergedOf(t, dir)
 		same(t, "beside bad ones", got, map[string]float64{"fine_total": float64(n + 1)})
 	}
-	s.Flush() // the counts of the flush before
+	_ = s.Flush(context.Background()) // the counts of the flush before
 	got := mergedOf(t, dir)
 	for _, reason := range []string{"slow", "panic"} {
 		if n := got["mpmetrics_unmirrored_total/"+reason]; n < 2 {
@@ -311,7 +312,7 @@ func TestRegistererGuards(t *testing.T) {
 	}
 	close(hanging.hang)
 	eventually(t, "the one that hung", func() bool {
-		s.Flush()
+		_ = s.Flush(context.Background())
 		_, there := mergedOf(t, dir)["hanging_total"]
 		return there
 	})
@@ -323,7 +324,7 @@ func TestRegistererGoCollector(t *testing.T) {
 	for range 2 {
 		s := quiet(t, dir)
 		s.Registerer().MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-		s.Flush()
+		_ = s.Flush(context.Background())
 	}
 	got := mergedOf(t, dir)
 	if n := got["go_goroutines"]; n < 4 {
@@ -351,7 +352,7 @@ func TestRegistererInMemory(t *testing.T) {
 	if s.Registerer() != prometheus.DefaultRegisterer {
 		t.Error("without a directory it is not the default registerer")
 	}
-	s.Flush() // nothing to do
+	_ = s.Flush(context.Background()) // nothing to do
 }
 
 // A new file in the place of one that was removed holds what was mirrored, before
@@ -360,7 +361,7 @@ func TestRegistererInNewFile(t *testing.T) {
 	dir := inMemory(t)
 	s := quiet(t, dir)
 	promauto.With(s.Registerer()).NewCounter(prometheus.CounterOpts{Name: "c_total", Help: "h"}).Add(5)
-	s.Flush()
+	_ = s.Flush(context.Background())
 	if err := os.Remove(s.Path()); err != nil {
 		t.Fatal(err)
 	}

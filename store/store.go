@@ -3,6 +3,7 @@ package store
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -83,15 +84,6 @@ func prepare(o Opts) (*Store, error) {
 	return s, err
 }
 
-// Dir returns the directory that this store was configured with, or "" when
-// its metrics are in memory or on a server.
-func (s *Store) Dir() string {
-	if !s.place.Shared() || s.place.Distant() {
-		return ""
-	}
-	return s.Location()
-}
-
 // Location returns where readers find the metrics of this store: a directory, or the URL
 // of a server; "" when the metrics are in memory.
 func (s *Store) Location() string {
@@ -104,14 +96,13 @@ func (s *Store) Location() string {
 	return s.opts.dir
 }
 
-// Access returns whether the store was opened with GroupShared and with
-// AllowNetworkFS, by its [Opts] or by the environment.
-func (s *Store) Access() (groupShared, allowNetworkFS bool) {
-	return s.opts.GroupShared, s.opts.AllowNetworkFS
-}
+// Opts returns the options of the store, with defaults and the environment filled in.
+func (s *Store) Opts() Opts { return s.opts }
 
-// Degraded returns why metrics are counted in memory although a directory is
-// configured, or nil.
+// Degraded returns why readers do not see all metrics of this process, or nil: the
+// directory or the server cannot be used, there is no room, or the last flush failed. The
+// error wraps the cause: [errors.ErrUnsupported], [io/fs.ErrPermission], [ErrForked], or an
+// error of the file system or of the network.
 func (s *Store) Degraded() error {
 	why := s.place.Degraded()
 	s.mu.Lock()
@@ -144,20 +135,44 @@ func (s *Store) Close() error {
 		<-s.flushed
 	}
 	s.catalog.Sweep(true)
-	s.Flush()
+	s.flush(context.Background())
 	s.countDropped()
 	return s.place.Close()
 }
 
-// Flush mirrors what the collectors of Registerer show at this moment, and returns
-// when it is in the file. On a server Flush publishes everything that was counted, and
-// waits for the answer, for two seconds at most; when the server did not answer
-// lately Flush returns at once. A collector of this process calls Flush for each scrape.
-func (s *Store) Flush() {
+// ErrForked is wrapped by the error of [Store.Degraded] in a process that was forked
+// without exec.
+var ErrForked = place.ErrForked
+
+// ErrClosed is the error of [Store.Flush] after [Store.Close].
+var ErrClosed = errors.New("mpmetrics: store is closed")
+
+// Flush publishes everything that was counted before the call: at return with nil every
+// reader sees the series and values of this process, and the families of the collectors of
+// [Store.Registerer]. An error says why a reader may miss some; no count is lost by an error,
+// because the background work and later flushes try again. In memory Flush returns nil, or
+// the reason why memory stands for the configured location.
+//
+// Flush waits until ctx ends, and for a server at most two seconds; when the server did not
+// answer lately, Flush returns the error at once. A collector of this process calls Flush
+// for each scrape.
+func (s *Store) Flush(ctx context.Context) error {
 	if !s.place.Shared() {
-		return
+		return s.place.Degraded()
 	}
-	err := s.foreign.Flush(context.Background())
+	s.mu.Lock()
+	closed := s.closed
+	s.mu.Unlock()
+	if closed {
+		return ErrClosed
+	}
+	s.flush(ctx)
+	return s.Degraded()
+}
+
+// flush is Flush for the background work: an error is kept for Degraded and logged once.
+func (s *Store) flush(ctx context.Context) {
+	err := s.foreign.Flush(ctx)
 	s.mu.Lock()
 	before := s.unflushed
 	s.unflushed = err
@@ -205,7 +220,7 @@ func (s *Store) maintain() {
 	s.done, s.flushed = make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(s.flushed)
-		s.every(s.opts.FlushInterval, s.Flush)
+		s.every(s.opts.FlushInterval, func() { s.flush(context.Background()) })
 	}()
 	go func() {
 		defer close(s.done)

@@ -106,7 +106,7 @@ func TestOpenLocations(t *testing.T) {
 				t.Setenv(name, v)
 			}
 			s := open(t, store.Opts{Location: c.location})
-			if got := s.Dir(); got != c.want {
+			if got := s.Location(); got != c.want {
 				t.Errorf("directory: got %q, want %q", got, c.want)
 			}
 			want := 0

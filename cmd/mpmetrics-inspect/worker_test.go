@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"fmt"
 	"log/slog"
 	"os"
@@ -52,7 +53,7 @@ func (w *updates) apply(all []string) {
 			return
 		}
 	}
-	w.store.Flush()
+	_ = w.store.Flush(context.Background())
 	fmt.Println("ok")
 }
 
@@ -125,7 +126,7 @@ func (w *updates) make(kind, mode, name string, labels []string) (func([]string,
 		s.Registerer().MustRegister(vec)
 		return func(values []string, v float64) { vec.WithLabelValues(values...).Add(v) }, nil
 	case "gauge":
-		var modes []store.GaugeMode
+		var modes []store.MergeMode
 		for m := store.All; m <= store.LiveMean; m++ {
 			if m.String() == mode {
 				modes = append(modes, m)

@@ -45,7 +45,7 @@ func TestPrometheusReadsNativeHistograms(t *testing.T) {
 			h.Observe(0.75)
 		}
 		h.Observe(0)
-		s.Flush()
+		_ = s.Flush(context.Background())
 	}
 	prom.WaitForValue(t, "histogram_count(work_seconds)", 202)
 	prom.WaitForValue(t, "histogram_fraction(0.5, 1, work_seconds) * 202", 200)

@@ -24,8 +24,18 @@ func (p *Place) Stage(changed place.Mirrored) {
 	p.mirror.all.Settle()
 }
 
-// Flush implements place.Place. Readers see the cells without a flush.
-func (p *Place) Flush(context.Context) error { return p.writeMirror() }
+// Flush implements place.Place. Readers see cells without a flush; series that wait for
+// room are published first.
+func (p *Place) Flush(context.Context) error {
+	if p.Pending() > 0 {
+		p.maintaining.Lock()
+		if f := p.part.Load(); f != nil {
+			p.publishAll(f)
+		}
+		p.maintaining.Unlock()
+	}
+	return p.writeMirror()
+}
 
 // writeMirror writes the staged changes into the file.
 func (p *Place) writeMirror() error {

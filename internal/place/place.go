@@ -26,10 +26,10 @@ import (
 // a transaction or a wait; locks of the lower row never are, nor over foreign code,
 // because new series wait for them.
 //
-//	foreign.flushing ──┐
-//	                   ├─► owner.mirroring ─► ownerfile.growing
-//	owner.maintaining ─┘                          │
-//	                                              ▼
+//	foreign.flushing ─► owner.maintaining ─► owner.mirroring ─► ownerfile.growing
+//	                                                                │
+//	                     ┌──────────────────────────────────────────┘
+//	                     ▼
 //	lock of a vec ─► catalog.mu ─► mu of the place ─► ownerfile.mu ─► instrument
 //
 // A place calls no method of the catalog while the place holds its mu.

@@ -76,12 +76,12 @@ func BenchmarkFlush(b *testing.B) {
 			for i := range all {
 				all[i] = vec.WithLabelValues("/item/" + strconv.Itoa(i))
 			}
-			s.Flush()
+			_ = s.Flush(context.Background())
 			for b.Loop() {
 				for _, c := range all {
 					c.Inc()
 				}
-				s.Flush()
+				_ = s.Flush(context.Background())
 			}
 		})
 		b.Run(fmt.Sprintf("changed=%d/backend=hincrbyfloat", n), func(b *testing.B) {
@@ -131,7 +131,7 @@ func BenchmarkScrape(b *testing.B) {
 			c.Inc()
 			all = append(all, c)
 		}
-		s.Flush()
+		_ = s.Flush(context.Background())
 	}
 	c := collector.New(collector.Opts{Location: location, NoAbsorption: true})
 	b.Cleanup(func() { _ = c.Close() })
@@ -149,7 +149,7 @@ func BenchmarkScrape(b *testing.B) {
 				}
 				for _, s := range stores {
 					if changing {
-						s.Flush()
+						_ = s.Flush(context.Background())
 					}
 				}
 				b.StartTimer()
@@ -210,7 +210,7 @@ func BenchmarkMemory(b *testing.B) {
 				for i := range n {
 					vec.WithLabelValues("/item/" + strconv.Itoa(i)).Add(float64(i))
 				}
-				s.Flush()
+				_ = s.Flush(context.Background())
 			} else {
 				c := client(b, server)
 				for i := range n {

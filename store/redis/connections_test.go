@@ -3,6 +3,7 @@
 package redis_test
 
 import (
+	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -69,7 +70,7 @@ func TestConnections(t *testing.T) {
 			server.Do("flushall")
 			s, c := counting(t, row.location)
 			c.Inc()
-			s.Flush()
+			_ = s.Flush(context.Background())
 			comesTo(t, newWatcher(t, row.location, nil), 1)
 		})
 	}

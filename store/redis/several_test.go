@@ -3,6 +3,7 @@
 package redis_test
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"testing"
@@ -40,7 +41,7 @@ func TestCluster(t *testing.T) {
 		location := cluster.URL(fmt.Sprint("namespace=", i))
 		s, c := counting(t, location)
 		c.Add(2)
-		if s.Flush(); s.Degraded() != nil {
+		if s.Flush(context.Background()) != nil {
 			t.Fatal(s.Degraded())
 		}
 		w := newWatcher(t, location, nil)
@@ -68,10 +69,10 @@ func TestSentinel(t *testing.T) {
 	for n := range 100 {
 		c.Inc()
 		if n%10 == 0 {
-			s.Flush()
+			_ = s.Flush(context.Background())
 		}
 	}
-	s.Flush()
+	_ = s.Flush(context.Background())
 	comesTo(t, w, 100)
 	sentinel.Failover()
 	c.Inc()

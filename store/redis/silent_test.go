@@ -102,7 +102,7 @@ func TestServerGone(t *testing.T) {
 	location := server.URL("")
 	s := open(t, store.Opts{Location: location, FlushInterval: 20 * time.Millisecond})
 	s.NewCounter(prometheus.CounterOpts{Name: "c_total"}).Inc()
-	s.Flush()
+	_ = s.Flush(context.Background())
 	r := registryOf(t, collector.Opts{Location: location})
 	other := prometheus.NewCounter(prometheus.CounterOpts{Name: "other_total"})
 	r.MustRegister(other)

@@ -3,6 +3,7 @@
 package redis_test
 
 import (
+	"context"
 	"encoding/binary"
 	"fmt"
 	"io"
@@ -86,7 +87,7 @@ func writeSteps(args []string) error {
 			n++
 		}
 		if n/perTick%4 == 0 || n == steps {
-			if s.Flush(); s.Degraded() == nil {
+			if s.Flush(context.Background()) == nil {
 				say(sureAt, n)
 			}
 		}

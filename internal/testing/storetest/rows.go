@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"context"
 	"fmt"
 	"math"
 	"strconv"
@@ -148,7 +149,7 @@ func exemplars(t *trial) {
 	h := s.NewHistogram(prometheus.HistogramOpts{Name: "h", Help: "h", Buckets: []float64{1, 2}})
 	c.(prometheus.ExemplarAdder).AddWithExemplar(2, prometheus.Labels{"trace": "a"})
 	h.(prometheus.ExemplarObserver).ObserveWithExemplar(1.5, prometheus.Labels{"trace": "b"})
-	s.Flush()
+	_ = s.Flush(context.Background())
 	m := t.metrics(t.scraper())
 	if e := m["c_total"].GetCounter().GetExemplar(); e.GetValue() != 2 || e.Label[0].GetValue() != "a" {
 		t.Errorf("of the counter: %v", e)
@@ -185,7 +186,7 @@ func natives(t *trial) {
 		v.WithLabelValues("x").Observe(3)
 	}
 	v.WithLabelValues("x").Observe(0)
-	s.Flush()
+	_ = s.Flush(context.Background())
 	h := t.metrics(t.scraper())["n/x"].GetHistogram()
 	if h.GetSampleCount() != 11 || h.GetSampleSum() != 30 || h.GetZeroCount() != 1 || len(h.PositiveDelta) != 1 || h.PositiveDelta[0] != 10 {
 		t.Errorf("%v", h)
@@ -230,7 +231,7 @@ func modes(t *trial) {
 	var first *store.Store
 	for n, v := range []float64{5, 3} {
 		s := t.open()
-		for name, mode := range map[string]store.GaugeMode{
+		for name, mode := range map[string]store.MergeMode{
 			"sum": store.Sum, "livesum": store.LiveSum, "min": store.Min, "max": store.Max, "livemax": store.LiveMax, "livemean": store.LiveMean,
 			"recent": store.MostRecent,
 		} {
@@ -340,7 +341,7 @@ func losesNoSeries(t *trial) {
 }
 
 // countAndFlush counts, flushes, and says so afterwards.
-func countAndFlush(s *store.Store) { count(s, s.Flush) }
+func countAndFlush(s *store.Store) { count(s, func() { _ = s.Flush(context.Background()) }) }
 
 func losesLittle(t *trial) {
 	said := 0
@@ -364,7 +365,7 @@ func setAndWait(s *store.Store) {
 	s.NewGauge(gaugeOpts("live"), store.LiveSum).Set(3)
 	s.NewGauge(gaugeOpts("lasting"), store.Sum).Set(4)
 	s.NewCounter(counterOpts("c_total")).Add(5)
-	s.Flush()
+	_ = s.Flush(context.Background())
 	fmt.Println("set")
 	select {}
 }

@@ -11,6 +11,7 @@
 package storetest
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -143,7 +144,7 @@ func (t *trial) scraper() prometheus.Gatherer {
 func (t *trial) metrics(g prometheus.Gatherer) map[string]*dto.Metric {
 	t.Helper()
 	for _, s := range t.stores {
-		s.Flush()
+		_ = s.Flush(context.Background())
 	}
 	return t.scraped(g)
 }

@@ -71,8 +71,8 @@ func showing(t *testing.T, dir, when string, want map[string]float64) {
 // one before ended, and takes nothing else over from it.
 func TestX06Restart(t *testing.T) {
 	dir := t.TempDir()
-	define := func(s *store.Store) (prometheus.Counter, map[store.GaugeMode]prometheus.Gauge) {
-		gauges := map[store.GaugeMode]prometheus.Gauge{}
+	define := func(s *store.Store) (prometheus.Counter, map[store.MergeMode]prometheus.Gauge) {
+		gauges := map[store.MergeMode]prometheus.Gauge{}
 		for _, mode := range modes {
 			gauges[mode] = s.NewGauge(prometheus.GaugeOpts{Name: mode.String(), Help: "h"}, mode)
 		}

@@ -20,7 +20,7 @@ import (
 	"github.com/mpmetrics/mpmetrics/store"
 )
 
-var modes = []store.GaugeMode{
+var modes = []store.MergeMode{
 	store.All, store.LiveAll, store.Sum, store.LiveSum, store.Min, store.LiveMin,
 	store.Max, store.LiveMax, store.MostRecent, store.LiveMostRecent, store.LiveMean,
 }
