@@ -35,7 +35,8 @@ func build(ctx context.Context, raw string) (_ *bench, err error) {
 			b.close()
 		}
 	}()
-	if b.dir, err = os.MkdirTemp(sharedMemory(), "mpmetrics-bench-"); err != nil {
+	b.dir, err = os.MkdirTemp(sharedMemory(), "mpmetrics-bench-")
+	if err != nil {
 		return nil, err
 	}
 	b.end = append(b.end, func() error { return os.RemoveAll(b.dir) })
@@ -51,7 +52,8 @@ func build(ctx context.Context, raw string) (_ *bench, err error) {
 	if err := os.MkdirAll(filepath.Dir(raw), 0o755); err != nil {
 		return nil, err
 	}
-	if b.keep, err = os.Create(raw); err != nil {
+	b.keep, err = os.Create(raw)
+	if err != nil {
 		return nil, err
 	}
 	b.end = append(b.end, b.keep.Close)

@@ -50,7 +50,8 @@ func (w *files) lock() (func(), error) {
 	if err != nil {
 		return nil, err
 	}
-	if w.archive, err = archive.SettleLocked(w.sub, w.archiveParent, w.access); err != nil {
+	w.archive, err = archive.SettleLocked(w.sub, w.archiveParent, w.access)
+	if err != nil {
 		unlock()
 		return nil, err
 	}

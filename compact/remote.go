@@ -104,7 +104,8 @@ func (w *partitions) read(name string) (*process, error) {
 }
 
 func (w *partitions) write(a *archive.Archive) (_ string, err error) {
-	if w.fields.are, err = a.Fields(); err != nil {
+	w.fields.are, err = a.Fields()
+	if err != nil {
 		return "", fmt.Errorf("write archive: %w", err)
 	}
 	w.next, a.Size = a, 0

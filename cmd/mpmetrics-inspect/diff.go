@@ -46,7 +46,8 @@ is the time of its file.
 				return usagef("--limit %d: want at least 0", d.limit)
 			}
 			var err error
-			if d.match, err = e.selector(); err != nil {
+			d.match, err = e.selector()
+			if err != nil {
 				return err
 			}
 			return d.run(cmd.Context(), args)
@@ -80,7 +81,8 @@ func (d *differ) run(ctx context.Context, args []string) error {
 		snapshots, err = d.nowAndLater(ctx)
 	} else {
 		for i, arg := range args {
-			if snapshots[i], err = d.load(arg); err != nil {
+			snapshots[i], err = d.load(arg)
+			if err != nil {
 				break
 			}
 		}
@@ -114,7 +116,8 @@ func (d *differ) nowAndLater(ctx context.Context) (both [2]*inspect.Snapshot, er
 		return both, err
 	}
 	defer i.Close()
-	if both[0], err = s.Snapshot(d.match, d.perProcess); err != nil {
+	both[0], err = s.Snapshot(d.match, d.perProcess)
+	if err != nil {
 		return both, err
 	}
 	start := time.Now()

@@ -121,7 +121,8 @@ func (d *Decoder) total(t *layout.Total) error {
 		account = d.archive.Ledger.Account(f)
 		d.accounts[t.Family] = account
 	}
-	if d.last = d.archive.Ledger.Put(account, t); d.last == nil {
+	d.last = d.archive.Ledger.Put(account, t)
+	if d.last == nil {
 		return fmt.Errorf("two totals of %q with values %q: %w", f.Name, t.Values, layout.ErrDamaged)
 	}
 	return nil

@@ -103,7 +103,8 @@ func ReadFile(path string) (*Process, error) {
 			f = nil
 			return err
 		}
-		if p.seen.Live, err = f.Live(); err == nil {
+		p.seen.Live, err = f.Live()
+		if err == nil {
 			p.seen.Values, err = f.Load()
 			p.seen.Natives = f.Natives()
 		}

@@ -73,7 +73,8 @@ func (c *carried) update(a *Account, version int) (later bool) {
 			c.fresh = append(c.fresh, ce)
 		}
 		later = later || ce.Entry != nil && ce.Created < e.Created
-		if ce.Entry = e; ce.series != nil {
+		ce.Entry = e
+		if ce.series != nil {
 			ce.series.use(e.Created)
 		}
 		ce.version = version

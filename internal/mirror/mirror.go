@@ -109,7 +109,8 @@ func convert(family *dto.MetricFamily, metric *dto.Metric, mode layout.Mode) (*l
 		s := metric.Summary
 		f.Type, words = layout.Summary, []uint64{s.GetSampleCount(), math.Float64bits(s.GetSampleSum())}
 	case t == dto.MetricType_HISTOGRAM && metric.Histogram != nil:
-		if f.Type = layout.Histogram; IsNative(metric.Histogram) {
+		f.Type = layout.Histogram
+		if IsNative(metric.Histogram) {
 			f.Type = layout.NativeHistogram
 		}
 		f.Bounds, words, err = buckets(metric.Histogram)

@@ -24,10 +24,12 @@ func IsFloat(h *dto.Histogram) bool {
 func DecodeNative(h *dto.Histogram) (*layout.Native, error) {
 	n := &layout.Native{Schema: h.GetSchema(), Threshold: h.GetZeroThreshold(), Zero: h.GetZeroCount()}
 	var err error
-	if n.Positive, err = fromSpans(h.PositiveSpan, h.PositiveDelta); err != nil {
+	n.Positive, err = fromSpans(h.PositiveSpan, h.PositiveDelta)
+	if err != nil {
 		return nil, err
 	}
-	if n.Negative, err = fromSpans(h.NegativeSpan, h.NegativeDelta); err != nil {
+	n.Negative, err = fromSpans(h.NegativeSpan, h.NegativeDelta)
+	if err != nil {
 		return nil, err
 	}
 	if err := n.Validate(); err != nil {

@@ -227,7 +227,8 @@ func (r *File) keepFamily(f *layout.Family) error {
 	for _, l := range f.ConstLabels {
 		size += textsBytes([]string{l.Name, l.Value})
 	}
-	if r.memory += size; r.memory > maxFileMemory {
+	r.memory += size
+	if r.memory > maxFileMemory {
 		return fmt.Errorf("families that take more than %d MiB: %w", maxFileMemory>>20, layout.ErrLimit)
 	}
 	r.families = append(r.families, f)
@@ -285,7 +286,8 @@ func (r *File) addEntry(e Entry, at layout.Place) error {
 	}
 	// Without this a small file could name the same cells again and again, and
 	// make a reader keep values for each.
-	if r.used += f.CellWords(); r.used > r.cells {
+	r.used += f.CellWords()
+	if r.used > r.cells {
 		return fmt.Errorf("series with %d cells, the slabs have %d: %w", r.used, r.cells, layout.ErrDamaged)
 	}
 	e.slab, e.word = s, int(at.Word)
@@ -303,7 +305,8 @@ func (r *File) keepEntry(f *layout.Family, e Entry) error {
 		return fmt.Errorf("more than %d series: %w", layout.MaxSeries, layout.ErrLimit)
 	}
 	size := entryBytes + 2*layout.WordBytes*int64(f.ValueWords()) + textsBytes(e.Values)
-	if r.memory += size; r.memory > maxFileMemory {
+	r.memory += size
+	if r.memory > maxFileMemory {
 		return fmt.Errorf("series that take more than %d MiB: %w", maxFileMemory>>20, layout.ErrLimit)
 	}
 	e.At = len(r.values)

@@ -140,7 +140,8 @@ func (r *File) keepNative(entry int, n *layout.Native) error {
 		}
 		return entryBytes + nativeBytes*int64(len(n.Positive)+len(n.Negative))
 	}
-	if r.memory += bytes(n) - bytes(r.natives[entry]); r.memory > maxFileMemory {
+	r.memory += bytes(n) - bytes(r.natives[entry])
+	if r.memory > maxFileMemory {
 		return fmt.Errorf("native histograms that take more than %d MiB: %w", maxFileMemory>>20, layout.ErrLimit)
 	}
 	if n == nil {

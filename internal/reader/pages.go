@@ -264,7 +264,8 @@ func (t *tree) page(id uint64) (page, error) {
 			}
 			t.visited[next] = true
 		}
-		if t.bytes += int(n) * t.meta.pageSize; t.bytes > maxTreeBytes {
+		t.bytes += int(n) * t.meta.pageSize
+		if t.bytes > maxTreeBytes {
 			return nil, fmt.Errorf("pages of more than %d MiB: %w", maxTreeBytes>>20, layout.ErrLimit)
 		}
 		p = make(page, (int(n)+1)*t.meta.pageSize)

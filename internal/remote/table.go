@@ -76,7 +76,8 @@ func (t *table) leave(i int) {
 }
 
 func (t *table) take(bytes int64) error {
-	if t.memory += bytes; t.memory > maxMemory {
+	t.memory += bytes
+	if t.memory > maxMemory {
 		return fmt.Errorf("more than %d MiB: %w", maxMemory>>20, layout.ErrLimit)
 	}
 	return nil

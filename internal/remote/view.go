@@ -158,7 +158,8 @@ func (v *view) takeBlock(field string) error {
 			b.slots[i] = before
 		default:
 			v.drop(&before)
-			if b.slots[i], err = v.addSlot(s); err != nil {
+			b.slots[i], err = v.addSlot(s)
+			if err != nil {
 				return err
 			}
 		}
@@ -186,7 +187,8 @@ func (v *view) addSlot(s *layout.Slot) (slot, error) {
 	added := slot{Slot: s}
 	e := reader.Entry{Family: v.numbers[number(int(s.Family))], Values: s.Values, Created: s.Created}
 	var err error
-	if added.entry, err = v.add(e); err != nil || s.Base == nil {
+	added.entry, err = v.add(e)
+	if err != nil || s.Base == nil {
 		return added, err
 	}
 	added.fixed, err = v.addRest(e, s.Base)

@@ -90,25 +90,29 @@ func (s *Scanner) fetchTogether(files []*tracked, deadline time.Time) {
 // fetch reads on from where the last reading of a file stopped.
 func (f *fetcher) fetch(t *tracked) (got fetched) {
 	got.done = true
-	if got.err = f.reopen(t); got.err != nil {
+	got.err = f.reopen(t)
+	if got.err != nil {
 		return got
 	}
 	if f.open.Load() > f.kept {
 		defer f.rest(t)
 	}
 	// The probe comes first: what is read after it said dead is final.
-	if got.live, got.err = t.file.Live(); got.err != nil {
+	got.live, got.err = t.file.Live()
+	if got.err != nil {
 		return got
 	}
 	if !got.live {
 		// An owner whose file was taken away drops the lock of that one when its name
 		// leads to another. Who reads the former has not met a dead process.
-		if got.err = t.file.Reopen(0); got.err != nil {
+		got.err = t.file.Reopen(0)
+		if got.err != nil {
 			return got
 		}
 	}
 	got.probed = true
-	if got.err = t.file.Refresh(); got.err != nil {
+	got.err = t.file.Refresh()
+	if got.err != nil {
 		return got
 	}
 	values, err := t.file.Load()

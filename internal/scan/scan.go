@@ -399,7 +399,8 @@ func (s *Scanner) update(t *tracked) error {
 		return nil
 	}
 	got := t.fetched
-	if t.fetched = (fetched{}); !got.done {
+	t.fetched = fetched{}
+	if !got.done {
 		got = s.fetch(t)
 	}
 	if got.probed && t.member != nil {

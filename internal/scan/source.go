@@ -91,7 +91,8 @@ func (d *Directory) Epoch() (uint32, error) {
 		return 0, err
 	}
 	d.inode = st.Inode
-	if d.where, err = archive.Locate(d.sub, d.ArchiveParent, d.Access); err != nil {
+	d.where, err = archive.Locate(d.sub, d.ArchiveParent, d.Access)
+	if err != nil {
 		return 0, err
 	}
 	return archive.Epoch(d.where, d.known)

@@ -141,7 +141,8 @@ func (p *parser) condition(s *Selector) error {
 		return p.errorf(p.at, "want a value in quotes, not %s", p.next())
 	}
 	var err error
-	if m.value, err = p.string(); err != nil {
+	m.value, err = p.string()
+	if err != nil {
 		return err
 	}
 	if expression {

@@ -143,7 +143,8 @@ func (s *server) update(u *remote.Update) call {
 func flags(all ...bool) string {
 	text := make([]byte, len(all))
 	for i, set := range all {
-		if text[i] = '0'; set {
+		text[i] = '0'
+		if set {
 			text[i] = '1'
 		}
 	}
@@ -169,7 +170,8 @@ func (s *server) Look(ctx context.Context, values []layout.ID) (*remote.State, e
 	}
 	state.Values = make(map[layout.ID]map[string]string, len(values))
 	for i, id := range values {
-		if state.Values[id], err = results[1+i].AsStrMap(); err != nil && !notHash(err) {
+		state.Values[id], err = results[1+i].AsStrMap()
+		if err != nil && !notHash(err) {
 			return nil, unreachable("look", err)
 		}
 	}
@@ -203,7 +205,8 @@ func stateOf(r valkey.ValkeyResult) (*remote.State, error) {
 	}
 	var parts [4][]string
 	for i := range parts {
-		if parts[i], err = answer[i].AsStrSlice(); err != nil {
+		parts[i], err = answer[i].AsStrSlice()
+		if err != nil {
 			return nil, err
 		}
 	}
@@ -285,7 +288,8 @@ func contentOf(r valkey.ValkeyResult) (c remote.Content, err error) {
 	}
 	var head [6]string
 	for i := range head {
-		if head[i], err = answer[i].ToString(); err != nil {
+		head[i], err = answer[i].ToString()
+		if err != nil {
 			return c, err
 		}
 	}
@@ -294,7 +298,8 @@ func contentOf(r valkey.ValkeyResult) (c remote.Content, err error) {
 	c.Start, _ = strconv.ParseInt(head[1], 10, 64)
 	c.Seq, _ = strconv.ParseUint(head[2], 10, 64)
 	for i, hash := range []*map[string]string{&c.Families, &c.Series, &c.Values} {
-		if *hash, err = mapOf(&answer[len(head)+i]); err != nil {
+		*hash, err = mapOf(&answer[len(head)+i])
+		if err != nil {
 			return c, err
 		}
 	}

@@ -46,12 +46,14 @@ func run(ctx context.Context, trial loadtest.Trial, out io.Writer) (fine bool, e
 		return false, fmt.Errorf("make a directory: %w", err)
 	}
 	defer os.RemoveAll(bin)
-	if trial.Dir, err = os.MkdirTemp(memoryDir(), "mpmetrics-demo-"); err != nil {
+	trial.Dir, err = os.MkdirTemp(memoryDir(), "mpmetrics-demo-")
+	if err != nil {
 		return false, fmt.Errorf("make a directory: %w", err)
 	}
 	defer os.RemoveAll(trial.Dir)
 
-	if trial.Binary, err = loadtest.Build(ctx, bin); err != nil {
+	trial.Binary, err = loadtest.Build(ctx, bin)
+	if err != nil {
 		return false, err
 	}
 	trial.Logf = func(format string, args ...any) { fmt.Fprintf(out, format+"\n", args...) }

@@ -216,7 +216,8 @@ func (s *State) update(u *remote.Update, mine string) remote.Reply {
 	}
 	if u.Begin != nil {
 		p.Header = string(u.Begin.Encode())
-		if p.Rests = ""; u.Based {
+		p.Rests = ""
+		if u.Based {
 			p.Rests = s.Epoch
 		}
 	}

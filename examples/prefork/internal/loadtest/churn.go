@@ -92,7 +92,8 @@ func (t Trial) churn(ctx context.Context, service *Service, load *Load) (*Churn,
 		return nil, err
 	}
 	result.After = result.Watch.Times(ctx, url, scrapesTimed)
-	if result.Files, err = countFiles(t.Dir); err != nil {
+	result.Files, err = countFiles(t.Dir)
+	if err != nil {
 		return nil, err
 	}
 	for _, b := range ledger.Bounds() {
@@ -168,7 +169,8 @@ func (t Trial) settle(ctx context.Context, url string, result *Churn) error {
 		if err != nil {
 			return err
 		}
-		if result.Settled = time.Since(begin); files <= t.filesAllowed() || result.Settled > settleTime {
+		result.Settled = time.Since(begin)
+		if files <= t.filesAllowed() || result.Settled > settleTime {
 			return nil
 		}
 		result.Watch.Once(ctx, url)

@@ -68,7 +68,8 @@ func (t Trial) Run(ctx context.Context) (result Result, err error) {
 		return Result{}, err
 	}
 	if t.Jobs > 0 {
-		if result.Churn, err = t.churn(ctx, service, load); err != nil {
+		result.Churn, err = t.churn(ctx, service, load)
+		if err != nil {
 			return Result{}, err
 		}
 	}
@@ -149,7 +150,8 @@ func (t Trial) atRest(ctx context.Context, service *Service, result *Result) err
 	result.Counted, _ = scrape.Sum(requestsTotal)
 	result.Observed, _ = scrape.Sum(requestDuration)
 	result.InFlight, _ = scrape.Sum("http_requests_in_flight")
-	if result.Shown, err = workersShown(scrape); err != nil {
+	result.Shown, err = workersShown(scrape)
+	if err != nil {
 		return err
 	}
 	result.Workers = service.Workers()
