@@ -53,7 +53,6 @@ var pending = map[string]string{
 	"internal/directory":                 "comments are rewritten in the next commits",
 	"internal/fork":                      "the package is about to be removed",
 	"internal/inspect":                   "comments are rewritten in the next commits",
-	"internal/layout":                    "comments are rewritten in the next commits",
 	"internal/mapped":                    "comments are rewritten in the next commits",
 	"internal/marker":                    "comments are rewritten in the next commits",
 	"internal/merge":                     "comments are rewritten in the next commits",

@@ -6,9 +6,9 @@ import (
 	"math"
 )
 
-// An archive holds what the dead have counted. It is a file of the same format
-// whose log is complete when the file appears, and never changes. There are no
-// cells: values stand in the records.
+// An archive holds the counts of dead processes. An archive is a file of the same format. Its log
+// is complete when the file appears, and never changes. An archive has no cells: the records hold
+// the values.
 //
 //	state     times, counts
 //	family    as in the file of a process
@@ -20,9 +20,9 @@ import (
 //	absorbed  ids with start and time, ascending over all such records
 //	open      ids, ascending over all such records
 //
-// The numbers of the kinds are part of the format. state is the first record
-// and stands once; a family stands before what names it, and so does a dead. Native
-// records are of the total in front of them.
+// The numbers of the kinds are part of the format. The state record is the first record and occurs
+// once. A family or dead record comes before the records with its number. A native record belongs
+// to the total before it.
 const (
 	StateRecord    RecordKind = 16
 	RankRecord     RecordKind = 17
@@ -37,8 +37,8 @@ const (
 // IDsPerRecord is how many ids a writer puts into one record.
 const IDsPerRecord = 1024
 
-// MaxArchiveRecordBytes bounds a record of an archive: the longest series record,
-// and what a total has beside it.
+// MaxArchiveRecordBytes bounds a record of an archive: the longest series record, and the sums of
+// a total.
 const MaxArchiveRecordBytes = MaxRecordBytes + 64<<10
 
 // maxSumParts bounds the parts of a float sum. Parts do not overlap, and
@@ -48,17 +48,17 @@ const maxSumParts = 64
 // State says what became of the archive until now. Times are Unix nanoseconds,
 // zero for never.
 type State struct {
-	Begun   int64 // totals began anew: what was counted before is lost
+	Begun   int64 // totals restarted: earlier counts are lost
 	Horizon int64 // latest start of a process whose id was pruned
 	Last    int64 // absorption
-	Looked  int64 // for series to forget, in vain: living processes have them
+	Looked  int64 // search for series to forget, in vain: living processes have them
 
 	// Totals of all absorptions.
 	Absorbed    uint64 // processes
 	Quarantined uint64 // files
 	Forgotten   uint64 // series
 	Unabsorbed  uint64 // sums that were not finite
-	Aside       uint64 // archives that were put aside
+	Aside       uint64 // archives put aside
 }
 
 // Rank is the newest process that defined a family.
@@ -68,7 +68,7 @@ type Rank struct {
 	ID     ID
 }
 
-// Total is what the dead counted for one series.
+// Total is the count of dead processes for one series.
 type Total struct {
 	Family  uint32
 	Created int64 // start timestamp
@@ -82,28 +82,28 @@ type Sums struct {
 	// Hi and Lo are the 128 bits of the integer part of a counter, and of the
 	// observations of a histogram or summary.
 	Hi, Lo uint64
-	// Parts of the float sum: their sum is exact.
+	// Parts of the float sum: the exact sum is their sum.
 	Parts []float64
-	// Buckets of a histogram, that of +Inf last, not cumulative.
+	// Buckets of a histogram, +Inf last, not cumulative.
 	Buckets []uint64
 
-	// Of a gauge: how often it was set to a number and to NaN, and when Set is
-	// not 0 the smallest, the largest, and the most recent with its time.
+	// Of a gauge: how often processes set the gauge to a number (Set) and to NaN (NaNs). If Set is
+	// not 0: the smallest value, the largest value, and the most recent value with its time.
 	Set, NaNs        uint64
 	Min, Max, Recent float64
 	Time             int64
 }
 
-// Dead is a process that left All samples behind.
+// Dead is a dead process with samples of All gauges.
 type Dead struct {
 	Number uint32
 	ID     ID
 	Start  int64
-	Time   int64 // when it was absorbed
+	Time   int64 // of the absorption
 	Label  string
 }
 
-// Sample is one of them.
+// Sample is the value of one series of a dead process, of an All gauge.
 type Sample struct {
 	Dead    uint32
 	Family  uint32
@@ -116,7 +116,7 @@ type Sample struct {
 type Absorbed struct {
 	ID    ID
 	Start int64
-	Time  int64 // when it was absorbed
+	Time  int64 // of the absorption
 }
 
 // AppendState appends the payload of a state record.
@@ -192,8 +192,8 @@ func AppendAbsorbed(b []byte, ids []Absorbed) []byte {
 	return b
 }
 
-// AppendOpen appends the payload of an open record: processes that were not
-// absorbed when the archive was written.
+// AppendOpen appends the payload of an open record: the processes without an absorption at the
+// time of writing.
 func AppendOpen(b []byte, ids []ID) []byte {
 	b = append(b, byte(OpenRecord))
 	for _, id := range ids {
@@ -202,7 +202,7 @@ func AppendOpen(b []byte, ids []ID) []byte {
 	return b
 }
 
-// archived takes a record that stands in archives only.
+// archived takes a record of a kind for archives only.
 func (d *decoder) archived(kind RecordKind, r *Record) {
 	switch kind {
 	case StateRecord:

@@ -7,22 +7,20 @@ import (
 	"math/bits"
 )
 
-// Beyond one machine there are no cells to map: a process sends what its series
-// hold as blocks, and all of a block at once. What a block has for the series of
-// its slots stands in two values, because one changes all the time and the other
-// hardly ever:
+// A server has no cells to map: a process sends the values of its series in blocks, and each block
+// as a whole. Two values on the server hold a block, because the words change all the time and the
+// series hardly ever:
 //
-//	series  version, then for each slot: kind, and unless it is empty family,
+//	series  version, then for each slot: kind, and unless the slot is empty family,
 //	        created, label values, and with a base its words
-//	values  version of the series that they belong to, then for each slot that is
-//	        not empty the words of its value
+//	values  version of the series, then for each slot with a series the words of
+//	        its value
 //
-// Versions, families and lengths are uvarints, texts a uvarint length and bytes,
-// created eight bytes. A word is a uvarint; one that holds the bits of a float64 is
-// turned round first, bit by bit, since most numbers have zeros at their end. What
-// words a value has, Family.ValueWords says. A base is what an earlier life of the
-// process had in the series when it was absorbed: the value includes it, and it
-// counts no second time.
+// Versions, families and lengths are uvarints, texts a uvarint length and bytes, created eight
+// bytes. A word is a uvarint. The order of the bits of a float64 is reversed first, because most
+// numbers end in zeros. Family.ValueWords lists the words of a value. A base is the value of the
+// series when an earlier life of the process was absorbed. The value includes the base; readers
+// subtract the base, otherwise the earlier life would count twice.
 const (
 	// BlockSlots is how many series share a block. Part of the format.
 	BlockSlots = 64
@@ -38,10 +36,10 @@ type Slot struct {
 	Family  uint32 // number
 	Created int64  // Unix nanoseconds
 	Values  []string
-	Base    []uint64 // as Family.ValueWords describes them; nil: none
+	Base    []uint64 // as Family.ValueWords lists them; nil: no base
 }
 
-// AppendSlots appends what a block says of its series; nil is an empty slot.
+// AppendSlots appends the series of a block. nil is an empty slot.
 func AppendSlots(b []byte, version uint64, families func(number uint32) *Family, slots []*Slot) []byte {
 	b = binary.AppendUvarint(b, version)
 	for _, s := range slots {
@@ -63,8 +61,8 @@ func AppendSlots(b []byte, version uint64, families func(number uint32) *Family,
 	return b
 }
 
-// DecodeSlots reads what AppendSlots appended. families returns nil for a number
-// that it does not know. Errors wrap ErrDamaged.
+// DecodeSlots reads the bytes of AppendSlots. families returns nil for an unknown number. Errors
+// wrap ErrDamaged.
 func DecodeSlots(b []byte, families func(number uint32) *Family) (version uint64, slots []*Slot, err error) {
 	d := decoder{rest: b}
 	version = d.uvarint(math.MaxUint64)
@@ -113,16 +111,15 @@ func AppendWords(b []byte, f *Family, words []uint64) []byte {
 	return b
 }
 
-// VersionOf returns the version that the values, or the series, of a block begin
-// with.
+// VersionOf returns the version at the start of the values, or of the series, of a block.
 func VersionOf(b []byte) (version uint64, err error) {
 	d := decoder{rest: b}
 	version = d.uvarint(math.MaxUint64)
 	return version, d.err
 }
 
-// DecodeValues reads the values of a block whose slots are of these families, nil
-// for an empty one, into words, one behind the other. Errors wrap ErrDamaged.
+// DecodeValues reads the values of a block into words, slot after slot. families are the families
+// of the slots, nil for an empty slot. Errors wrap ErrDamaged.
 func DecodeValues(b []byte, families []*Family, words []uint64) error {
 	d := decoder{rest: b}
 	d.uvarint(math.MaxUint64)
@@ -149,8 +146,8 @@ func (d *decoder) words(f *Family, words []uint64) {
 	}
 }
 
-// floatWord is the index of the word of a value that holds a float64, and what is
-// taken off it: the cell of a gauge is zero when it was never set, not when it is 0.
+// floatWord returns the index of the word with a float64 in a value, and the mask on its bits: the
+// cell of a gauge is zero if the gauge was never set, and not zero if the gauge was set to 0.
 func (f *Family) floatWord() (index int, mask uint64) {
 	if f.ByMode() && !f.Mode.Timed() {
 		return 0, gaugeMask

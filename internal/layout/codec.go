@@ -49,8 +49,8 @@ func (d *decoder) byte() byte {
 	return b
 }
 
-// uvarint takes a number not above limit, in its shortest form: records that
-// differ in bytes differ in meaning.
+// uvarint takes a number up to limit, in its shortest form: records with different bytes have
+// different meanings.
 func (d *decoder) uvarint(limit uint64) uint64 {
 	if len(d.rest) > 0 && uint64(d.rest[0]) <= min(limit, 0x7f) {
 		v := uint64(d.rest[0]) // as most are
@@ -121,7 +121,7 @@ func (d *decoder) string(limit uint64) string {
 	return s
 }
 
-// finish returns the first error, or one for bytes that are left over.
+// finish returns the first error, or an error if bytes are left.
 func (d *decoder) finish() error {
 	if d.err == nil && len(d.rest) > 0 {
 		d.fail("%d bytes left over", len(d.rest))

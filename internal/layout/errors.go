@@ -2,24 +2,24 @@ package layout
 
 import "errors"
 
-// Errors of decoding. Each is wrapped with what was found and what was expected.
+// Errors of decoding. Each error is wrapped with the found and the expected value.
 var (
-	// ErrForeign is returned for bytes that are not of this format at all.
+	// ErrForeign is returned for bytes of another format.
 	ErrForeign = errors.New("not an mpmetrics file")
 
-	// ErrVersion is returned for a format version that this package does not
-	// know. The file may be fine: leave it to the program that wrote it.
+	// ErrVersion is returned for an unknown format version. The file may be sound: leave the file
+	// to the program of its owner.
 	ErrVersion = errors.New("unknown format version")
 
-	// ErrByteOrder is returned for a file written on a machine with another
-	// byte order. Its cells cannot be read here.
+	// ErrByteOrder is returned for a file from a machine with another byte order. The cells cannot
+	// be read on this machine.
 	ErrByteOrder = errors.New("foreign byte order")
 
-	// ErrDamaged is returned for bytes that carry our marks but break a rule
-	// of the format.
+	// ErrDamaged is returned for bytes that carry the marks of mpmetrics but break a rule of the
+	// format.
 	ErrDamaged = errors.New("damaged")
 
-	// ErrLimit is returned for what may be sound, but is larger than a reader is
-	// willing to keep. It is no proof of damage.
+	// ErrLimit is returned for a file or record above the limits of a reader. The bytes may be
+	// sound.
 	ErrLimit = errors.New("above a limit")
 )

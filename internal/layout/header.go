@@ -8,16 +8,16 @@ import (
 	"strings"
 )
 
-// Kind says what a file is. The numbers are part of the format.
+// Kind is the kind of a file. The numbers are part of the format.
 type Kind uint16
 
 // The kinds of files.
 const (
-	ProcessFile Kind = 0 // what one process counts
-	ArchiveFile Kind = 1 // what the dead have counted
+	ProcessFile Kind = 0 // the counts of one process
+	ArchiveFile Kind = 1 // the counts of dead processes
 )
 
-// Header is the header record of a file: who wrote it and where its log starts.
+// Header is the header record of a file: the identity of the writer, and the start of the log.
 //
 //	offset | size | field      | meaning
 //	0      | 8    | magic      | "mpmetric"
@@ -27,11 +27,11 @@ const (
 //	16     | 8    | order      | as in a slab
 //	24     | 4    | pageSize   | of bbolt
 //	28     | 4    | pid        | as the owner saw it in its pid namespace
-//	32     | 16   | id         | of the process; of an archive: another one each time it is written
-//	48     | 8    | inode      | of this very file: a copy has another one; of an archive zero
-//	56     | 8    | start      | of the process, Unix nanoseconds; of an archive: when it was written
+//	32     | 16   | id         | of the process; of an archive: new at each writing
+//	48     | 8    | inode      | of the original file: a copy has another inode; of an archive zero
+//	56     | 8    | start      | of the process, Unix nanoseconds; of an archive: time of writing
 //	64     | 4    | generation | of the series log; of an archive: the prune epoch
-//	68     | 4    | logSlab    | number of the slab where that log begins
+//	68     | 4    | logSlab    | number of the slab where the log begins
 //	72     | …    | texts      | boot id, host, program, process: each a uvarint length and bytes
 type Header struct {
 	Kind       Kind
@@ -63,15 +63,15 @@ const (
 	headerLogSlabAt    = headerGenerationAt + 4
 	headerTextsAt      = headerLogSlabAt + 4
 
-	// maxHeaderText bounds each text: the header stays inside one page, so
-	// that bbolt keeps its bucket inline in the root.
+	// maxHeaderText bounds each text: the header stays inside one page, so that bbolt keeps its
+	// bucket inline in the root.
 	maxHeaderText = 200
 )
 
 var headerMagic = [8]byte{'m', 'p', 'm', 'e', 't', 'r', 'i', 'c'}
 
-// Encode returns the record. Texts longer than 200 bytes are cut, and bytes
-// that are not UTF-8 left out.
+// Encode returns the record. Encode cuts texts after 200 bytes, and drops bytes that are not
+// UTF-8.
 func (h *Header) Encode() []byte {
 	b := make([]byte, headerTextsAt, headerTextsAt+128)
 	copy(b[headerMagicAt:], headerMagic[:])
@@ -142,8 +142,8 @@ func DecodeHeader(b []byte) (*Header, error) {
 	return h, nil
 }
 
-// FindHeader finds a header record somewhere in bytes, nil if there is none: for who
-// saves what is left of a file whose pages do not lead to it any more.
+// FindHeader finds a header record anywhere in b, for the salvage of a file whose pages no longer
+// lead to the header. FindHeader returns nil if b has no header.
 func FindHeader(b []byte) *Header {
 	for {
 		at := bytes.Index(b, headerMagic[:])
@@ -158,7 +158,7 @@ func FindHeader(b []byte) *Header {
 	}
 }
 
-// headerLength is how long the record at the beginning of b says it is.
+// headerLength is the length of the record at the beginning of b, by the lengths in the record.
 func headerLength(b []byte) int {
 	if len(b) < headerTextsAt {
 		return len(b)

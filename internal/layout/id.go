@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// ID names one process for ever: 128 random bits, made when its file is made.
+// ID names one process for ever: 128 random bits, made together with the file of the process.
 type ID [16]byte
 
 // idText is lower-case base32 without padding: 26 characters, safe in file
@@ -19,17 +19,17 @@ const idTextBytes = 26
 
 // Names in the directory beside the files of processes.
 const (
-	// ArchiveName is what the dead have counted.
+	// ArchiveName is the file with the counts of dead processes.
 	ArchiveName = "archive" + Extension
 
-	// LockName is the file that a compactor locks. It is never removed: two
+	// LockName is the file under the lock of a compactor. The file is never removed: otherwise two
 	// compactors would lock two files.
 	LockName = "compact.lock"
 
-	// LocationName says where the archive is, when it is not in the directory.
+	// LocationName is the file with the path of an archive outside the directory.
 	LocationName = "archive.location"
 
-	// QuarantineName is the directory of the files that were put aside.
+	// QuarantineName is the directory of the files put aside.
 	QuarantineName = "quarantine"
 
 	archivePrefix = "archive-"
@@ -42,10 +42,10 @@ func NewID() ID {
 	return id
 }
 
-// String returns the 26 characters that ParseID reads.
+// String returns the 26 characters of the id for ParseID.
 func (id ID) String() string { return idText.EncodeToString(id[:]) }
 
-// ParseID reads what String wrote.
+// ParseID reads an id in the form of String.
 func ParseID(s string) (ID, error) {
 	var id ID
 	if len(s) != idTextBytes {
@@ -67,8 +67,8 @@ func FileName(pid int, id ID) string {
 	return strconv.Itoa(pid) + "-" + id.String() + Extension
 }
 
-// ParseFileName reads what FileName wrote. Names that it does not accept are
-// not ours and never touched.
+// ParseFileName reads a name in the form of FileName. Any other name is foreign: mpmetrics never
+// touches the file.
 func ParseFileName(name string) (pid int, id ID, err error) {
 	base, ok := strings.CutSuffix(name, Extension)
 	if !ok {
@@ -89,11 +89,11 @@ func ParseFileName(name string) (pid int, id ID, err error) {
 	return pid, id, nil
 }
 
-// ArchiveTemporary is the name of an archive that is being written.
+// ArchiveTemporary is the name of an archive until the archive is complete.
 func ArchiveTemporary(id ID) string { return archivePrefix + id.String() + TemporaryExtension }
 
-// IsTemporary reports whether a name is that of a file that is being made: an
-// archive, or the file of a process.
+// IsTemporary reports whether name is the temporary name of an unfinished file: of an archive, or
+// of a process.
 func IsTemporary(name string) bool {
 	base, ok := strings.CutSuffix(name, TemporaryExtension)
 	if !ok {

@@ -13,8 +13,8 @@ const (
 	Summary   Type = 4
 	Untyped   Type = 5 // mirrored only
 
-	// NativeHistogram is a histogram with native buckets, with or without classic
-	// ones beside them. It is mirrored only.
+	// NativeHistogram is a histogram with native buckets, with or without classic buckets. Only
+	// foreign collectors have native histograms.
 	NativeHistogram Type = 6
 )
 
@@ -36,21 +36,20 @@ func (t Type) String() string {
 	return fmt.Sprintf("type %d", uint8(t))
 }
 
-// Cumulative reports whether the values of the type only grow, so that a dip
-// would be booked as a reset.
+// Cumulative reports whether the values of the type only grow, so that Prometheus takes a dip for
+// a reset.
 func (t Type) Cumulative() bool { return t != Gauge && t != Untyped }
 
-// Bucketed reports whether a value of the type has classic buckets, if only that
-// of +Inf.
+// Bucketed reports whether a value of the type has classic buckets, at least the bucket of +Inf.
 func (t Type) Bucketed() bool { return t == Histogram || t == NativeHistogram }
 
-// Mode says how the gauges of several processes become one. The numbers are
-// part of the format; zero is for families whose values are summed up by their
-// type. Beside gauges and untyped families, which have one, a mirrored counter may
-// have one: a total that is not the process's own.
+// Mode says how the gauges of several processes become one value. The numbers are part of the
+// format. Families without a mode have zero: their values are summed by type. Gauges and untyped
+// families always have a mode. A mirrored counter has a mode if its total is not the process's
+// own.
 type Mode uint8
 
-// The gauge modes. Those that begin with Live leave with their process.
+// The gauge modes. A value with a Live mode disappears together with its process.
 const (
 	All Mode = 1 + iota
 	LiveAll
@@ -71,7 +70,7 @@ var modeNames = [...]string{
 	Max: "max", LiveMax: "livemax", MostRecent: "mostrecent", LiveMostRecent: "livemostrecent", LiveMean: "livemean",
 }
 
-// Valid reports whether m is one of the eleven modes.
+// Valid reports whether m is a known mode.
 func (m Mode) Valid() bool { return m >= All && m < modeEnd }
 
 // String returns the name of the mode in lower case: "livesum".
@@ -91,9 +90,9 @@ func (m Mode) Live() bool {
 	return false
 }
 
-// PerProcess reports whether each process keeps a sample of its own, told
-// apart by the label "process".
+// PerProcess reports whether each process keeps its own sample, with its own value of the label
+// "process".
 func (m Mode) PerProcess() bool { return m == All || m == LiveAll }
 
-// Timed reports whether the time of an update decides, so that the cells hold it.
+// Timed reports whether the latest update wins. The cells of a Timed gauge hold the time.
 func (m Mode) Timed() bool { return m == MostRecent || m == LiveMostRecent }

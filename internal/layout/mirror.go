@@ -5,8 +5,8 @@ import (
 	"fmt"
 )
 
-// MirrorBucket is the bucket of what collectors that are not ours show. Its keys
-// are names of families, and its values
+// MirrorBucket is the bucket for families of foreign collectors. Its keys are names of families,
+// its values
 //
 //	offset | size | field    | meaning
 //	0      | 4    | crc      | CRC-32C of everything from offset 4
@@ -14,17 +14,17 @@ import (
 //	5      | 3    | reserved | zero
 //	8      | …    | family   | a MetricFamily of Prometheus's protobuf
 //
-// bbolt changes them by transactions, one for all families that have changed.
-// A file without the bucket has none.
+// The owner writes all changed families in one bbolt transaction. A file without the bucket has no
+// such families.
 const MirrorBucket = "mirror"
 
-// ExemplarBucket is the bucket of the exemplars of the file's series, mirrored ones
-// or not. Keys and values are those of MirrorBucket, with mode zero; of each metric
-// stand its labels and its exemplar, or the buckets that have one.
+// ExemplarBucket is the bucket for the exemplars of the file's series, own and mirrored. Keys and
+// values are as in MirrorBucket, with mode zero. Each metric has its labels, and its exemplar or
+// its buckets with exemplars.
 const ExemplarBucket = "exemplars"
 
-// MaxMirrorBytes bounds a mirrored family: that of some ten thousand series, which
-// is written anew whenever one of them has changed.
+// MaxMirrorBytes bounds a mirrored family: some ten thousand series. The owner rewrites the whole
+// family at each change of a series.
 const MaxMirrorBytes = 1 << 20
 
 const (
@@ -44,7 +44,7 @@ func AppendMirror(b []byte, m Mode, family []byte) []byte {
 	return b
 }
 
-// DecodeMirror reads what AppendMirror wrote. family is part of b.
+// DecodeMirror reads the value of AppendMirror. family is part of b.
 func DecodeMirror(b []byte) (m Mode, family []byte, err error) {
 	if len(b) < mirrorFamilyAt || len(b) > mirrorFamilyAt+MaxMirrorBytes {
 		return 0, nil, fmt.Errorf("mirrored family of %d bytes, want %d to %d: %w", len(b), mirrorFamilyAt, mirrorFamilyAt+MaxMirrorBytes, ErrDamaged)

@@ -6,8 +6,8 @@ import (
 	"math"
 )
 
-// Schemas of native histograms: from one bucket bound to the next is a factor of
-// 2^(2^-schema). They are Prometheus's, for buckets that grow exponentially.
+// Schemas of native histograms: each bucket bound is the previous bound times 2^(2^-schema). The
+// range of schemas is Prometheus's range of exponential schemas.
 const (
 	MinSchema int32 = -4
 	MaxSchema int32 = 8
@@ -19,7 +19,7 @@ const (
 	maxExponent = 1024
 )
 
-// Native is what a native histogram has beside its count and its sum.
+// Native is the part of a native histogram without count and sum.
 type Native struct {
 	Schema             int32
 	Threshold          float64        // of the zero bucket: values up to it, of either sign
@@ -27,16 +27,15 @@ type Native struct {
 	Positive, Negative []NativeBucket // by ascending index, not cumulative
 }
 
-// NativeBucket is one bucket with observations. That with index i reaches up to
-// 2^(i·2^-schema), which belongs to it; those of negative values likewise, with
-// their sign turned round.
+// NativeBucket is one bucket with observations. The upper bound of the bucket with index i is
+// 2^(i·2^-schema), inclusive. A bucket of negative values has the same bounds with the other sign.
 type NativeBucket struct {
 	Index int32
 	Count uint64
 }
 
-// Observations is how many observations are in all buckets: those that the
-// histogram counts, but for NaN.
+// Observations is the number of observations in all buckets. The count of the histogram also has
+// the observations of NaN.
 func (n *Native) Observations() uint64 {
 	total := n.Zero
 	for _, b := range n.Positive {
@@ -48,7 +47,7 @@ func (n *Native) Observations() uint64 {
 	return total
 }
 
-// Validate checks what merging relies on.
+// Validate checks the rules that merging relies on.
 func (n *Native) Validate() error {
 	if n.Schema < MinSchema || n.Schema > MaxSchema {
 		return fmt.Errorf("native histogram with schema %d, want %d to %d: %w", n.Schema, MinSchema, MaxSchema, ErrDamaged)
@@ -59,7 +58,7 @@ func (n *Native) Validate() error {
 	for _, buckets := range [][]NativeBucket{n.Positive, n.Negative} {
 		for i, b := range buckets {
 			if i > 0 && b.Index <= buckets[i-1].Index {
-				return fmt.Errorf("native bucket %d behind %d: %w", b.Index, buckets[i-1].Index, ErrDamaged)
+				return fmt.Errorf("native bucket %d after %d: %w", b.Index, buckets[i-1].Index, ErrDamaged)
 			}
 			if first, last := indexes(n.Schema); b.Index < first || b.Index > last {
 				return fmt.Errorf("native bucket %d of schema %d is beyond the numbers: %w", b.Index, n.Schema, ErrDamaged)
@@ -69,8 +68,8 @@ func (n *Native) Validate() error {
 	return nil
 }
 
-// indexes are those of the first bucket that holds a number, and of the one behind
-// the last, which is that of infinity.
+// indexes returns the index of the first bucket with a number, and the index after the last such
+// bucket: the bucket of infinity.
 func indexes(schema int32) (first, last int32) {
 	if schema < 0 {
 		return minExponent >> -schema, maxExponent>>-schema + 1

@@ -6,16 +6,15 @@ import (
 	"math"
 )
 
-// RecordKind is the first byte of a record's payload. The numbers are part of
-// the format. Behind it, numbers are uvarints, texts a uvarint length and
-// bytes, times and bounds eight bytes.
+// RecordKind is the first byte of a record's payload. The numbers are part of the format. After
+// the kind, numbers are uvarints, texts a uvarint length and bytes, times and bounds eight bytes.
 //
 //	family  number, type, mode, name, help, unit, labels, const labels, bounds
 //	series  number, family, slab, word, created, label values
 //	shard   series, slab, word
 //	gone    series, time
 //
-// archive.go has those that stand in archives only.
+// archive.go lists the kinds for archives only.
 type RecordKind uint8
 
 // The kinds of records.
@@ -26,33 +25,33 @@ const (
 	GoneRecord   RecordKind = 4
 )
 
-// RecordWordBytes is the size of the word in front of each payload.
+// RecordWordBytes is the size of the word before each payload.
 const RecordWordBytes = WordBytes
 
-// Continued in the low half of a record word says that the log goes on in the
-// slab whose number is in the high half.
+// Continued in the low half of a record word ends the slab: the log goes on in the slab whose
+// number is in the high half.
 const Continued = math.MaxUint32
 
-// RecordWord is the word that publishes a payload.
+// RecordWord returns the word that publishes a payload.
 func RecordWord(payload []byte) uint64 {
 	return uint64(checksum(payload))<<32 | uint64(len(payload))
 }
 
-// ContinueWord is the word that ends a slab of the log.
+// ContinueWord returns the word that ends a slab of the log.
 func ContinueWord(next uint32) uint64 { return uint64(next)<<32 | Continued }
 
-// RecordLength returns the length of the payload behind a record word.
+// RecordLength returns the length of the payload after a record word.
 func RecordLength(word uint64) uint32 { return uint32(word) }
 
-// ContinuedIn returns the slab that a ContinueWord names.
+// ContinuedIn returns the slab number in a ContinueWord.
 func ContinuedIn(word uint64) uint32 { return uint32(word >> 32) }
 
-// RecordBytes is the room that a payload of so many bytes takes in a slab.
+// RecordBytes is the room for a payload of so many bytes in a slab.
 func RecordBytes(payload int) int {
 	return RecordWordBytes + (payload+WordBytes-1)/WordBytes*WordBytes
 }
 
-// CheckRecord compares a payload with the word in front of it.
+// CheckRecord compares a payload with the word before it.
 func CheckRecord(word uint64, payload []byte) error {
 	if want := uint32(word >> 32); checksum(payload) != want {
 		return fmt.Errorf("record checksum %#x, want %#x: %w", checksum(payload), want, ErrDamaged)
@@ -65,7 +64,7 @@ type Label struct {
 	Name, Value string
 }
 
-// Family says what the series of one metric name have in common.
+// Family is the common part of all series of one metric name.
 type Family struct {
 	Type        Type
 	Mode        Mode // zero unless a gauge
@@ -93,20 +92,19 @@ type Series struct {
 	Values  []string
 }
 
-// Shard is a further run of cells of a series: its value is the sum of all.
+// Shard is a further run of cells of a series: the value of the series is the sum of all runs.
 type Shard struct {
 	Series uint32
 	Place  Place
 }
 
-// Gone says that a series was deleted.
+// Gone is the deletion of a series.
 type Gone struct {
 	Series uint32
 	Time   int64 // Unix nanoseconds
 }
 
-// SeriesOf returns the number of the series that the payload of a series or gone
-// record is about.
+// SeriesOf returns the series number in the payload of a series or gone record.
 func SeriesOf(payload []byte) uint32 {
 	n, _ := binary.Uvarint(payload[1:])
 	return uint32(n)
@@ -161,7 +159,7 @@ func appendPlace(b []byte, p Place) []byte {
 	return binary.AppendUvarint(b, uint64(p.Word))
 }
 
-// Record is what one payload says: exactly one of the pointers and slices is set.
+// Record is the content of one payload: exactly one of the pointers and slices is set.
 type Record struct {
 	Number uint32 // of the family
 	Family *Family
@@ -180,8 +178,8 @@ type Record struct {
 	Open     []ID
 }
 
-// DecodeRecord reads a payload. It checks the shape only; Family.Validate and
-// the reader check the meaning. Errors wrap ErrDamaged.
+// DecodeRecord reads a payload. DecodeRecord checks the shape only; Family.Validate and the reader
+// check the meaning. Errors wrap ErrDamaged.
 func DecodeRecord(payload []byte) (Record, error) {
 	d := decoder{rest: payload}
 	var r Record
@@ -237,8 +235,8 @@ func (d *decoder) strings(limit uint64) []string {
 	if n == 0 || d.err != nil {
 		return nil
 	}
-	// Each string takes at least the byte of its length: a forged count
-	// cannot make this larger than the record itself.
+	// Each string takes at least the byte of its length: a forged count cannot make the slice
+	// larger than the record.
 	if n > uint64(len(d.rest)) {
 		d.fail("%d texts in %d bytes", n, len(d.rest))
 		return nil

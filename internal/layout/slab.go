@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// SlabKind says what a slab holds.
+// SlabKind is the content of a slab.
 type SlabKind uint8
 
 // The kinds of slabs.
@@ -39,17 +39,17 @@ const (
 	slabOrderAt      = slabBytesAt + 8
 	slabReservedAt   = slabOrderAt + 8
 
-	// SlabHeaderBytes is one cache line, so that the body starts at one too.
+	// SlabHeaderBytes is one cache line, so that the body starts at a cache line too.
 	SlabHeaderBytes = slabReservedAt + 24
 )
 
 var slabMagic = [8]byte{'m', 'p', 'm', 's', 'l', 'a', 'b', 0}
 
-// byteOrder is written natively and read natively: it differs on a machine
-// with another byte order.
+// byteOrder is written natively and read natively: its bytes differ on a machine with another byte
+// order.
 const byteOrder = 0x0102030405060708
 
-// checkOrder compares the mark at the beginning of b with this machine's.
+// checkOrder compares the mark at the beginning of b with the mark of this machine.
 func checkOrder(b []byte) error {
 	order := binary.NativeEndian.Uint64(b)
 	switch {
@@ -69,7 +69,7 @@ type SlabHeader struct {
 	Bytes      uint64 // of the whole slab
 }
 
-// SlabBytes is the length of a slab that fills so many pages.
+// SlabBytes is the length of a slab of so many pages.
 func SlabBytes(pages int) int { return pages*PageSize - ValueOffset }
 
 // SlabPages is the least number of pages whose slab has a body of so many bytes.
@@ -143,7 +143,7 @@ func SlabBucket(number uint32) []byte {
 	return binary.BigEndian.AppendUint32([]byte(slabBucketPrefix), number)
 }
 
-// ParseSlabBucket reads what SlabBucket wrote.
+// ParseSlabBucket reads a name in the form of SlabBucket.
 func ParseSlabBucket(name []byte) (number uint32, ok bool) {
 	rest, ok := strings.CutPrefix(string(name), slabBucketPrefix)
 	if !ok || len(rest) != 4 {

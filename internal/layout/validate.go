@@ -10,16 +10,15 @@ import (
 	"github.com/prometheus/common/model"
 )
 
-// ProcessLabel is the label that tells the samples of All and LiveAll gauges
-// of several processes apart.
+// ProcessLabel is the label with the process of a sample of an All or LiveAll gauge.
 const ProcessLabel = "process"
 
-// ReservedPrefix begins the names of the metrics about mpmetrics itself.
+// ReservedPrefix begins the names of the metrics about mpmetrics.
 const ReservedPrefix = "mpmetrics_"
 
-// Validate checks that the family can be exposed: each rule that client_golang
-// checks when a metric is made, since a file may be written by anybody, and two that
-// it lacks. One metric that no parser reads would cost the whole scrape.
+// Validate checks that the family can be exposed. Any program may have written a file, so Validate
+// checks each rule of client_golang for a new metric, and two rules that client_golang lacks. A
+// single metric that no parser reads would cost the whole scrape.
 func (f *Family) Validate() error {
 	if err := f.validateSizes(); err != nil {
 		return err
@@ -54,7 +53,7 @@ func (f *Family) Validate() error {
 	return nil
 }
 
-// validateSizes comes first: what it lets pass fits into an error text.
+// validateSizes comes first: after the check every name fits into an error text.
 func (f *Family) validateSizes() error {
 	check := func(what, text string, limit int) error {
 		if len(text) > limit {
@@ -85,8 +84,8 @@ func (f *Family) validateLabels() error {
 		case strings.Contains(name, "\x00"):
 			return fmt.Errorf("label name %q has a NUL, which ends a scrape for Prometheus", name)
 		case strings.Contains(name, ":"):
-			// Encoders take it for the name of a metric, which needs no quotes, as it
-			// is or once it is escaped.
+			// Encoders take a label with a colon for the name of a metric, and write the label
+			// without quotes, with or without escaping.
 			return fmt.Errorf("label name %q has a colon, with which it is written so that no parser reads it", name)
 		case f.Type.Bucketed() && name == model.BucketLabel, f.Type == Summary && name == model.QuantileLabel:
 			return fmt.Errorf("label %q belongs to the %v itself", name, f.Type)
