@@ -28,7 +28,7 @@ const (
 //	24     | 4    | pageSize   | of bbolt
 //	28     | 4    | pid        | as the owner saw it in its pid namespace
 //	32     | 16   | id         | of the process; of an archive: new at each writing
-//	48     | 8    | inode      | of the original file: a copy has another inode; of an archive zero
+//	48     | 8    | inode      | of the original file, not of a copy; of an archive zero
 //	56     | 8    | start      | of the process, Unix nanoseconds; of an archive: time of writing
 //	64     | 4    | generation | of the series log; of an archive: the prune epoch
 //	68     | 4    | logSlab    | number of the slab where the log begins

@@ -36,7 +36,7 @@
 //	14     | 1    | kind       | 1 series log, 2 cells
 //	15     | 1    | pad        | zero
 //	16     | 4    | number     | slab number, as in the name of its bucket
-//	20     | 4    | generation | log generation of the first use (a later log may reuse the slab); cells: zero
+//	20     | 4    | generation | log generation of its first use, kept for later logs; cells: zero
 //	24     | 8    | bytes      | length of the slab, header included
 //	32     | 8    | order      | 0x0102030405060708 in the owner's byte order
 //	40     | 24   | reserved   | zero

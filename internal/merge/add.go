@@ -8,12 +8,12 @@ import (
 	"github.com/mpmetrics/mpmetrics/internal/layout"
 )
 
-// slots are the sums of all counters, side by side: most series of most services are
-// counters, and a scrape adds millions of their cells up.
+// slots are the sums of all counters, side by side: most series of most services are counters, and
+// a scrape adds up millions of their cells.
 type slots struct {
 	whole []count
 	float []exact
-	free  []int // that no series has
+	free  []int // of no series
 }
 
 // take takes a free slot.
@@ -36,12 +36,11 @@ func (s *slots) reset() {
 	}
 }
 
-// counterRun says where the value words of counters go: those that a process made
-// one after the other have slots one after the other, if another process had made
-// them in that order before.
+// counterRun maps value words of counters to slots. Counters that a process made in a row have
+// slots in a row if an earlier process made the same counters in the same order.
 type counterRun struct{ slot, at, n uint32 }
 
-// appendRun adds a counter to the last run, or begins one.
+// appendRun adds a counter to the last run, or starts a run.
 func appendRun(runs []counterRun, slot, at int) []counterRun {
 	if len(runs) > 0 {
 		last := &runs[len(runs)-1]
@@ -53,18 +52,18 @@ func appendRun(runs []counterRun, slot, at int) []counterRun {
 	return append(runs, counterRun{uint32(slot), uint32(at), 1})
 }
 
-// term says where the values of another input go, or of several inputs of one
-// definition that came one after the other, as counterRun does.
+// term maps the values of any other input to a slot, or of several inputs of one definition in a
+// row, like counterRun.
 type term struct {
 	family    *layout.Family // the member's own definition
-	buckets   []int          // own bucket to merged bucket; nil if they are the same
+	buckets   []int          // own bucket to merged bucket; nil if both are the same
 	slot, at  int            // of the first
 	n         int
-	words     int  // of the values of one
-	stretches bool // unless it is a gauge, whose place a later one takes
+	words     int  // of the values of one input
+	stretches bool // false for a gauge: a later input of the same gauge replaces the slot's input
 }
 
-// appendTerm adds an input to the last term, or begins one.
+// appendTerm adds an input to the last term, or starts a term.
 func appendTerm(terms []term, d *definition, slot, at int) []term {
 	if len(terms) > 0 {
 		last := &terms[len(terms)-1]
@@ -79,7 +78,7 @@ func appendTerm(terms []term, d *definition, slot, at int) []term {
 	})
 }
 
-// takeOther takes a free slot for a series that is no counter.
+// takeOther takes a free slot for a series of any other type than counter.
 func (m *Merger) takeOther(s *Series) int {
 	if n := len(m.free); n > 0 {
 		slot := m.free[n-1]
@@ -91,17 +90,18 @@ func (m *Merger) takeOther(s *Series) int {
 	return len(m.others) - 1
 }
 
-// Values are what a member adds.
+// Values are the values of a member, to be added.
 type Values struct {
 	Member *Member
-	Words  []uint64 // as layout.Family.ValueWords describes them
+	Words  []uint64 // as layout.Family.ValueWords lists them
 }
 
-// manyValues is what one goroutine adds as soon as two, which wait for the same
-// memory and have to be woken: some 0.3 ms. A variable for the tests.
+// manyValues is the number of values from which a second goroutine pays off. Goroutines wait for
+// the same memory, and waking a goroutine takes time: some 0.3 ms in all. A variable for the
+// tests.
 var manyValues = 1 << 19
 
-// Add adds the values of a member, as layout.Family.ValueWords describes them.
+// Add adds the values of a member, in the order of layout.Family.ValueWords.
 func (m *Merger) Add(mb *Member, values []uint64) {
 	m.add([]Values{{mb, values}}, 0, 1)
 }
@@ -122,9 +122,9 @@ func (m *Merger) AddAll(all []Values, goroutines int) {
 	others.Wait()
 }
 
-// add adds one of so many parts of the series.
+// add adds the values of one share of the series.
 func (m *Merger) add(all []Values, part, parts int) {
-	// Neighbours in memory, and in the lists of a member, are mostly of one part.
+	// Neighbours in memory, and in the lists of a member, mostly belong to the same share.
 	share := func(n int) (from, to int) { return n * part / parts, n * (part + 1) / parts }
 	from, to := share(len(m.slots.whole))
 	first, last := share(len(m.others))
@@ -141,7 +141,7 @@ func (m *Merger) add(all []Values, part, parts int) {
 	}
 }
 
-// add adds what of a run is between two slots.
+// add adds the part of a run between two slots.
 func (s *slots) add(run counterRun, values []uint64, from, to int) {
 	first, last := max(int(run.slot), from), min(int(run.slot+run.n), to)
 	if first >= last {

@@ -5,19 +5,19 @@ import (
 	"slices"
 )
 
-// carried is an account of the ledger as the Merger uses it.
+// carried is an account of the ledger, placed among the series of the Merger.
 type carried struct {
 	def     *definition
 	newest  rank
 	entries map[string]*carriedEntry // by label values
 	all     []*carriedEntry          // the same: a slice is faster to walk
-	fresh   []*carriedEntry          // of these, not placed yet
+	fresh   []*carriedEntry          // entries of all without a place yet
 	version int
 }
 
 type carriedEntry struct {
 	*Entry
-	series  *Series // nil: it takes no part, or is not placed yet
+	series  *Series // nil: not merged, or not placed yet
 	version int
 }
 
@@ -27,9 +27,9 @@ type deadMember struct {
 	values []uint64
 }
 
-// Carry makes a ledger take part in place of the one before; nil: none. The
-// Merger keeps the ledger's entries, which must not change any more. What both
-// ledgers have costs little: archives are rewritten often, and differ little.
+// Carry replaces the ledger of the Merger; nil removes the ledger. The Merger keeps the entries of
+// l, so the caller must not change the entries afterwards. Entries of both ledgers keep their
+// place: archives are rewritten often, and differ little.
 func (m *Merger) Carry(l *Ledger) {
 	if l == nil {
 		l = NewLedger()
@@ -61,8 +61,8 @@ func (m *Merger) Carry(l *Ledger) {
 	m.carryDead(l)
 }
 
-// update takes the entries of an account over. It reports whether a series
-// began anew: it was forgotten, and came back.
+// update takes over the entries of an account. update reports whether a series was forgotten and
+// started again.
 func (c *carried) update(a *Account, version int) (later bool) {
 	for key, e := range a.entries {
 		ce := c.entries[key]
@@ -82,7 +82,7 @@ func (c *carried) update(a *Account, version int) (later bool) {
 	return later
 }
 
-// forget drops the entries that are of an earlier ledger.
+// forget drops the entries of an earlier ledger.
 func (c *carried) forget() {
 	gone := func(e *carriedEntry) bool { return e.version != c.version }
 	maps.DeleteFunc(c.entries, func(_ string, e *carriedEntry) bool { return gone(e) })
@@ -113,7 +113,7 @@ func (m *Merger) carryDead(l *Ledger) {
 	}
 }
 
-// prepareCarried places the entries that are not placed yet.
+// prepareCarried places the fresh entries.
 func (m *Merger) prepareCarried(c *carried) {
 	if c.def.takes(false) {
 		for _, e := range c.fresh {
@@ -124,7 +124,7 @@ func (m *Merger) prepareCarried(c *carried) {
 	c.fresh = nil
 }
 
-// addCarried adds what the dead amount to.
+// addCarried adds the values of the ledger.
 func (m *Merger) addCarried() {
 	for _, c := range m.carried {
 		for _, e := range c.all {

@@ -6,18 +6,18 @@ import (
 	"slices"
 )
 
-// exact is a sum of float64 without rounding error: an expansion, a list of
-// numbers whose bits do not overlap, ascending in magnitude. The rounded sum
-// depends on the addends only, not on their order.
+// exact is a sum of float64 without rounding error: an expansion, a list of numbers without
+// overlapping bits, ascending in magnitude. The rounded sum depends on the addends only, not on
+// their order.
 //
-// Source: J. R. Shewchuk, Adaptive Precision Floating-Point Arithmetic and Fast
-// Robust Geometric Predicates, 1997, section 2 (grow-expansion); the final
-// rounding to nearest, ties to even, is that of Python's math.fsum.
+// Source: J. R. Shewchuk, Adaptive Precision Floating-Point Arithmetic and Fast Robust Geometric
+// Predicates, 1997, section 2 (grow-expansion). The final rounding to nearest, ties to even,
+// follows Python's math.fsum.
 type exact struct {
 	parts []float64
 
-	// special is the sum of the addends that are not finite, and of those
-	// that drove the expansion beyond float64. It decides when it is not 0.
+	// special is the sum of the infinite addends, of NaN, and of the addends that drove the
+	// expansion beyond float64. If special is not 0, special is the sum.
 	special float64
 }
 
@@ -49,8 +49,7 @@ func (e *exact) add(x float64) {
 		x = sum
 	}
 	if !finite(x) {
-		// The sum of finite addends is beyond float64: it is what plain
-		// addition would make of it.
+		// The sum of finite addends is beyond float64: plain addition gives the result.
 		e.parts, e.special = e.parts[:0], e.special+x
 		return
 	}
@@ -60,10 +59,10 @@ func (e *exact) add(x float64) {
 	}
 }
 
-// finite reports whether x is neither infinite nor NaN: these have no difference.
+// finite reports whether x is neither infinite nor NaN: for both, x-x is NaN.
 func finite(x float64) bool { return x-x == 0 }
 
-// addExact adds what o has.
+// addExact adds the sum o.
 func (e *exact) addExact(o *exact) {
 	for _, p := range o.parts {
 		e.add(p)
@@ -73,7 +72,7 @@ func (e *exact) addExact(o *exact) {
 
 func (e *exact) clone() exact { return exact{parts: slices.Clone(e.parts), special: e.special} }
 
-// addUint128 adds hi·2⁶⁴ + lo, in pieces that float64 holds exactly.
+// addUint128 adds hi·2⁶⁴ + lo, in pieces small enough for float64.
 func (e *exact) addUint128(hi, lo uint64) {
 	const half = 1 << 32
 	for i, word := range [2]uint64{lo, hi} {
@@ -99,9 +98,8 @@ func (e *exact) round() float64 {
 		sum = x + y
 		rest = y - (sum - x)
 	}
-	// sum was rounded with rest left over. If rest is exactly half a unit in
-	// the last place, the tie went to even without a look at the parts below:
-	// they break it.
+	// sum was rounded, and rest is the remainder. If rest is exactly half a unit in the last place,
+	// the tie went to even without regard to the parts below. The parts below break the tie.
 	if i >= 0 && (rest < 0) == (e.parts[i] < 0) && rest != 0 {
 		y := rest * 2
 		if x := sum + y; x-sum == y {

@@ -9,8 +9,8 @@ import (
 	"github.com/mpmetrics/mpmetrics/internal/layout"
 )
 
-// Exemplar is an exemplar as far as it is merged: the newest is shown, and of
-// equally new ones that with the higher value.
+// Exemplar is the merged part of an exemplar. The newest exemplar wins; among equally new
+// exemplars the highest value wins.
 type Exemplar struct {
 	Value float64
 	Time  int64 // Unix nanoseconds
@@ -21,9 +21,9 @@ func (e *Exemplar) before(o *Exemplar) bool {
 	return e == nil || e.Time < o.Time || e.Time == o.Time && (e.Value < o.Value || math.IsNaN(e.Value))
 }
 
-// AddExemplar offers an exemplar of a series, with its labels by name: of a counter,
-// or of the bucket of a histogram with an upper bound. It comes after Begin. What
-// is not merged has no exemplar either.
+// AddExemplar offers an exemplar of a series, with the labels of the series by name. bound is the
+// upper bound of a bucket of a histogram. Call AddExemplar after Begin. An exemplar of a series
+// that is not merged is dropped.
 func (m *Merger) AddExemplar(name string, labels []layout.Label, bound float64, e Exemplar) {
 	s := m.series[seriesKey(name, labels)]
 	if s == nil {
@@ -53,24 +53,24 @@ func (m *Merger) AddExemplar(name string, labels []layout.Label, bound float64, 
 	}
 }
 
-// Exemplars are the exemplars of a series: one of a counter, one for each bucket of
-// a histogram, that of +Inf last. nil stands for none; nil alone for none at all.
+// Exemplars are the exemplars of a series: one for a counter, one for each bucket of a histogram,
+// +Inf last. An element is nil if the bucket has no exemplar; the slice is nil if the series has
+// no exemplar.
 func (s *Series) Exemplars() []*Exemplar { return s.exemplars }
 
-// usualNativeExemplars is how many exemplars a native histogram of client_golang has
-// unless it is configured otherwise.
+// usualNativeExemplars is the default number of exemplars in a native histogram of client_golang.
 const usualNativeExemplars = 10
 
 // nativeExemplars are the exemplars of the native buckets of a series.
 type nativeExemplars struct {
 	all  []Exemplar
-	from *Member // whose the last one is
-	n    int     // of that member
-	most int     // that any member has
+	from *Member // member of the last exemplar
+	n    int     // exemplars of from
+	most int     // most exemplars of a single member
 }
 
-// AddNativeExemplar offers an exemplar of the native buckets of a series. Those of a
-// member come one after the other, in their order.
+// AddNativeExemplar offers an exemplar of the native buckets of a series. The caller offers all
+// exemplars of a member in a row, in their order.
 func (m *Merger) AddNativeExemplar(mb *Member, name string, labels []layout.Label, e Exemplar) {
 	s := m.series[seriesKey(name, labels)]
 	if s == nil || s.family.Type != layout.NativeHistogram {

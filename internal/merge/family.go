@@ -9,15 +9,15 @@ import (
 	"github.com/mpmetrics/mpmetrics/internal/layout"
 )
 
-// Family is a merged family. Help, unit, type and mode are those of the newest
-// process that defines it.
+// Family is a merged family. Help, unit, type and mode come from the newest process with the
+// family.
 type Family struct {
 	Name   string
 	Help   string
 	Unit   string
 	Type   layout.Type
 	Mode   layout.Mode
-	Bounds []float64 // of a histogram: those that all layouts share
+	Bounds []float64 // of a histogram: the bounds shared by all layouts
 
 	Series []*Series
 }
@@ -25,64 +25,64 @@ type Family struct {
 // counter reports whether the values of the family are summed up in the Merger.
 func (f *Family) counter() bool { return f.Type == layout.Counter && !f.Mode.Valid() }
 
-// Reason says what processes do not agree about.
+// Reason says how the definitions of processes conflict.
 type Reason string
 
-// The reasons. With Type, Suffix and some Mode conflicts the values of the
-// losers are left out; with the others they are merged.
+// The reasons. With Type, Suffix and some Mode conflicts the values of the losers are dropped;
+// otherwise all values are merged.
 const (
-	// TypeConflict: one name, two types. The losers are left out.
+	// TypeConflict: one name, two types. The losers are dropped.
 	TypeConflict Reason = "type"
-	// ModeConflict: two gauge modes. The values are merged by the newest mode,
-	// but for those that have no time when that mode needs one, or a label
-	// "process" of their own when it adds one.
+	// ModeConflict: two gauge modes. The newest mode merges the values. Two kinds of values are
+	// dropped: values without a time if the newest mode needs a time, and series with their own
+	// label "process" if the newest mode adds the label.
 	ModeConflict Reason = "mode"
 	// HelpConflict: two help texts or units.
 	HelpConflict Reason = "help"
 	// LabelsConflict: two sets of label names. Both are exposed.
 	LabelsConflict Reason = "labels"
-	// BucketsConflict: two bucket layouts. The bounds that all share are kept,
-	// whose counts are exact. When the newest process has no native buckets, those
-	// of others are left out.
+	// BucketsConflict: two bucket layouts. Only the shared bounds are kept, because their counts
+	// are exact. If the newest process has no native buckets, the native buckets of all processes
+	// are dropped.
 	BucketsConflict Reason = "buckets"
-	// SuffixConflict: the name is one that a histogram or summary exposes. The
-	// loser is left out.
+	// SuffixConflict: the name is also the name of a sample of a histogram or summary. The loser is
+	// dropped.
 	SuffixConflict Reason = "suffix"
 )
 
-// Conflict is one definition that is not in force.
+// Conflict is a definition that is not in force.
 type Conflict struct {
 	Family string
 	Reason Reason
-	Detail string // what the loser says, for the log
+	Detail string // the loser's text, for the log
 }
 
-// name is everything that is defined under one name.
+// name has all definitions of one name.
 type name struct {
 	defs   []*definition
 	merged *Family // in force since the last decision; nil if none
 }
 
-// definition is one wording of a family, shared by all processes that have it.
+// definition is one wording of a family, shared by all processes with the same wording.
 type definition struct {
 	family *layout.Family
 	key    string // the wording, unique
 
-	users  int     // members and accounts that have it
-	voters int     // of these, those that have a say in what is in force
+	users  int     // members and accounts with the definition
+	voters int     // users with a say in the choice of the definition in force
 	newest rank    // of the voters
-	merged *Family // nil: left out
-	// buckets maps own buckets to merged ones; nil if they are the same.
+	merged *Family // nil: dropped
+	// buckets maps own buckets to merged buckets; nil if both are the same.
 	buckets []int
 
 	decided bool // last is valid
 	last    verdict
 }
 
-// takes reports whether the values of a living or dead process with this
-// definition are merged. Of the dead, no gauge whose own mode or whose merged
-// mode is a live one takes part, and none that would need a sample of its own
-// without being All: nobody would ever take it away.
+// takes reports whether values of this definition are merged, for a living or a dead process. Two
+// kinds of gauges of dead processes are not merged: a gauge with a live mode, its own or the
+// merged mode; and a gauge that would get its own sample without being All, because the sample
+// would never go away.
 func (d *definition) takes(live bool) bool {
 	if d.merged == nil || live {
 		return d.merged != nil
@@ -91,7 +91,7 @@ func (d *definition) takes(live bool) bool {
 	return !own.Live() && !merged.Live() && (own.PerProcess() || !merged.PerProcess())
 }
 
-// met notes a process that has the definition, and has a say.
+// met notes a process that has the definition and a say.
 func (d *definition) met(r rank) {
 	if d.voters == 0 || d.newest.compare(r) < 0 {
 		d.newest = r
@@ -99,9 +99,9 @@ func (d *definition) met(r rank) {
 	d.voters++
 }
 
-// votes says which definitions of a member count: of a living one all, of a dead
-// one those of which something is left to show. Otherwise absorbing it, which
-// keeps those alone, could bring another definition into force.
+// votes returns which definitions of a member have a say. Of a living process all definitions have
+// a say. Of a dead process only definitions with values to merge have a say: an absorption keeps
+// only these definitions, and otherwise the absorption could bring another definition into force.
 func (mb *Member) votes() []bool {
 	votes := make([]bool, len(mb.defs))
 	if mb.Live {
@@ -118,7 +118,7 @@ func (mb *Member) votes() []bool {
 	return votes
 }
 
-// verdict is what was decided about a definition, as far as it places series.
+// verdict is the part of a decision about a definition that places series.
 type verdict struct {
 	in      bool
 	buckets []int
@@ -136,8 +136,7 @@ func (a rank) compare(b rank) int {
 	return cmp.Or(cmp.Compare(a.start, b.start), slices.Compare(a.id[:], b.id[:]))
 }
 
-// decide applies the rules to every name and reports whether anything that
-// places series differs from before.
+// decide applies the rules to every name and reports whether any series has to be placed again.
 func (m *Merger) decide() bool {
 	for _, d := range m.defs {
 		d.users, d.voters, d.newest = 0, 0, rank{}
@@ -181,7 +180,7 @@ func (m *Merger) decide() bool {
 			continue
 		}
 		if d.voters == 0 {
-			d.decided = false // no input with it is placed, nor could be
+			d.decided = false // no input of the definition is or can be placed
 			continue
 		}
 		if now := (verdict{d.merged != nil, d.buckets}); !now.equal(d.last) {
@@ -193,8 +192,7 @@ func (m *Merger) decide() bool {
 	return changed
 }
 
-// decideName finds the definition in force under a name, and what becomes of
-// the others.
+// decideName finds the definition in force under a name, and fits all other definitions.
 func (m *Merger) decideName(n *name) (winner *definition, changed bool) {
 	n.defs = slices.DeleteFunc(n.defs, func(d *definition) bool { return d.users == 0 })
 	var voted []*definition
@@ -205,11 +203,11 @@ func (m *Merger) decideName(n *name) (winner *definition, changed bool) {
 		}
 	}
 	if len(voted) == 0 {
-		n.merged = nil // and no input of any member is placed under it
+		n.merged = nil // no member has an input placed under the name
 		return nil, false
 	}
-	// One process may have two wordings of a name, which differ in const labels:
-	// between these the text decides, not the order of reading.
+	// One process may have two wordings of a name, with different const labels. Between the two the
+	// text decides, not the order of reading.
 	slices.SortFunc(voted, func(a, b *definition) int {
 		return cmp.Or(b.newest.compare(a.newest), strings.Compare(a.key, b.key))
 	})
@@ -225,7 +223,7 @@ func (m *Merger) decideName(n *name) (winner *definition, changed bool) {
 		d.merged, d.buckets = m.fit(d, winner, next)
 	}
 	if old := n.merged; old != nil && old.Type == next.Type && old.Mode == next.Mode && slices.Equal(old.Bounds, next.Bounds) {
-		// The same rules: the series that stand under it stay.
+		// The rules are the same: the series of the family stay.
 		old.Help, old.Unit = next.Help, next.Unit
 		for _, d := range voted {
 			if d.merged != nil {
@@ -234,13 +232,13 @@ func (m *Merger) decideName(n *name) (winner *definition, changed bool) {
 		}
 		return winner, false
 	}
-	changed = n.merged != nil // else there is nothing under this name yet
+	changed = n.merged != nil // otherwise the name has no series yet
 	n.merged = next
 	return winner, changed
 }
 
-// fit compares a definition with the one in force. It returns nil when its
-// values cannot be merged.
+// fit compares a definition with the definition in force. fit returns nil if the values cannot be
+// merged.
 func (m *Merger) fit(d, winner *definition, merged *Family) (*Family, []int) {
 	f, w := d.family, winner.family
 	conflict := func(r Reason, detail string) {
@@ -273,16 +271,15 @@ func (m *Merger) fit(d, winner *definition, merged *Family) (*Family, []int) {
 	return merged, project(f.Bounds, merged.Bounds)
 }
 
-// joins reports whether values of one family can be merged into another by their
-// types. A native histogram that has classic buckets too is a histogram with these
-// alone. The other way round there would be observations that the native buckets
-// lack, and Prometheus takes no such histogram.
+// joins reports whether values of family f can be merged into family w, by type. A native
+// histogram with classic buckets can be merged into a histogram, by the classic buckets. A
+// histogram cannot be merged into a native histogram: the native buckets would lack observations,
+// and Prometheus refuses such a histogram.
 func joins(f, w *layout.Family) bool {
 	return f.Type == w.Type || f.Type == layout.NativeHistogram && w.Type == layout.Histogram && len(f.Bounds) > 0
 }
 
-// hasLabel reports whether a family has a label of that name already: it would
-// stand twice in a sample.
+// hasLabel reports whether a family already has the label: a sample must not have a label twice.
 func hasLabel(f *layout.Family, name string) bool {
 	return slices.Contains(f.LabelNames, name) ||
 		slices.ContainsFunc(f.ConstLabels, func(l layout.Label) bool { return l.Name == name })
@@ -297,7 +294,7 @@ func labelNames(f *layout.Family) string {
 	return strings.Join(names, ",")
 }
 
-// common returns the bounds that both have.
+// common returns the bounds of both slices.
 func common(a, b []float64) []float64 {
 	var shared []float64
 	for i, j := 0, 0; i < len(a) && j < len(b); {
@@ -315,9 +312,8 @@ func common(a, b []float64) []float64 {
 	return shared
 }
 
-// project maps each bucket, that of +Inf included, to the first merged one
-// whose bound is not below its own. Since the merged bounds are among the own
-// ones, no observation crosses a merged bound.
+// project maps each bucket, +Inf included, to the first merged bucket whose bound is not below the
+// own bound. Every merged bound is also an own bound, so no observation crosses a merged bound.
 func project(own, merged []float64) []int {
 	to := make([]int, len(own)+1)
 	for i, bound := range own {
@@ -327,9 +323,8 @@ func project(own, merged []float64) []int {
 	return to
 }
 
-// decideSuffixes leaves out families whose name is also that of a sample of a
-// histogram or summary. The newest definition stays; among equals the shorter
-// name.
+// decideSuffixes drops families whose name is also the name of a sample of a histogram or summary.
+// The newest definition stays; among equals the definition with the shorter name stays.
 func (m *Merger) decideSuffixes(inForce []*definition) {
 	slices.SortStableFunc(inForce, func(a, b *definition) int { return b.newest.compare(a.newest) })
 	samples := make(map[string]bool, len(inForce))
@@ -348,8 +343,8 @@ func (m *Merger) decideSuffixes(inForce []*definition) {
 	}
 }
 
-// SampleNames are the names under which a family is exposed. That of a histogram
-// itself is among them: a scrape cannot hold a gauge of that name too.
+// SampleNames are the names of the samples of a family, and the name of the family: a scrape
+// cannot hold a histogram and a gauge of the same name.
 func SampleNames(name string, t layout.Type) []string {
 	switch t {
 	case layout.Histogram, layout.NativeHistogram:

@@ -9,16 +9,16 @@ import (
 	"github.com/mpmetrics/mpmetrics/internal/layout"
 )
 
-// Ledger is what the dead amount to: one total for each series they had.
+// Ledger has the totals of dead processes: one total for each series.
 //
-// Totals are kept by definition, not by merged family. What definitions have to
-// do with each other is decided when they are merged, together with those of
-// the living: so the merged values do not change when a process is absorbed.
+// Totals are kept by definition, not by merged family. Conflicts between definitions are decided
+// at the merge, together with the definitions of living processes. Therefore an absorption does
+// not change the merged values.
 type Ledger struct {
 	accounts map[string]*Account // by wording
 	series   int                 // entries of all accounts
 
-	// Dead are the processes that left All samples, by id.
+	// Dead are the processes with kept All samples, by id.
 	Dead map[layout.ID]*Dead
 }
 
@@ -26,7 +26,7 @@ type Ledger struct {
 type Account struct {
 	Family *layout.Family
 	key    string // the wording
-	newest rank   // process that had it
+	newest rank   // newest process with the definition
 
 	entries map[string]*Entry // by label values
 }
@@ -39,11 +39,11 @@ type Entry struct {
 	Total
 }
 
-// Dead is a process of which All samples are left. They take part like those of
-// a process whose file is still there.
+// Dead is a dead process with kept All samples. The samples are merged as if the file of the
+// process still existed.
 type Dead struct {
 	Process
-	Time     int64 // when it was absorbed
+	Time     int64 // of the absorption
 	Families []*layout.Family
 	Inputs   []Input
 	Values   []uint64
@@ -66,7 +66,7 @@ func (l *Ledger) Accounts() []*Account {
 	return accounts
 }
 
-// Account returns the account of a definition, and opens it if there is none.
+// Account returns the account of a definition. Account opens a missing account.
 func (l *Ledger) Account(f *layout.Family) *Account {
 	key := wording(f)
 	a := l.accounts[key]
@@ -77,10 +77,10 @@ func (l *Ledger) Account(f *layout.Family) *Account {
 	return a
 }
 
-// Newest returns start and id of the newest process that had the definition.
+// Newest returns start and id of the newest process with the definition.
 func (a *Account) Newest() (start int64, id layout.ID) { return a.newest.start, a.newest.id }
 
-// Met notes that a process had the definition.
+// Met notes a process with the definition.
 func (a *Account) Met(start int64, id layout.ID) {
 	if r := (rank{start, id}); a.newest.compare(r) < 0 {
 		a.newest = r
@@ -96,8 +96,8 @@ func (a *Account) Entries() []*Entry {
 	return entries
 }
 
-// Put takes a total from an archive. It returns nil when there is one for these
-// label values already.
+// Put adds a total from an archive. Put returns nil if the account already has a total for the
+// label values.
 func (l *Ledger) Put(a *Account, t *layout.Total) *Entry {
 	key := valuesKey(t.Values)
 	if a.entries[key] != nil {
@@ -109,12 +109,12 @@ func (l *Ledger) Put(a *Account, t *layout.Total) *Entry {
 	return e
 }
 
-// Native returns the native buckets of the total, nil if its family has none.
+// Native returns the native buckets of the total, nil if the family has no native buckets.
 func (e *Entry) Native() *Native { return e.native }
 
-// Absorb adds what a dead process had: families, inputs and values as a Merger
-// takes them, and native buckets by input. Live modes leave; All samples are kept
-// as they are. It returns how many sums were left out because they are not finite.
+// Absorb adds the values of a dead process: families, inputs and values as for a Merger, and
+// native buckets by input. Absorb drops gauges of live modes and keeps All samples unchanged.
+// Absorb returns the number of sums dropped because the result would not be finite.
 func (l *Ledger) Absorb(p Process, families []*layout.Family, inputs []Input, values []uint64, natives map[int]*layout.Native, now int64) (unabsorbed int) {
 	p.Live = false
 	dead := &Dead{Process: p, Time: now}
@@ -149,7 +149,7 @@ func (l *Ledger) Absorb(p Process, families []*layout.Family, inputs []Input, va
 			e.native.bound()
 		}
 		if !e.absorb(f, own) && (!f.ByMode() || f.Mode == layout.Sum) {
-			unabsorbed++ // of other gauges nobody looks at the sum
+			unabsorbed++ // for any other gauge no reader uses the sum
 		}
 	}
 	if len(dead.Inputs) > 0 {
@@ -170,8 +170,8 @@ func (l *Ledger) entry(a *Account, values []string, created int64) *Entry {
 	return e
 }
 
-// lastOfGauges finds the input that counts of a gauge that was deleted from its
-// vec and made again: the last one, as in a Merger.
+// lastOfGauges finds the last input of each gauge. A gauge deleted from its vec and made again has
+// several inputs, and only the last input counts, as in a Merger.
 func lastOfGauges(families []*layout.Family, inputs []Input) map[gauge]int {
 	last := map[gauge]int{}
 	for i, in := range inputs {
@@ -187,8 +187,8 @@ type gauge struct{ wording, values string }
 
 func gaugeOf(f *layout.Family, in Input) gauge { return gauge{wording(f), valuesKey(in.Values)} }
 
-// Expire drops the All samples of processes that were absorbed before a time,
-// and returns of how many.
+// Expire drops the All samples of processes absorbed before a time, and returns the number of
+// processes.
 func (l *Ledger) Expire(before int64) (processes int) {
 	n := len(l.Dead)
 	maps.DeleteFunc(l.Dead, func(_ layout.ID, d *Dead) bool { return d.Time < before })
@@ -210,7 +210,7 @@ func (l *Ledger) Aged(before int64, limit int) bool {
 	return false
 }
 
-// Living are the series of processes that are not in a Ledger.
+// Living are the series of the processes outside a Ledger.
 type Living map[string]struct{}
 
 // Add adds the series of a process.
@@ -223,10 +223,10 @@ func (l Living) Add(families []*layout.Family, inputs []Input) {
 	}
 }
 
-// Forget drops series that no living process has: those that were touched before
-// a time, and while there are more than limit totals, the ones that were touched
-// least recently. A series leaves whole, with all its definitions: a part of a
-// counter would be a dip. It returns the number of series.
+// Forget drops series that no living process has: first the series last touched before a time,
+// then, while the ledger has more than limit totals, the series touched least recently. Forget
+// drops a series as a whole, with all its definitions: otherwise a counter would dip. Forget
+// returns the number of series.
 func (l *Ledger) Forget(before int64, limit int, living Living) (series int) {
 	type candidate struct {
 		key     string
@@ -270,8 +270,8 @@ func (l *Ledger) Forget(before int64, limit int, living Living) (series int) {
 	return series
 }
 
-// Touch notes that living processes have some of the series now, so that these
-// do not look old for as long.
+// Touch notes that living processes have some of the series at time now, so that the series do not
+// look old.
 func (l *Ledger) Touch(living Living, now int64) {
 	for _, a := range l.accounts {
 		for _, e := range a.entries {
@@ -282,7 +282,7 @@ func (l *Ledger) Touch(living Living, now int64) {
 	}
 }
 
-// wording is a text that two families have in common only when they are equal.
+// wording is the text of a family: equal families, and only equal families, have equal wordings.
 func wording(f *layout.Family) string { return string(layout.AppendFamily(nil, 0, f)) }
 
 // valuesKey is unique among the label values of a family: 0xff is in no UTF-8.

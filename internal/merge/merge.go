@@ -1,9 +1,8 @@
-// Package merge makes one set of families out of those of many processes. It
-// holds every rule for that, and does no I/O.
+// Package merge merges the families of many processes into one set of families. The package holds
+// every rule of merging, and does no I/O.
 //
-// A Merger is kept over many scrapes: which series of a process belongs to
-// which merged one is worked out once, so that a scrape of unchanged processes
-// only adds values up.
+// A Merger lives for many scrapes. The Merger works out once to which merged series each series of
+// a process belongs, so that a scrape of unchanged processes only adds up values.
 package merge
 
 import (
@@ -15,7 +14,7 @@ import (
 	"github.com/mpmetrics/mpmetrics/internal/layout"
 )
 
-// Process says who contributes.
+// Process is a contributor.
 type Process struct {
 	ID    layout.ID
 	Start int64  // Unix nanoseconds; among several processes the newest decides
@@ -28,27 +27,27 @@ type Input struct {
 	Family  int      // index into the families of the process
 	Values  []string // of the family's LabelNames
 	Created int64    // Unix nanoseconds
-	At      int      // index of its first value word
-	Gone    bool     // deleted: it takes no part
+	At      int      // index of the first value word
+	Gone    bool     // deleted: not merged
 }
 
-// Merger merges. It is for one goroutine at a time.
+// Merger merges. Only one goroutine may use a Merger at a time.
 type Merger struct {
 	members map[*Member]struct{}
 	names   map[string]*name
 	defs    map[string]*definition // by wording
 	series  map[string]*Series     // by seriesKey
-	stale   bool                   // the members or what they have in common changed
+	stale   bool                   // the members or their definitions changed
 	added   []*Series              // since the last arrange
 
 	carried map[string]*carried // accounts of the ledger, by wording
 	dead    map[layout.ID]*deadMember
 	ledgers int // carried so far
 
-	exemplared []*Series // that have exemplars since Begin
+	exemplared []*Series // series with exemplars since Begin
 
 	slots  slots     // of counters
-	others []*Series // by slot, those that are no counters; nil: free
+	others []*Series // by slot, series that are no counters; nil: free
 	free   []int     // slots of others
 
 	families  []*Family // sorted by name
@@ -67,24 +66,24 @@ func New() *Merger {
 	}
 }
 
-// Member is a process that takes part.
+// Member is a process in a Merger.
 type Member struct {
 	Process
-	label  string // Label, or that with a suffix when another process has it too; empty while none is needed
+	label  string // Label, with a suffix if another process has the same; empty while no sample needs a label
 	defs   []*definition
 	inputs []Input
-	placed []*Series // where each input goes, nil: it takes no part; shorter while there are new ones
-	fresh  bool      // placed is valid, and what follows from it:
+	placed []*Series // series of each input, nil: not merged; shorter than inputs while new inputs wait
+	fresh  bool      // placed is valid, and so are:
 
 	counters []counterRun
 	terms    []term
 	gauges   map[*Series]int // index into terms
 }
 
-// Join makes a process take part.
+// Join adds a process as a member.
 func (m *Merger) Join(p Process) *Member {
-	// It may be cut in the middle of a character, or be anything: a label
-	// value that is no UTF-8 would make the whole scrape fail.
+	// The label may be cut in the middle of a character, or be any text. A label value that is not
+	// UTF-8 would make the whole scrape fail.
 	p.Label = strings.ToValidUTF8(p.Label, "\ufffd")
 	mb := &Member{Process: p}
 	m.members[mb] = struct{}{}
@@ -92,21 +91,21 @@ func (m *Merger) Join(p Process) *Member {
 	return mb
 }
 
-// Leave ends that.
+// Leave removes a member.
 func (m *Merger) Leave(mb *Member) {
 	delete(m.members, mb)
 	m.stale = true
 }
 
-// SetLive notes whether the process lives.
+// SetLive notes whether the process is alive.
 func (m *Merger) SetLive(mb *Member, live bool) {
 	if mb.Live != live {
 		mb.Live, mb.fresh, m.stale = live, false, true
 	}
 }
 
-// Extend adds what the process has defined since: families and inputs, behind
-// those it has already.
+// Extend adds new definitions of the process: families and inputs, after the known families and
+// inputs.
 func (m *Merger) Extend(mb *Member, families []*layout.Family, inputs []Input) {
 	for _, f := range families {
 		mb.defs = append(mb.defs, m.intern(f))
@@ -114,7 +113,7 @@ func (m *Merger) Extend(mb *Member, families []*layout.Family, inputs []Input) {
 	}
 	mb.inputs = append(mb.inputs, inputs...)
 	if !mb.Live && len(inputs) > 0 {
-		m.stale = true // a definition may count now that did not
+		m.stale = true // a definition may have a say now
 	}
 	if mb.label == "" {
 		m.stale = m.stale || slices.ContainsFunc(inputs, func(in Input) bool {
@@ -124,7 +123,7 @@ func (m *Merger) Extend(mb *Member, families []*layout.Family, inputs []Input) {
 	}
 }
 
-// intern returns the one definition of a wording.
+// intern returns the single definition of a wording.
 func (m *Merger) intern(f *layout.Family) *definition {
 	key := wording(f)
 	d := m.defs[key]
@@ -144,15 +143,15 @@ func (m *Merger) intern(f *layout.Family) *definition {
 // Inputs returns how many inputs the member has.
 func (mb *Member) Inputs() int { return len(mb.inputs) }
 
-// Remove takes an input out: its series was deleted.
+// Remove removes an input after the deletion of its series.
 func (m *Merger) Remove(mb *Member, input int) {
 	if in := &mb.inputs[input]; !in.Gone {
 		in.Gone, mb.fresh, m.stale = true, false, true
 	}
 }
 
-// Begin starts a new sum, with what the dead of the ledger amount to. Every
-// member has to Add its values to it.
+// Begin starts a new sum with the totals of the ledger. After Begin, the caller has to Add the
+// values of every member.
 func (m *Merger) Begin() {
 	if m.stale {
 		m.settle()
@@ -183,10 +182,10 @@ func (m *Merger) Begin() {
 	m.addCarried()
 }
 
-// settle works out again what depends on who takes part.
+// settle repeats the decisions that depend on the set of members.
 func (m *Merger) settle() {
 	if m.decide() {
-		// Other rules hold for some series: all are placed anew.
+		// Other rules hold for some series: all series are placed again.
 		for _, f := range m.families {
 			f.Series = nil
 		}
@@ -221,14 +220,14 @@ func (m *Merger) sorted() []*Member {
 	return members
 }
 
-// label gives each member that needs one a value of the label "process" of its
-// own: two containers may both run pid 1.
+// label gives each member with a sample labelled "process" a different value of the label: two
+// containers may both run pid 1.
 func (m *Merger) label() {
 	members := slices.DeleteFunc(m.sorted(), func(mb *Member) bool {
 		if mb.needsLabel() {
 			return false
 		}
-		mb.label = "" // of a sample that is gone: it may be another's by now
+		mb.label = "" // of an earlier sample: another member may have the label by now
 		return true
 	})
 	taken := make(map[string]bool, len(members))
@@ -252,9 +251,8 @@ func (m *Merger) label() {
 	}
 }
 
-// needsLabel reports whether a sample of the member has the label "process". A
-// process without one takes no label from others: whether it is among the
-// members or in a ledger makes no difference to them.
+// needsLabel reports whether a sample of the member has the label "process". A process without
+// such samples reserves no label, so its absorption changes no label of another process.
 func (mb *Member) needsLabel() bool {
 	return slices.ContainsFunc(mb.inputs, func(in Input) bool {
 		d := mb.defs[in.Family]
@@ -262,7 +260,7 @@ func (mb *Member) needsLabel() bool {
 	})
 }
 
-// prepare places the inputs of a member that are not placed yet.
+// prepare places the new inputs of a member.
 func (m *Merger) prepare(mb *Member) {
 	if !mb.fresh {
 		mb.placed, mb.counters, mb.terms, mb.gauges, mb.fresh = nil, nil, nil, map[*Series]int{}, true
@@ -282,8 +280,8 @@ func (m *Merger) prepare(mb *Member) {
 			mb.counters = appendRun(mb.counters, s.slot, in.At)
 			continue
 		case d.merged.Mode.Valid():
-			// A gauge that was deleted from its vec and made again is what it is
-			// now. Of cumulative types both records count.
+			// A gauge deleted from its vec and made again has the value of the last input. Of
+			// cumulative types both inputs count.
 			if earlier, again := mb.gauges[s]; again {
 				mb.terms[earlier].at = in.At
 				continue
@@ -294,8 +292,8 @@ func (m *Merger) prepare(mb *Member) {
 	}
 }
 
-// place finds or makes the merged series of a definition with these label
-// values; process is the value of the label "process" where the mode has one.
+// place finds or makes the merged series of a definition with the label values. process is the
+// value of the label "process", for modes with the label.
 func (m *Merger) place(d *definition, values []string, process string) *Series {
 	labels := sortedLabels(d.family, values, 1)
 	if d.merged.Mode.PerProcess() {
@@ -346,8 +344,7 @@ func seriesKey(name string, labels []layout.Label) string {
 	return string(b)
 }
 
-// sweep drops the series that no member has any more, and finds the start
-// timestamps of the others.
+// sweep drops the series without a member, and finds the start timestamps of all other series.
 func (m *Merger) sweep() {
 	for _, s := range m.series {
 		s.used = false
@@ -386,8 +383,8 @@ func (m *Merger) sweep() {
 	m.added = slices.DeleteFunc(m.added, unused)
 }
 
-// insert puts the new series where they belong: a process with many series that
-// makes one more must not cost a sorting of all.
+// insert puts the new series in their places, without sorting all series: a process with many
+// series that makes one more must stay cheap.
 func (m *Merger) insert() {
 	byFamily := map[*Family][]*Series{}
 	for _, s := range m.added {
@@ -419,17 +416,16 @@ func compareLabels(a, b *Series) int {
 	})
 }
 
-// AddNative adds the native buckets that a member has for one of its inputs. It
-// comes after Begin, as Add does.
+// AddNative adds the native buckets of an input of a member. Call AddNative after Begin, like Add.
 func (m *Merger) AddNative(mb *Member, input int, n *layout.Native) {
 	if s := mb.placed[input]; s != nil && s.total.native != nil {
 		s.total.native.Add(n)
 	}
 }
 
-// Families returns the merged families, sorted by name, with their series,
-// sorted by labels. All belongs to the Merger, until the next Begin.
+// Families returns the merged families, sorted by name, with their series, sorted by labels. The
+// slices belong to the Merger and are valid until the next Begin.
 func (m *Merger) Families() []*Family { return m.families }
 
-// Conflicts returns what the members do not agree about.
+// Conflicts returns the conflicting definitions of the members.
 func (m *Merger) Conflicts() []Conflict { return m.conflicts }

@@ -9,27 +9,27 @@ import (
 	"github.com/mpmetrics/mpmetrics/internal/layout"
 )
 
-// Native is a sum of native histograms. Those of one schema and zero threshold
-// are added up; what they have in common with others is worked out when the sum is
-// asked for. So it does not depend on the order in which they were added, nor on
-// how they were grouped: to make one coarser because of another is for good.
+// Native is a sum of native histograms. Histograms of the same schema and zero threshold are added
+// up at once. Different schemas and thresholds are only brought together when a caller asks for
+// the sum, because a histogram made coarser stays coarser. Therefore the sum depends neither on
+// the order of the addends nor on their grouping.
 type Native struct{ classes []nativeClass }
 
-// nativeClass is what has one schema and zero threshold.
+// nativeClass is the sum of all histograms of one schema and zero threshold.
 type nativeClass struct {
 	layout.Native
 	used bool // something was added since the last reset
 }
 
-// Bounds of what an archive keeps of one series. A histogram has some hundred
-// buckets, and client_golang makes it coarser, or its zero bucket wider, when it
-// has more than configured.
+// Bounds of the native buckets of one series in an archive. A histogram has some hundred buckets:
+// client_golang makes the histogram coarser, or its zero bucket wider, when the histogram has more
+// buckets than configured.
 const (
 	maxNativeClasses = 16
 	maxNativeBuckets = 2000
 )
 
-// newNative returns the native buckets of a new total, nil of a type that has none.
+// newNative returns the native buckets of a new total, nil for a type without native buckets.
 func newNative(t layout.Type) *Native {
 	if t != layout.NativeHistogram {
 		return nil
@@ -51,8 +51,8 @@ func (s *Native) Add(n *layout.Native) {
 	c.Positive, c.Negative = addBuckets(c.Positive, n.Positive), addBuckets(c.Negative, n.Negative)
 }
 
-// addBuckets adds buckets to others, in their place if they have all of the
-// indexes, as is the case from scrape to scrape.
+// addBuckets adds the buckets from to the buckets to. If to has all indexes, as usual from scrape
+// to scrape, addBuckets changes to in place.
 func addBuckets(to, from []layout.NativeBucket) []layout.NativeBucket {
 	missing, i := 0, 0
 	for _, b := range from {
@@ -97,8 +97,7 @@ func (s *Native) addSum(o *Native) {
 	}
 }
 
-// reset begins a new sum. Indexes stay, without counts: the next sum will have
-// them again.
+// reset starts a new sum. Indexes stay, without counts: the next sum will need the same indexes.
 func (s *Native) reset() {
 	s.classes = slices.DeleteFunc(s.classes, func(c nativeClass) bool { return !c.used })
 	for i := range s.classes {
@@ -112,7 +111,7 @@ func (s *Native) reset() {
 	}
 }
 
-// Parts returns the sum as an archive holds it. It belongs to the caller.
+// Parts returns the sum in the form of an archive. The slice belongs to the caller.
 func (s *Native) Parts() []layout.Native {
 	var parts []layout.Native
 	for i := range s.classes {
@@ -125,7 +124,7 @@ func (s *Native) Parts() []layout.Native {
 	return parts
 }
 
-// Sum returns the sum as one histogram, nil if nothing was added. It belongs to the
+// Sum returns the sum as one histogram, nil if nothing was added. The histogram belongs to the
 // caller.
 func (s *Native) Sum() *layout.Native {
 	parts := s.Parts()
@@ -140,9 +139,9 @@ func (s *Native) Sum() *layout.Native {
 	return out
 }
 
-// align brings histograms to what they have in common, and returns an empty one of
-// that: the lowest schema, first of all, and then the highest zero threshold, raised
-// so that it cuts no bucket of one that had a lower one.
+// align gives all histograms the same schema and zero threshold, and returns an empty histogram
+// with both. The schema is the lowest schema. The threshold is the highest threshold, raised until
+// the threshold cuts no bucket of a histogram with a lower threshold.
 func align(parts []layout.Native) *layout.Native {
 	common := &layout.Native{Schema: layout.MaxSchema}
 	for _, p := range parts {
@@ -176,9 +175,8 @@ func align(parts []layout.Native) *layout.Native {
 	return common
 }
 
-// NativeAnew reports whether a histogram that was one thing and is another has begun
-// anew in between, as Prometheus sees it: a bucket holds less, or buckets are finer
-// than they were.
+// NativeAnew reports whether a histogram was reset between was and is, by the rules of Prometheus:
+// a bucket holds less, or buckets are finer than before.
 func NativeAnew(was, is *layout.Native) bool {
 	if is.Schema > was.Schema || is.Threshold < was.Threshold {
 		return true
@@ -187,14 +185,14 @@ func NativeAnew(was, is *layout.Native) bool {
 	return short || left.Threshold > is.Threshold // a zero bucket does not grow by part of a bucket
 }
 
-// NativeSince returns what a histogram counted since it was another.
+// NativeSince returns the observations of is since was.
 func NativeSince(is, was *layout.Native) *layout.Native {
 	left, _ := subtract(is, was)
 	return left
 }
 
-// subtract returns what is left of a histogram, and whether it had less than was to
-// be taken from a bucket.
+// subtract returns from minus what, and whether a bucket of from had less than the same bucket of
+// what.
 func subtract(from, what *layout.Native) (left *layout.Native, short bool) {
 	parts := []layout.Native{*from, *what}
 	left = align(parts)
@@ -232,8 +230,7 @@ func less(a, b uint64) (uint64, bool) {
 	return a - b, false
 }
 
-// bound makes sure that an archive can hold the sum. What it gives up is
-// resolution.
+// bound makes the sum small enough for an archive, at the cost of resolution.
 func (s *Native) bound() {
 	n := 0
 	for _, c := range s.classes {
@@ -251,8 +248,8 @@ func (s *Native) bound() {
 	s.Add(sum)
 }
 
-// coarser copies buckets to a schema that is lower by so many, without those that
-// are empty. One step joins each two of which the upper one has an even index.
+// coarser copies buckets to a lower schema, steps below, and drops empty buckets. Each step joins
+// pairs of buckets; the upper bucket of a pair has an even index.
 func coarser(buckets []layout.NativeBucket, steps int32) []layout.NativeBucket {
 	var out []layout.NativeBucket
 	for _, b := range buckets {
@@ -269,7 +266,7 @@ func coarser(buckets []layout.NativeBucket, steps int32) []layout.NativeBucket {
 	return out
 }
 
-// uncut returns the threshold, or the upper bound of the bucket that it cuts.
+// uncut returns threshold, or, if threshold cuts a bucket, the upper bound of the bucket.
 func uncut(buckets []layout.NativeBucket, schema int32, threshold float64) float64 {
 	for _, b := range buckets {
 		if nativeBound(b.Index-1, schema) >= threshold {
@@ -282,8 +279,8 @@ func uncut(buckets []layout.NativeBucket, schema int32, threshold float64) float
 	return threshold
 }
 
-// beyond returns the buckets that begin at the threshold or above it, and what is
-// in the others.
+// beyond returns the buckets that begin at the threshold or above, and the sum of all other
+// buckets.
 func beyond(buckets []layout.NativeBucket, schema int32, threshold float64) (above []layout.NativeBucket, below uint64) {
 	for len(buckets) > 0 && nativeBound(buckets[0].Index-1, schema) < threshold {
 		below += buckets[0].Count
@@ -292,8 +289,8 @@ func beyond(buckets []layout.NativeBucket, schema int32, threshold float64) (abo
 	return buckets, below
 }
 
-// nativeBound is the upper bound of the bucket with an index. That of the last one
-// in front of infinity is the largest number, as in Prometheus.
+// nativeBound is the upper bound of the bucket with an index. The upper bound of the last bucket
+// before infinity is the largest number, as in Prometheus.
 func nativeBound(index, schema int32) float64 {
 	exponent, fraction := int(index), 1.0
 	if schema < 0 {
@@ -308,18 +305,18 @@ func nativeBound(index, schema int32) float64 {
 	return math.Ldexp(fraction, exponent)
 }
 
-// steps are the factors between bounds in schemas 1 to 8. They are not the nearest
-// numbers to 2^(2^-schema): bounds have to be those of client_golang and Prometheus
-// bit for bit, or a threshold would cut the bucket that it ends, and theirs were made
-// of these.
+// steps are the factors between bounds in schemas 1 to 8. The factors are not the numbers nearest
+// to 2^(2^-schema). Bounds have to equal the bounds of client_golang and Prometheus bit for bit,
+// made of the same factors, because otherwise a threshold would cut the bucket of the same upper
+// bound.
 var steps = [...]float64{
 	1.414213562373095, 1.189207115002721, 1.0905077326652577, 1.0442737824274138, 1.0218971486541166,
 	1.0108892860517005, 1.0054299011128027, 1.0027112750502025,
 }
 
-// fractions are the bounds between 1 and 2 in the highest schema, in which those of all
-// others are. From one schema to the next each second bound is a new one, a step above
-// the one before.
+// fractions are the bounds between 1 and 2 in the highest schema; the bounds of lower schemas are
+// among them. From one schema to the next, each second bound is new, a step above the previous
+// bound.
 var fractions = sync.OnceValue(func() []float64 {
 	all := make([]float64, 1<<layout.MaxSchema)
 	all[0] = 1

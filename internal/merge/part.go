@@ -2,15 +2,15 @@ package merge
 
 import "github.com/mpmetrics/mpmetrics/internal/layout"
 
-// Part is what one contributor has in a merged series: its value by the rules that
-// made the merged one, as if nobody else had that series. Gauge, Observations and
-// Buckets are those of a Series; a counter without a mode has Counter.
+// Part is the share of one contributor in a merged series: the contributor's value by the rules of
+// the merged series, as if no other process had the series. Gauge, Observations and Buckets work
+// as for a Series; use Counter for a counter without a mode.
 type Part struct{ *Series }
 
 // Counter returns the part of a counter without a mode.
 func (p Part) Counter() float64 { return p.total.whole.plus(&p.total.sum) }
 
-// partOf returns the part that stands for a series, and makes it at first.
+// partOf returns the part for a series. The first call makes the part.
 func partOf(parts map[*Series]Part, s *Series) Part {
 	p, ok := parts[s]
 	if !ok {
@@ -20,8 +20,8 @@ func partOf(parts map[*Series]Part, s *Series) Part {
 	return p
 }
 
-// Parts returns what a member has in those of the series that it has, from its
-// values and its native buckets by input. It comes after Begin.
+// Parts returns the shares of a member in the series of the set of, from the values of the member
+// and its native buckets by input. Call Parts after Begin.
 func (m *Merger) Parts(mb *Member, values []uint64, natives map[int]*layout.Native, of map[*Series]bool) map[*Series]Part {
 	parts := map[*Series]Part{}
 	for i, s := range mb.placed {
@@ -33,7 +33,7 @@ func (m *Merger) Parts(mb *Member, values []uint64, natives map[int]*layout.Nati
 		d := mb.defs[in.Family]
 		p.use(in.Created)
 		if d.family.ByMode() {
-			p.total.reset() // made again: it is what it is now
+			p.total.reset() // made again: the last input wins
 		}
 		p.total.add(d.family, values[in.At:], d.buckets)
 		if n := natives[i]; n != nil && p.total.native != nil {
@@ -43,8 +43,8 @@ func (m *Merger) Parts(mb *Member, values []uint64, natives map[int]*layout.Nati
 	return parts
 }
 
-// CarriedParts returns what the ledger has in those of the series that it has, its
-// processes with All samples aside.
+// CarriedParts returns the shares of the ledger in the series of the set of, without the ledger's
+// All samples.
 func (m *Merger) CarriedParts(of map[*Series]bool) map[*Series]Part {
 	parts := map[*Series]Part{}
 	for _, c := range m.carried {
@@ -60,8 +60,8 @@ func (m *Merger) CarriedParts(of map[*Series]bool) map[*Series]Part {
 	return parts
 }
 
-// DeadParts returns what the processes of the ledger, which left All samples, have
-// in those of the series that they have.
+// DeadParts returns the shares of the ledger's processes with All samples, in the series of the
+// set of.
 func (m *Merger) DeadParts(of map[*Series]bool) map[*Series]map[*Member]Part {
 	parts := map[*Series]map[*Member]Part{}
 	for _, d := range m.dead {
@@ -75,6 +75,5 @@ func (m *Merger) DeadParts(of map[*Series]bool) map[*Series]map[*Member]Part {
 	return parts
 }
 
-// Set reports whether the contributor ever set the gauge. One that did not takes no
-// part.
+// Set reports whether the contributor ever set the gauge. If not, the contributor has no share.
 func (p Part) Set() bool { return p.total.set+p.total.nans > 0 }

@@ -2,22 +2,22 @@ package merge
 
 import "github.com/mpmetrics/mpmetrics/internal/layout"
 
-// Series is a merged series and the total of what its members added.
+// Series is a merged series and the total of its members.
 type Series struct {
 	Labels  []layout.Label // sorted by name
-	Const   []layout.Label // those of Labels that are const labels where it is defined
+	Const   []layout.Label // the const labels among Labels, by the first definition
 	Created int64          // start timestamp: the oldest, Unix nanoseconds
 
-	// Cache is the caller's: what it derived from Labels.
+	// Cache is for the caller: any data derived from Labels.
 	Cache any
 
 	family *Family
-	used   bool // some member has it
+	used   bool // some member has the series
 	slot   int  // where the Merger has the sum of a counter, or another series
 	total  Total
 
 	exemplars       []*Exemplar      // since Begin
-	nativeExemplars *nativeExemplars // likewise
+	nativeExemplars *nativeExemplars // since Begin
 }
 
 // use notes a member's start timestamp.
@@ -28,18 +28,18 @@ func (s *Series) use(created int64) {
 	s.used = true
 }
 
-// Gauge returns the value of a series whose family has a mode, by that.
+// Gauge returns the value of a series of a family with a mode, by the mode.
 func (s *Series) Gauge() float64 { return s.total.gauge(s.family.Mode) }
 
 // Observations returns count and sum of a histogram or summary.
 func (s *Series) Observations() (uint64, float64) { return s.total.whole.lo, s.total.sum.round() }
 
-// Buckets returns the buckets of a histogram, that of +Inf last, not
-// cumulative. They belong to the Series.
+// Buckets returns the buckets of a histogram, +Inf last, not cumulative. The slice belongs to the
+// Series.
 func (s *Series) Buckets() []uint64 { return s.total.buckets }
 
-// Native returns the native buckets of a native histogram, nil if no process has
-// any. They belong to the caller.
+// Native returns the native buckets of a native histogram, nil if no process has native buckets.
+// The result belongs to the caller.
 func (s *Series) Native() *layout.Native {
 	if s.total.native == nil {
 		return nil

@@ -6,22 +6,21 @@ import (
 	"github.com/mpmetrics/mpmetrics/internal/layout"
 )
 
-// Total is what any number of processes counted for one series. It does not
-// depend on the order in which they are added, nor on how they are grouped: the
-// total of totals is the same, bit for bit.
+// Total is the count of any number of processes for one series. A total depends neither on the
+// order of the addends nor on their grouping: the total of totals is the same, bit for bit.
 type Total struct {
 	whole   count    // integer part of a counter; observations of a histogram or summary
 	sum     exact    // float part of a counter; sum of the observations; of the values of a gauge
 	buckets []uint64 // of a histogram, not cumulative
 
-	// Of a gauge: how often it was set to a number and to NaN, and then the
-	// smallest, the largest, and the most recent number with its time.
+	// Of a gauge: how often processes set the gauge to a number (set) and to NaN (nans), and then
+	// the smallest, the largest, and the most recent number with its time.
 	set, nans uint64
 	min, max  float64
 	recent    float64
 	time      int64
 
-	native *Native // of a native histogram, nil of all others
+	native *Native // of a native histogram; nil for every other type
 }
 
 func newTotal(t layout.Type, bounds int) Total {
@@ -42,8 +41,8 @@ func (t *Total) reset() {
 	}
 }
 
-// add adds what one process has for a series of a family. Buckets go where to
-// says; nil: where they are.
+// add adds the values of one process for a series of a family. to maps the buckets of f to the
+// buckets of t; nil: both are the same.
 func (t *Total) add(f *layout.Family, values []uint64, to []int) {
 	switch {
 	case f.Mode.Timed():
@@ -101,8 +100,8 @@ func (t *Total) extremes(set uint64, smallest, largest, recent float64, time int
 	t.set += set
 }
 
-// addTotal adds a total of the same type, or of native histograms to one of
-// histograms: their native buckets are left out then.
+// addTotal adds a total of the same type, or of a native histogram to a histogram. In the second
+// case the native buckets are dropped.
 func (t *Total) addTotal(o *Total, to []int) {
 	t.whole.addCount(o.whole)
 	t.sum.addExact(&o.sum)
@@ -118,9 +117,9 @@ func (t *Total) addTotal(o *Total, to []int) {
 	}
 }
 
-// absorb is add for good. It reports false when the float sum would not be
-// finite any more, and leaves that as it is: such a sum lives as long as its
-// process, since nothing could ever be added to it again.
+// absorb is add for an absorption. If the float sum would not be finite, absorb leaves the sum
+// unchanged and returns false. An infinite sum ends with its process, because nothing could ever
+// be added to such a sum in an archive.
 func (t *Total) absorb(f *layout.Family, values []uint64) bool {
 	before := t.sum.clone()
 	t.add(f, values, nil)
@@ -149,10 +148,10 @@ func (t *Total) gauge(mode layout.Mode) float64 {
 	case layout.MostRecent, layout.LiveMostRecent:
 		return t.recent
 	}
-	return t.min // also of one process, which has one value
+	return t.min // also for a single process: all values are the same
 }
 
-// Sums returns the total as an archive holds it. The slices belong to t.
+// Sums returns the total in the form of an archive. The slices belong to t.
 func (t *Total) Sums() layout.Sums {
 	return layout.Sums{
 		Hi: t.whole.hi, Lo: t.whole.lo, Parts: t.sum.parts, Buckets: t.buckets,
@@ -160,15 +159,15 @@ func (t *Total) Sums() layout.Sums {
 	}
 }
 
-// totalOf is the total of a type that an archive holds, without its native buckets,
-// which follow. It takes the slices over.
+// totalOf is the total in an archive, without its native buckets, which follow in separate
+// records. The total takes over the slices.
 func totalOf(of layout.Type, s layout.Sums) Total {
 	t := Total{
 		native: newNative(of),
 		whole:  count{hi: s.Hi, lo: s.Lo}, buckets: s.Buckets,
 		set: s.Set, nans: s.NaNs, min: s.Min, max: s.Max, recent: s.Recent, time: s.Time,
 	}
-	// Added one by one: what a damaged archive calls parts may overlap.
+	// Parts are added one by one, because parts in a damaged archive may overlap.
 	for _, p := range s.Parts {
 		t.sum.add(p)
 	}
