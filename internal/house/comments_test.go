@@ -56,7 +56,6 @@ var pending = map[string]string{
 	"internal/mapped":                    "comments are rewritten in the next commits",
 	"internal/marker":                    "comments are rewritten in the next commits",
 	"internal/mirror":                    "comments are rewritten in the next commits",
-	"internal/ownerfile":                 "comments are rewritten in the next commits",
 	"internal/reader":                    "comments are rewritten with the table of both readers",
 	"internal/remote":                    "comments are rewritten with the table of both readers",
 	"internal/render":                    "comments are rewritten in the next commits",

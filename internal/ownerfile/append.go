@@ -7,16 +7,16 @@ import (
 	"github.com/mpmetrics/mpmetrics/internal/layout"
 )
 
-// tail is the slab that is being filled, and the one prepared to follow it.
-// Guarded by File.mu.
+// tail has the slab at the end of a log or of the cells, and the spare, prepared to follow the
+// slab. Guarded by File.mu.
 type tail struct {
 	current *slab
-	used    int     // bytes of its body
-	grown   bool    // it is not the first slab
-	slabs   []*slab // filled, and the current one
+	used    int     // used bytes of the body of current
+	grown   bool    // current is not the first slab
+	slabs   []*slab // the full slabs, and current
 
-	spare *slab // nil until Grow has made it
-	need  int   // bytes that the spare has to have room for, when one was asked for
+	spare *slab // nil until Grow makes a spare
+	need  int   // least bytes of room in the requested spare
 	asked bool
 }
 
@@ -25,17 +25,17 @@ func (t *tail) install(s *slab) {
 	t.slabs = append(t.slabs, s)
 }
 
-// put writes a record for which there is room, and publishes it.
+// put writes a record and publishes the record. The caller has checked the room.
 func (t *tail) put(payload []byte, word uint64) {
 	if t.used+layout.RecordBytes(len(payload))+layout.WordBytes > t.current.body() {
-		// The spare is in the file since Grow, and empty. The continuation
-		// makes it part of the log.
+		// The spare is in the file since Grow, and empty. The continuation makes the spare part of
+		// the log.
 		t.current.word(t.used).Store(layout.ContinueWord(t.spare.header.Number))
 		t.advance()
 	}
 	copy(t.current.bytes(t.used+layout.RecordWordBytes), payload)
-	// Last, at once: from here on the record is there, for readers and after
-	// the death of this process.
+	// The word comes last, in one store: from now on the record exists, for readers and after the
+	// death of the process.
 	t.current.word(t.used).Store(word)
 	t.used += layout.RecordBytes(len(payload))
 }
@@ -46,7 +46,7 @@ func (t *tail) room(bytes int) bool {
 	return t.used+bytes <= t.current.body() || t.spare != nil && bytes <= t.spare.body()
 }
 
-// advance goes on in the spare. It is the first thing that asks for the next.
+// advance goes on in the spare. The caller has to prepare the next spare.
 func (t *tail) advance() {
 	t.install(t.spare)
 	t.spare, t.grown = nil, true
@@ -58,7 +58,7 @@ func (p *File) ask(t *tail, bytes int) {
 	t.asked = true
 	select {
 	case p.wanted <- struct{}{}:
-	default: // it has been told
+	default: // a request is pending
 	}
 }
 
@@ -69,13 +69,12 @@ func (p *File) prepare(t *tail) {
 	}
 }
 
-// refuses reports whether nothing can be appended: a process that was forked would
-// write where its parent does.
+// refuses reports whether appends are refused. A forked process would write into the file of its
+// parent.
 func (p *File) refuses() bool { return p.dead || fork.Foreign(p.pid) }
 
-// logRoom reports whether payloads of so many bytes can be appended now, all of
-// them, and asks for room if not. The last word of a slab is kept for the
-// continuation.
+// logRoom reports whether all payloads of so many bytes can be appended now. If not, logRoom asks
+// for room. The last word of a slab is kept for the continuation.
 func (p *File) logRoom(payloads ...int) bool {
 	need := layout.WordBytes
 	for _, n := range payloads {
@@ -88,11 +87,11 @@ func (p *File) logRoom(payloads ...int) bool {
 		p.ask(&p.log, need)
 		return false
 	}
-	// In the other log there will be room as soon as it is the only one.
+	// A full new log has room again as soon as the new log is the only log.
 	return p.next == nil || p.next.room(need)
 }
 
-// append writes a record for which there is room, and publishes it.
+// append writes a record and publishes the record. The caller has checked the room.
 func (p *File) append(payload []byte) {
 	word := layout.RecordWord(payload)
 	if p.next != nil {
@@ -103,8 +102,8 @@ func (p *File) append(payload []byte) {
 	p.prepare(&p.log)
 }
 
-// place finds room for a run of cells without taking it, and asks for room if
-// there is none.
+// place finds room for a run of cells without taking the room, and asks for room if the slabs are
+// full.
 func (p *File) place(words int) (r Run, again, ok bool) {
 	t := &p.cells
 	size := words * layout.WordBytes
@@ -124,8 +123,8 @@ func (p *File) place(words int) (r Run, again, ok bool) {
 	return Run{slab: t.current, word: uint32(t.aligned(words) / layout.WordBytes), words: uint32(words)}, false, true
 }
 
-// take marks the cells that place has found as used and returns them. again says
-// that they were those of another series before.
+// take marks the cells found by place as used and returns the cells. again reports that an earlier
+// series had the cells.
 func (p *File) take(r Run, again bool) []atomic.Uint64 {
 	first, words := int(r.word), int(r.words)
 	if again {

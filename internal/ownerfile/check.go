@@ -9,20 +9,20 @@ import (
 	"github.com/mpmetrics/mpmetrics/internal/directory"
 )
 
-// Errors of Check: what somebody has done to a published file.
+// Errors of Check: damage to a published file by another program.
 var (
-	// ErrRemoved: no reader finds the file any more, or it finds another one.
+	// ErrRemoved: readers do not find the file, or find another file.
 	ErrRemoved = errors.New("the file of this process was removed or replaced")
 
-	// ErrTruncated: the file is shorter than what was mapped of it.
+	// ErrTruncated: the file is shorter than the mapped part.
 	ErrTruncated = errors.New("the file of this process was cut short")
 )
 
-// Check looks whether the file is where readers look for it, and whole. Other
-// errors than ErrRemoved and ErrTruncated say that it could not be told.
+// Check looks whether the file is complete and at the path where readers look. Any other error
+// than ErrRemoved and ErrTruncated means that Check could not find out.
 //
-// Of a file that was cut short it lets go what is lost, so that counting there is
-// no fault any more; those cells are zero afterwards.
+// If the file was truncated, Check detaches the lost pages, so that counting there does not fault;
+// the lost cells are zero afterwards.
 func (p *File) Check() error {
 	p.growing.Lock()
 	defer p.growing.Unlock()
@@ -36,7 +36,7 @@ func (p *File) Check() error {
 	if size := info.Size(); size < p.end() || p.cut {
 		errs := []error{fmt.Errorf("%s has %d bytes of %d: %w", p.path, size, p.end(), ErrTruncated)}
 		for _, s := range p.slabs {
-			if !p.cut { // once: counting goes on in the memory that is put there
+			if !p.cut { // only once: counting goes on in the new memory
 				errs = append(errs, s.region.DetachFrom(size))
 			}
 		}
@@ -56,7 +56,7 @@ func (p *File) Check() error {
 	return fmt.Errorf("check owner file: %w", err)
 }
 
-// end is where the last slab ends that is mapped.
+// end is the end of the last mapped slab.
 func (p *File) end() (end int64) {
 	for _, s := range p.slabs {
 		end = max(end, s.offset+int64(s.header.Bytes))
@@ -64,8 +64,7 @@ func (p *File) end() (end int64) {
 	return end
 }
 
-// Unlinked reports whether the file has no name any more, so that it cannot come
-// back.
+// Unlinked reports whether the file has no name left, so that the file cannot come back.
 func (p *File) Unlinked() bool {
 	st, err := directory.StatFile(p.file)
 	return err == nil && st.Links == 0

@@ -8,7 +8,7 @@ import (
 	"github.com/mpmetrics/mpmetrics/internal/mapped"
 )
 
-// Run says where a published series is: its number, and its run of cells.
+// Run is a published series in the file: its number, and its run of cells.
 type Run struct {
 	slab   *slab
 	number uint32 // of the series
@@ -19,19 +19,19 @@ type Run struct {
 
 func (r *Run) place() layout.Place { return layout.Place{Slab: r.slab.header.Number, Word: r.word} }
 
-// resting is a run that nobody writes to any more, and that readers who have not
-// met the gone record yet may still load.
+// resting is a run without a writer. Readers that have not yet read the gone record may still load
+// the run.
 type resting struct {
 	Run
 	since time.Time
 }
 
-// freed are the runs of cells whose series are gone. They become room for others
-// in three steps:
+// freed are the runs of cells of deleted series. The runs become room for new series in three
+// steps:
 //
-//  1. collected: no instrument is left that could write to them
-//  2. resting: for longer than a scrape may take that began before the gone record
-//  3. free: zeroed, so that a new series finds what a new slab has
+//  1. collected: no instrument is left that could write to the run.
+//  2. resting: the run rests longer than any scrape that began before the gone record.
+//  3. free: the owner has zeroed the run, so that a new series finds zeros as in a new slab.
 //
 // Guarded by File.mu.
 type freed struct {
@@ -40,9 +40,9 @@ type freed struct {
 	free      map[uint32][]Run // by words
 }
 
-// Free gives the cells of a series back. Its gone record is in the log, and nobody
-// can write to the cells any more. It may be called by a cleanup of the runtime: it
-// takes no lock that is held over a system call.
+// Free gives the cells of a series back. The caller guarantees that the gone record is in the log
+// and that the cells have no writer. A cleanup of the runtime may call Free: Free takes no lock
+// held over a system call.
 func (p *File) Free(r Run) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -51,8 +51,8 @@ func (p *File) Free(r Run) {
 	}
 }
 
-// Recycle makes room of the cells that have rested for long enough, and of the
-// slabs of former logs. Its caller runs it in the background, now and then.
+// Recycle frees the cells that have rested for long enough, and the slabs of former logs. The
+// caller runs Recycle in the background, now and then.
 func (p *File) Recycle(now time.Time, rest time.Duration) error {
 	p.growing.Lock()
 	defer p.growing.Unlock()
@@ -66,7 +66,7 @@ func (p *File) Recycle(now time.Time, rest time.Duration) error {
 	if len(ready) == 0 {
 		return nil
 	}
-	// Somebody may have cut the file short since Check looked.
+	// The file may have been truncated since Check looked.
 	err := mapped.Guard(func() error {
 		for _, r := range ready {
 			for i := range r.words {
@@ -76,7 +76,7 @@ func (p *File) Recycle(now time.Time, rest time.Duration) error {
 		return nil
 	})
 	if err != nil {
-		return err // they are nobody's from now on
+		return err // the runs are lost, and belong to no series
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -89,8 +89,7 @@ func (p *File) Recycle(now time.Time, rest time.Duration) error {
 	return nil
 }
 
-// rested takes out the runs that have rested for long enough. Those that were
-// collected begin to rest.
+// rested takes the runs that have rested for long enough. The collected runs start to rest.
 func (p *File) rested(now time.Time, rest time.Duration) []resting {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -108,7 +107,7 @@ func (p *File) rested(now time.Time, rest time.Duration) []resting {
 	return ready
 }
 
-// top is the free run that would be taken next.
+// top is the free run for the next series.
 func (f *freed) top(words int) (Run, bool) {
 	runs := f.free[uint32(words)]
 	if len(runs) == 0 {

@@ -11,15 +11,15 @@ import (
 	"github.com/mpmetrics/mpmetrics/internal/mapped"
 )
 
-// Mirrored is what changes in the mirror: values as layout.AppendMirror makes them,
-// by names of families; nil takes one out.
+// Mirrored are changes of the mirror: values from layout.AppendMirror, by names of families; nil
+// deletes a family.
 type Mirrored struct {
 	Families  map[string][]byte
 	Exemplars map[string][]byte
 }
 
-// Mirror puts mirrored families and exemplars into the file. It is one transaction:
-// readers see all of it or nothing. Errors are those of Grow.
+// Mirror puts mirrored families and exemplars into the file, in one transaction: readers see all
+// changes or none. Errors are the errors of Grow.
 func (p *File) Mirror(m Mirrored) error {
 	p.growing.Lock()
 	defer p.growing.Unlock()
@@ -42,7 +42,7 @@ func (p *File) Mirror(m Mirrored) error {
 		return p.db.View(p.checkMoved)
 	})
 	if errors.Is(err, ErrMoved) {
-		p.moved = err // for Grow, whose caller knows what to do
+		p.moved = err // Grow returns the error to its caller, which replaces the file
 	}
 	if err = p.faulted(err); err != nil {
 		return fmt.Errorf("mirror into owner file %s: %w", p.path, err)
@@ -67,7 +67,7 @@ func putAll(tx *bbolt.Tx, bucket string, values map[string][]byte) error {
 	return err
 }
 
-// checkMoved looks whether all slabs are where they were mapped.
+// checkMoved checks that no slab has moved since its mapping.
 func (p *File) checkMoved(tx *bbolt.Tx) error {
 	for _, s := range p.slabs {
 		if at, err := offset(tx, s); err != nil || at != s.offset {

@@ -1,10 +1,9 @@
-// Package ownerfile writes one process's file: slabs by bbolt, and in them the
-// series log and the cells, by plain stores into mapped memory.
+// Package ownerfile writes the file of one process: slabs by bbolt, and in the slabs the series
+// log and the cells, by plain stores into mapped memory.
 //
-// Two kinds of work never meet. Appending (AppendFamily, AppendSeries) may run
-// under a vec's write lock: it takes memory that is there already, under a
-// mutex that is never held over a system call. Growing (Grow) makes slabs by
-// bbolt transactions; its caller runs it in the background.
+// Two kinds of work are kept apart. Appending (AppendFamily, AppendSeries) may run under a vec's
+// write lock: appending takes existing memory, under a mutex never held over a system call.
+// Growing (Grow) makes slabs by bbolt transactions; the caller runs Grow in the background.
 package ownerfile
 
 import (
@@ -25,72 +24,71 @@ import (
 	"github.com/mpmetrics/mpmetrics/internal/mapped"
 )
 
-// Slabs start small, so that a job with ten series needs 48 KiB of disk. The
-// second ones are three times as large, and later ones double. There is always a
-// spare, but for the first slab: a job that stays small never needs one. When an
-// eighth of the first slab is used there is room left for some 240 series, and a
-// spare for 800 more 0.2 ms later, on a machine that is not busy.
+// Slabs start small, so that a job with ten series needs 48 KiB of disk. The second slab is three
+// times as large as the first, and each later slab doubles. The owner always keeps a spare, except
+// during the first eighth of the first slab: a small job never needs a spare. After the first
+// eighth, the first slab has room for some 240 series more. The spare with room for 800 series is
+// ready 0.2 ms later, on a machine that is not busy.
 const (
 	firstLogPages  = 4 // some 270 records
 	firstCellPages = 2 // 500 counters
 	firstGrowth    = 3
 	growthFactor   = 2
-	usualSlabPages = 256 // 1 MiB; larger only for a record that needs it
-	firstPrepareAt = 8   // one part in so many is used
+	usualSlabPages = 256 // 1 MiB; larger only for a larger record
+	firstPrepareAt = 8   // after 1/8 of the first slab
 )
 
-// ErrMoved is returned by Grow when bbolt has moved a slab, against the
-// placement rules: the cells in memory are no longer those of the file, and the
-// file must not be used further.
+// ErrMoved is returned by Grow when bbolt has moved a slab, against the placement rules: the cells
+// in memory are no longer the cells of the file, and the file must not be used further.
 var ErrMoved = errors.New("mpmetrics: bug: a slab moved in its file")
 
-// ErrBroken is returned by Grow once bbolt met a memory fault in the file. The
-// series that it has go on; there is no room for others.
-var ErrBroken = errors.New("file cannot grow any more")
+// ErrBroken is returned by Grow after a memory fault of bbolt in the file. Existing series go on;
+// the file takes no new series.
+var ErrBroken = errors.New("file cannot grow after a memory fault")
 
 // File is the file of one process, open for counting.
 type File struct {
-	pid       int // of the process that made it
+	pid       int // of the process that made the file
 	path      string
-	temporary string // its name until it is published
+	temporary string // name before publication
 	db        *bbolt.DB
 	file      *os.File // bbolt's; not read or written here
 
-	// wanted has one element while Grow has something to do.
+	// wanted has an element while Grow has work.
 	wanted chan struct{}
 
-	// growing serializes Grow and Close. It is held over transactions, and
-	// never while mu is held.
+	// growing serializes Grow and Close. growing is held over transactions, and never while mu is
+	// held.
 	growing sync.Mutex
 	header  layout.Header // guarded by growing
 	slabs   []*slab       // mapped; guarded by growing
 	numbers uint32        // slab numbers given so far; guarded by growing
 	closed  bool          // guarded by growing
-	cut     bool          // somebody cut the file short; guarded by growing
+	cut     bool          // the file was truncated; guarded by growing
 	moved   error         // a slab has moved; guarded by growing
-	broken  bool          // bbolt must not be touched any more; guarded by growing
+	broken  bool          // bbolt must not be used; guarded by growing
 
 	former   former  // log slabs
 	unmapped []*slab // in the file, to be mapped by Grow; guarded by growing
 	mapWrite func(fd int, name string, offset int64, length int) (*mapped.Region, error)
 
-	// mu guards everything below. It is never held over a system call.
+	// mu guards everything below. mu is never held over a system call.
 	mu          sync.Mutex
 	log, cells  tail
-	next        *tail // of the log that is about to be in force, nil without one
+	next        *tail // new log during a rewrite, otherwise nil
 	logBytes    int   // of all records of the log
-	livingBytes int   // of those of families, and of series that are not gone
+	livingBytes int   // of families, and of series without a gone record
 	freed       freed
 	families    uint32 // numbers given so far
 	series      uint32
 	scratch     []byte // of the record being made
-	farewell    []byte // of the gone record in front of it
+	farewell    []byte // payload of the gone record before scratch
 	dead        bool   // appends are refused: closed or retired
 }
 
-// Create makes the file of this process in the directory sub, which
-// directory.Ensure returned, and publishes it. The header's ID, PID, Start and
-// texts are the caller's. At return the file is visible to readers and locked.
+// Create makes the file of the process in the directory sub, as returned by directory.Ensure, and
+// publishes the file. The caller sets the header's ID, PID, Start and texts. At return the file is
+// locked, and visible to readers.
 func Create(sub string, h layout.Header) (*File, error) {
 	p, err := Prepare(sub, h)
 	if err != nil {
@@ -102,8 +100,8 @@ func Create(sub string, h layout.Header) (*File, error) {
 	return p, nil
 }
 
-// Prepare is Create without publishing: the file is complete, locked, and can be
-// written to, but has a temporary name that nobody reads.
+// Prepare is Create without publishing: the file is complete, locked, and can be written to, but
+// readers skip its temporary name.
 func Prepare(sub string, h layout.Header) (*File, error) {
 	p := &File{
 		pid:    fork.Pid(),
@@ -143,11 +141,11 @@ func (p *File) create() error {
 	return nil
 }
 
-// Publish renames a prepared file: nobody ever sees a published one that is not
-// complete and locked. It takes the place of a file with the same id.
+// Publish renames a prepared file. Readers only ever see a published file complete and locked. The
+// file replaces a file with the same id.
 func (p *File) Publish() error {
-	// Who opens it for writing from now on, were it by mistake, could cut it
-	// short under this process.
+	// From now on a program could open the file for writing, even by mistake, and truncate the file
+	// under the owner.
 	err := directory.Seal(p.file)
 	if err == nil {
 		err = os.Rename(p.temporary, p.path)
@@ -162,7 +160,7 @@ func (p *File) Publish() error {
 // Path is the path of the published file.
 func (p *File) Path() string { return p.path }
 
-// Header returns the header as it is in the file.
+// Header returns the header in the file.
 func (p *File) Header() layout.Header {
 	p.growing.Lock()
 	defer p.growing.Unlock()
@@ -187,18 +185,17 @@ func (p *File) AppendFamily(f *layout.Family) (number uint32, ok bool) {
 	return p.families - 1, true
 }
 
-// AppendSeries takes cells for a series and appends its record: at return the
-// series is in the file, whatever happens to the process. use is given the
-// cells before any reader can see them. ok is false when there is no room yet:
-// call again after Grow.
+// AppendSeries takes cells for a series and appends its record: at return the series is in the
+// file, even if the process dies. AppendSeries passes the cells to use before any reader can see
+// the cells. ok is false if the file has no room yet: call again after Grow.
 func (p *File) AppendSeries(family uint32, created int64, values []string, words int, use func([]atomic.Uint64)) (ok bool) {
 	_, ok = p.ReplaceSeries(nil, family, created, values, words, use)
 	return ok
 }
 
-// ReplaceSeries is AppendSeries, and in front of the series it appends that
-// another one, unless nil, is gone: a reader never sees both. Killed in between,
-// this process leaves neither.
+// ReplaceSeries is AppendSeries, and appends the gone record of another series first, unless gone
+// is nil: a reader never sees both series. A process killed between the two records leaves neither
+// series.
 func (p *File) ReplaceSeries(gone *Run, family uint32, created int64, values []string, words int, use func([]atomic.Uint64)) (r Run, ok bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -230,10 +227,9 @@ func (p *File) ReplaceSeries(gone *Run, family uint32, created int64, values []s
 	return r, true
 }
 
-// AppendGone appends that a series of this file is gone. It reports false when
-// there is no room yet: call again after Grow. A file that takes no series any more
-// takes no gone record either: it was closed, or everything that is not gone moves
-// into another one.
+// AppendGone appends the gone record of a series of the file. AppendGone returns false if the file
+// has no room yet: call again after Grow. AppendGone does nothing and returns true if the file
+// refuses appends: the file is closed, or all remaining series move to another file.
 func (p *File) AppendGone(r Run, unixNano int64) (done bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -249,17 +245,15 @@ func (p *File) AppendGone(r Run, unixNano int64) (done bool) {
 	return true
 }
 
-// Retire refuses to append from now on. Every series that was appended before is
-// in its cells when Retire returns.
+// Retire refuses appends from now on. When Retire returns, every appended series is in its cells.
 func (p *File) Retire() {
 	p.mu.Lock()
 	p.dead = true
 	p.mu.Unlock()
 }
 
-// Close gives the file up: its values stay for the readers, its owner counts
-// as gone from now on. Cells that somebody still holds reach it no more. A file
-// that was not published is removed.
+// Close gives up the file: its values stay for the readers, and the owner counts as dead from now
+// on. Cells still in use no longer reach the file. Close removes a file that was not published.
 func (p *File) Close() error {
 	if fork.Foreign(p.pid) {
 		return p.forsake()
@@ -284,7 +278,8 @@ func (p *File) Close() error {
 	return nil
 }
 
-// unlock drops the lock. It comes last: who finds a free lock reads what is final.
+// unlock drops the lock. unlock comes last: a reader that finds the lock free takes the values as
+// final.
 func (p *File) unlock() error {
 	if p.broken {
 		return p.file.Close()
@@ -292,8 +287,8 @@ func (p *File) unlock() error {
 	return p.db.Close()
 }
 
-// forsake gives up a file that is another process's since this one was forked
-// from it: it stays locked, and nothing that is done here reaches it any more.
+// forsake gives up a file of another process, the parent of a forked process: the file stays
+// locked, and writes of the forked process no longer reach the file.
 func (p *File) forsake() error {
 	p.Retire()
 	p.growing.Lock()
@@ -302,8 +297,7 @@ func (p *File) forsake() error {
 		return nil
 	}
 	p.closed = true
-	// Not bbolt's Close: it would unlock the file, and the lock is the parent's
-	// too.
+	// bbolt's Close would unlock the file, and the parent shares the lock.
 	return errors.Join(append(p.detach(), p.file.Close())...)
 }
 

@@ -14,44 +14,39 @@ import (
 	"github.com/mpmetrics/mpmetrics/internal/mapped"
 )
 
-// When more than half of the log is dead, series that are gone and their gone
-// records, it is written anew:
+// When more than half of the log is dead (series with a gone record, and the gone records), the
+// owner rewrites the log:
 //
-//  1. what is living is copied into a log slab that is not part of the log: a new
-//     one, or one of a log before
-//  2. what has been appended since is copied too; from that moment on, under mu,
-//     each record is appended to both logs, to the new one first
-//  3. a transaction makes the new one the log, with the next generation: who reads
-//     a header finds one whole log or the other
-//  4. records are appended to the new log alone
-//  5. the slabs of the old log rest, longer than a reader may take that found it;
-//     then they are zeroed, and part of a later log
+//  1. The owner copies the living records into a log slab outside the log: a new slab, or a slab of a former log.
+//  2. The owner copies the records appended since. From then on, under mu, the owner appends each record to both logs, to the new log first.
+//  3. A transaction makes the new log the log in force, with the next generation: a reader of the header finds one whole log or the other.
+//  4. The owner appends to the new log alone.
+//  5. The slabs of the old log rest, longer than any reader of the old log may take. Then the owner zeroes the slabs for a later log.
 //
-// Cells do not move, and series keep their numbers. A SIGKILL before 3 leaves the
-// old log, which has everything, and behind it the new one, likewise. To the new log
-// first: killed between the two appends, whichever of them is in force lacks what no
-// reader can have seen in it, but for one that still reads the old log behind 3,
-// which sees a record later than others.
+// Cells do not move, and series keep their numbers. Killed before step 3, the owner leaves the old
+// log in force; killed after step 3, the new log. Both logs are complete. The new log comes first
+// in step 2 because of a kill between the two appends: then the log in force lacks only a record
+// that no reader has seen. One exception: a reader still in the old log after step 3 sees a record
+// later than other readers.
 
 const (
 	// rewriteAtLeast is how many bytes of a log have to be dead: a small log is
 	// not worth a transaction.
 	rewriteAtLeast = 16 << 10
 
-	// restingAtLeast and restingShare bound what slabs of former logs may take
-	// while they rest: when series come and go so fast that a log would be dead
-	// before the one before it has rested, it grows meanwhile.
+	// restingAtLeast and restingShare bound the resting slabs of former logs. If series come and go
+	// so fast that a log is half dead before the previous log has rested, the log grows meanwhile.
 	restingAtLeast = 1 << 20
 	restingShare   = 4
 )
 
 var (
 	errNotNow  = errors.New("a slab waits to be mapped")
-	errUnknown = errors.New("which log is in force is not known")
+	errUnknown = errors.New("unknown which log is in force")
 	errNoRoom  = errors.New("more was appended meanwhile than there was room for")
 )
 
-// former are slabs that were part of a log. Guarded by File.growing.
+// former are the slabs of former logs. Guarded by File.growing.
 type former struct {
 	resting []restingSlab
 	ready   []*slab // zeroed
@@ -62,13 +57,13 @@ type restingSlab struct {
 	since time.Time
 }
 
-// recycle makes slabs ready that have rested for long enough. growing is held.
+// recycle zeroes the slabs that have rested for long enough. growing is held.
 func (f *former) recycle(now time.Time, rest time.Duration) error {
 	n := 0
 	defer func() { f.resting = slices.Delete(f.resting, 0, n) }()
 	for ; n < len(f.resting) && now.Sub(f.resting[n].since) >= rest; n++ {
 		s := f.resting[n].slab
-		// Somebody may have cut the file short since Check looked.
+		// The file may have been truncated since Check looked.
 		if err := mapped.Guard(func() error { clear(s.bytes(0)); return nil }); err != nil {
 			return err
 		}
@@ -100,9 +95,8 @@ type mark struct {
 	used int
 }
 
-// Rewrite writes the log anew if that is worth it. Its caller runs it in the
-// background, now and then. An error leaves the log as it is, but one that wraps
-// ErrMoved ends the file.
+// Rewrite rewrites the log if worth the work. The caller runs Rewrite in the background, now and
+// then. An error leaves the log as before; an error that wraps ErrMoved ends the file.
 func (p *File) Rewrite(now time.Time) error {
 	p.growing.Lock()
 	defer p.growing.Unlock()
@@ -113,16 +107,15 @@ func (p *File) Rewrite(now time.Time) error {
 	if !due {
 		return nil
 	}
-	// bbolt reads its own mapping of the file, which somebody may have truncated.
+	// bbolt reads its own mapping of the file, and the file may be truncated.
 	err := p.faulted(mapped.Guard(func() error { return p.rewrite(now, from, end) }))
 	if err != nil {
-		return fmt.Errorf("write the log of %s anew: %w", p.path, err)
+		return fmt.Errorf("rewrite the log of %s: %w", p.path, err)
 	}
 	return nil
 }
 
-// dueForRewrite returns the beginning and the end of the log, and whether to write
-// it anew.
+// dueForRewrite returns the beginning and the end of the log, and whether to rewrite the log.
 func (p *File) dueForRewrite() (from, end mark, due bool) {
 	resting := 0
 	for _, s := range p.former.resting {
@@ -139,8 +132,8 @@ func (p *File) dueForRewrite() (from, end mark, due bool) {
 	return mark{t.slabs[0], 0}, mark{t.current, t.used}, true
 }
 
-// walk calls do with each record between two places of the log, with its payload
-// and the word in front of it. growing is held: no slab leaves the log.
+// walk calls do with each record between two places of the log, with its payload and the word
+// before the payload. growing is held: no slab leaves the log.
 func (p *File) walk(from, end mark, do func(payload []byte, word uint64) error) error {
 	at := from
 	for at != end {
@@ -187,7 +180,7 @@ func (p *File) rewrite(now time.Time, from, end mark) error {
 		}
 		return next.copyIn(payload, word)
 	})
-	// Most of 2 without the lock that appends wait for.
+	// Do most of step 2 without mu, because appends wait for mu.
 	for range 2 {
 		if err == nil {
 			end, err = p.catchUp(next, end)
@@ -214,11 +207,10 @@ func (p *File) rewrite(now time.Time, from, end mark) error {
 	return p.db.View(p.checkMoved)
 }
 
-// goneSeries are the series that have a gone record.
+// goneSeries are the series with a gone record.
 type goneSeries map[uint32]bool
 
-// dead reports whether a record is not worth copying: that of a series that is
-// gone, and what says so.
+// dead reports whether the record is not copied: a gone record, or the record of a deleted series.
 func (g goneSeries) dead(payload []byte) bool {
 	switch layout.RecordKind(payload[0]) {
 	case layout.GoneRecord:
@@ -240,8 +232,8 @@ func (p *File) goneIn(from, end mark) (goneSeries, error) {
 	return gone, err
 }
 
-// slabFor returns a log slab, mapped and empty, that has room for what is living and
-// for as much again before the log is dead again by half, and worth it.
+// slabFor returns an empty, mapped log slab. The slab has room for the living records, and for as
+// much again before half of the log is dead and a rewrite is due.
 func (p *File) slabFor(living int) (*slab, error) {
 	const slack = 3
 	pages := min(layout.SlabPages(max(slack*living, living+rewriteAtLeast)), layout.MaxSlabPages)
@@ -254,7 +246,7 @@ func (p *File) slabFor(living int) (*slab, error) {
 	if err := p.write([]*slab{p.plan(layout.LogSlab, pages)}, false); err != nil {
 		return nil, err
 	}
-	// If it cannot be mapped now, Grow takes it for the spare of the log.
+	// If the mapping fails now, Grow takes the slab as the spare of the log.
 	fresh, err := p.mapWritten()
 	if err != nil {
 		return nil, err
@@ -262,14 +254,14 @@ func (p *File) slabFor(living int) (*slab, error) {
 	return fresh[0], nil
 }
 
-// unused keeps a slab that no reader has seen for the next time. growing is held.
+// unused keeps a slab without readers for the next rewrite. growing is held.
 func (p *File) unused(s *slab) {
 	clear(s.bytes(0))
 	p.former.ready = append(p.former.ready, s)
 }
 
-// copyIn appends a record as it stands in another log. What fits in is known only
-// when it is there: appends go on meanwhile.
+// copyIn appends a record from another log. Appends go on meanwhile, so copyIn has to check the
+// room for each record.
 func (t *tail) copyIn(payload []byte, word uint64) error {
 	size := layout.RecordBytes(len(payload))
 	if !t.room(size + layout.WordBytes) {
@@ -279,8 +271,8 @@ func (t *tail) copyIn(payload []byte, word uint64) error {
 	return nil
 }
 
-// catchUp copies what has been appended behind a place of the log, and returns where
-// that ends.
+// catchUp copies the records appended after a place of the log, and returns the end of the copied
+// records.
 func (p *File) catchUp(next *tail, from mark) (end mark, err error) {
 	p.mu.Lock()
 	end = mark{p.log.current, p.log.used}
@@ -288,7 +280,7 @@ func (p *File) catchUp(next *tail, from mark) (end mark, err error) {
 	return end, p.walk(from, end, next.copyIn)
 }
 
-// appendToBoth copies the rest. From its return on each record is appended to both logs.
+// appendToBoth copies the rest. After appendToBoth each record is appended to both logs.
 func (p *File) appendToBoth(next *tail, from mark) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -299,14 +291,14 @@ func (p *File) appendToBoth(next *tail, from mark) error {
 	return nil
 }
 
-// appendToOne leaves the new log as it is.
+// appendToOne ends appending to the new log.
 func (p *File) appendToOne() {
 	p.mu.Lock()
 	p.next = nil
 	p.mu.Unlock()
 }
 
-// goOnIn leaves the old log, and returns its slabs.
+// goOnIn makes next the only log, and returns the slabs of the old log.
 func (p *File) goOnIn(next *tail) []*slab {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -325,7 +317,7 @@ func (p *File) flip(s *slab) error {
 	h.LogSlab = s.header.Number
 	err := p.db.Update(func(tx *bbolt.Tx) error { return boltfile.ReplaceHeader(tx, &h) })
 	if err != nil {
-		// It says so also when the transaction is in the file after all.
+		// Update may also fail after the transaction has reached the file.
 		var now *layout.Header
 		lookErr := p.db.View(func(tx *bbolt.Tx) (err error) {
 			now, err = boltfile.Header(tx)

@@ -14,8 +14,8 @@ import (
 	"github.com/mpmetrics/mpmetrics/internal/mapped"
 )
 
-// slab is one slab of the file, mapped read-write for the life of the process.
-// All but the words behind cells is immutable once commit has returned.
+// slab is one slab of the file, mapped read-write for the life of the process. After commit,
+// everything except the words in cells is immutable.
 type slab struct {
 	header layout.SlabHeader
 	offset int64 // in the file
@@ -33,8 +33,8 @@ func (s *slab) word(at int) *atomic.Uint64 { return &s.cells[at/layout.WordBytes
 
 func (s *slab) words(first, n int) []atomic.Uint64 { return s.cells[first : first+n : first+n] }
 
-// plan gives a new slab its number. A number is never given twice, also when
-// the slab could not be made or mapped.
+// plan gives a new slab its number. A number is never reused, even if the slab could not be made
+// or mapped.
 func (p *File) plan(kind layout.SlabKind, pages int) *slab {
 	h := layout.SlabHeader{Kind: kind, Number: p.numbers, Bytes: uint64(layout.SlabBytes(pages))}
 	p.numbers++
@@ -44,10 +44,9 @@ func (p *File) plan(kind layout.SlabKind, pages int) *slab {
 	return &slab{header: h}
 }
 
-// Grow makes the slabs that appending asked for, in one transaction, and maps
-// them. On an error the request stands: call again later; what is in the file
-// already is not made twice. An error that wraps ErrMoved ends the file; one
-// that wraps ErrBroken stays.
+// Grow makes the slabs that appending asked for, in one transaction, and maps the slabs. After an
+// error the request stays: call again later; Grow does not make a slab twice. An error that wraps
+// ErrMoved ends the file; an error that wraps ErrBroken is permanent.
 func (p *File) Grow() error {
 	p.growing.Lock()
 	defer p.growing.Unlock()
@@ -61,7 +60,7 @@ func (p *File) Grow() error {
 		return fmt.Errorf("grow owner file %s: %w", p.path, ErrBroken)
 	}
 	var fresh []*slab
-	// bbolt reads its own mapping of the file, which somebody may have truncated.
+	// bbolt reads its own mapping of the file, and the file may be truncated.
 	err := mapped.Guard(func() (err error) {
 		p.reuse()
 		if len(p.unmapped) == 0 {
@@ -84,7 +83,7 @@ func (p *File) Grow() error {
 		if s.header.Kind == layout.LogSlab {
 			t = &p.log
 		}
-		// A spare that turned out too small for a long record is left empty.
+		// A spare too small for a long record stays empty.
 		t.spare, t.asked, t.need = s, false, 0
 	}
 	if err != nil {
@@ -93,8 +92,8 @@ func (p *File) Grow() error {
 	return nil
 }
 
-// faulted notes that bbolt met a memory fault: it was in the middle of something,
-// and may hold its own locks.
+// faulted notes a memory fault of bbolt: the fault may have left bbolt inconsistent and holding
+// its own locks.
 func (p *File) faulted(err error) error {
 	if !errors.Is(err, mapped.ErrFault) {
 		return err
@@ -103,7 +102,7 @@ func (p *File) faulted(err error) error {
 	return fmt.Errorf("%w: %w", ErrBroken, err)
 }
 
-// reuse makes a slab of a former log the spare of the log, if that is asked for.
+// reuse makes a slab of a former log the spare of the log, if the log asked for a spare.
 func (p *File) reuse() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -135,9 +134,9 @@ func (p *File) asked() []*slab {
 
 func slabPages(s *slab) int { return layout.SlabPages(s.body()) }
 
-// write writes new slabs, and the header when it is new, in one transaction.
-// bbolt writes every page with pwrite: the blocks exist before they are mapped,
-// and a full disk is an error here instead of a fault later.
+// write writes new slabs, and with withHeader the header, in one transaction. bbolt writes every
+// page with pwrite: the blocks exist before the mapping, and a full disk is an error of write
+// instead of a later fault.
 func (p *File) write(fresh []*slab, withHeader bool) error {
 	err := p.db.Update(func(tx *bbolt.Tx) error {
 		if withHeader {
@@ -158,8 +157,8 @@ func (p *File) write(fresh []*slab, withHeader bool) error {
 	return err
 }
 
-// mapWritten maps the slabs that are in the file and not mapped yet, after a
-// look whether all others are still where they were.
+// mapWritten maps the slabs in the file that are not mapped yet. Before, mapWritten checks that no
+// mapped slab has moved.
 func (p *File) mapWritten() (fresh []*slab, err error) {
 	err = p.db.View(func(tx *bbolt.Tx) error {
 		if err := p.checkMoved(tx); err != nil {
@@ -191,7 +190,7 @@ func offset(tx *bbolt.Tx, s *slab) (int64, error) {
 	return int64(b.Root())*layout.PageSize + layout.ValueOffset, nil
 }
 
-// mapSlab maps a slab and checks that what is mapped is what was written.
+// mapSlab maps a slab and compares the mapping with the written header.
 func (p *File) mapSlab(s *slab, offset int64) error {
 	r, err := p.mapWrite(int(p.file.Fd()), p.path, offset, int(s.header.Bytes))
 	if err != nil {
