@@ -55,7 +55,6 @@ var pending = map[string]string{
 	"internal/inspect":                   "comments are rewritten in the next commits",
 	"internal/mapped":                    "comments are rewritten in the next commits",
 	"internal/marker":                    "comments are rewritten in the next commits",
-	"internal/mirror":                    "comments are rewritten in the next commits",
 	"internal/reader":                    "comments are rewritten with the table of both readers",
 	"internal/remote":                    "comments are rewritten with the table of both readers",
 	"internal/render":                    "comments are rewritten in the next commits",

@@ -23,7 +23,7 @@ type Exemplar struct {
 	*dto.Exemplar
 }
 
-// EncodeExemplars makes of exemplars of a family what stands in the file.
+// EncodeExemplars encodes the exemplars of a family for the file.
 func EncodeExemplars(name string, all []Exemplar) ([]byte, error) {
 	family := &dto.MetricFamily{Name: &name}
 	for _, e := range all {
@@ -44,8 +44,8 @@ func EncodeExemplars(name string, all []Exemplar) ([]byte, error) {
 	return Encode(family, 0)
 }
 
-// DecodeExemplars reads what EncodeExemplars made, and checks what a scrape needs.
-// Errors wrap layout.ErrDamaged.
+// DecodeExemplars reads the bytes of EncodeExemplars and checks the rules of a scrape. Errors wrap
+// layout.ErrDamaged.
 func DecodeExemplars(value []byte) ([]Exemplar, error) {
 	_, encoded, err := layout.DecodeMirror(value)
 	if err != nil {
@@ -82,7 +82,7 @@ func DecodeExemplars(value []byte) ([]Exemplar, error) {
 	return all, nil
 }
 
-// checkExemplar checks what the OpenMetrics format asks for.
+// checkExemplar checks the rules of the OpenMetrics format.
 func checkExemplar(e *dto.Exemplar) error {
 	runes := 0
 	for i, l := range e.Label {

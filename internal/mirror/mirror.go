@@ -1,6 +1,5 @@
-// Package mirror is what families of collectors that are not ours are in our
-// format: a protobuf in the file of their process, and for who reads it families
-// and series like those of the log.
+// Package mirror encodes foreign metric families as protobuf for the file, and decodes the
+// protobuf into layout families and series, like the families and series of the log.
 package mirror
 
 import (
@@ -18,16 +17,15 @@ import (
 
 // Series is one series of a mirrored family.
 type Series struct {
-	Family  *layout.Family // with the label names of this series; shared by those that have the same
-	Values  []string       // of these
-	Created int64          // start timestamp, Unix nanoseconds; 0: it does not say
-	Words   []uint64       // the value, as layout.Family.ValueWords describes it
-	Native  *layout.Native // the native buckets of a native histogram, nil of all others
+	Family  *layout.Family // with the label names of the series; shared by series with equal label names
+	Values  []string       // in the order of Family.LabelNames
+	Created int64          // start timestamp, Unix nanoseconds; 0: unknown
+	Words   []uint64       // the value, as layout.Family.ValueWords lists the words
+	Native  *layout.Native // the native buckets of a native histogram; otherwise nil
 }
 
-// Encode makes of a family what stands in the file, with the mode by which it is
-// merged, if any. Equal families become equal bytes. Whether a reader would take
-// it, Decode says.
+// Encode encodes a family for the file, with the mode of the merge or zero. Equal families become
+// equal bytes. Encode does not check the family; Decode does.
 func Encode(family *dto.MetricFamily, mode layout.Mode) ([]byte, error) {
 	b, err := proto.MarshalOptions{Deterministic: true}.Marshal(family)
 	if err != nil {
@@ -36,9 +34,9 @@ func Encode(family *dto.MetricFamily, mode layout.Mode) ([]byte, error) {
 	return layout.AppendMirror(nil, mode, b), nil
 }
 
-// Decode reads what Encode made of a family with a name, and checks what a scrape
-// needs: a file may be written by anybody, and a collector may show anything.
-// Errors wrap layout.ErrDamaged.
+// Decode decodes the value of Encode for the family name, and checks the rules of a scrape: any
+// program may have written the file, and a foreign collector may emit anything. Errors wrap
+// layout.ErrDamaged.
 func Decode(name string, value []byte) ([]Series, error) {
 	mode, encoded, err := layout.DecodeMirror(value)
 	if err != nil {
@@ -86,9 +84,8 @@ func Decode(name string, value []byte) ([]Series, error) {
 	return all, nil
 }
 
-// convert makes of one metric what the log would say of it: the family with the
-// metric's own label names, the label values, and its values as
-// layout.Family.ValueWords describes them.
+// convert turns a metric into the form of the log: the family with the metric's own label names,
+// the label values, and the value in the words of layout.Family.ValueWords.
 func convert(family *dto.MetricFamily, metric *dto.Metric, mode layout.Mode) (*layout.Family, []string, []uint64, error) {
 	f := &layout.Family{Name: family.GetName(), Help: family.GetHelp(), Unit: family.GetUnit(), Mode: mode}
 	values := make([]string, len(metric.Label))
@@ -123,13 +120,13 @@ func convert(family *dto.MetricFamily, metric *dto.Metric, mode layout.Mode) (*l
 	return f, values, words, err
 }
 
-// number is one number: by its mode, or a counter, whose parts it belongs to only
-// one of.
+// number returns the words of a single number: a gauge by its mode, or a counter, as either the
+// integer part or the float part.
 func number(mode layout.Mode, v float64) []uint64 {
-	const maxWhole = 1 << 53 // beyond it float64 has no fractions
+	const maxWhole = 1 << 53 // above 1<<53 float64 has no fractions
 	switch whole := uint64(v); {
 	case mode.Timed():
-		return nil // it would need a time
+		return nil // the value would need a time
 	case mode.Valid():
 		return []uint64{layout.EncodeGauge(v)}
 	case v >= 0 && v <= maxWhole && float64(whole) == v:
@@ -138,21 +135,21 @@ func number(mode layout.Mode, v float64) []uint64 {
 	return []uint64{0, math.Float64bits(v)}
 }
 
-// buckets are the bounds of a histogram, and its values.
+// buckets returns the bounds of a histogram and its words.
 func buckets(h *dto.Histogram) ([]float64, []uint64, error) {
 	words := []uint64{h.GetSampleCount(), math.Float64bits(h.GetSampleSum())}
 	var bounds []float64
 	var before uint64
 	for _, b := range h.Bucket {
 		if math.IsInf(b.GetUpperBound(), +1) {
-			continue // it is what is left
+			continue // +Inf has the rest of the count
 		}
 		if len(bounds) >= layout.MaxBuckets {
 			return nil, nil, fmt.Errorf("more than %d buckets: %w", layout.MaxBuckets, layout.ErrDamaged)
 		}
 		n := b.GetCumulativeCount()
 		if n < before || n > h.GetSampleCount() {
-			return nil, nil, fmt.Errorf("bucket of %d observations behind %d, of %d: %w", n, before, h.GetSampleCount(), layout.ErrDamaged)
+			return nil, nil, fmt.Errorf("bucket of %d observations after %d, of %d: %w", n, before, h.GetSampleCount(), layout.ErrDamaged)
 		}
 		bounds, words, before = append(bounds, b.GetUpperBound()), append(words, n-before), n
 	}

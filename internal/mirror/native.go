@@ -9,9 +9,8 @@ import (
 	"github.com/mpmetrics/mpmetrics/internal/layout"
 )
 
-// IsNative reports whether a histogram has native buckets, of whole counts. Only
-// those does a histogram have that counts observations: others come from
-// computing with histograms, which is not what a process does.
+// IsNative reports whether a histogram has native buckets with whole counts. A process that counts
+// observations has whole counts; float counts come from calculations with histograms.
 func IsNative(h *dto.Histogram) bool { return h.Schema != nil && !IsFloat(h) }
 
 // IsFloat reports whether the counts of a histogram are not whole.
@@ -19,8 +18,7 @@ func IsFloat(h *dto.Histogram) bool {
 	return h.SampleCountFloat != nil || h.ZeroCountFloat != nil || len(h.PositiveCount)+len(h.NegativeCount) > 0
 }
 
-// DecodeNative takes the native buckets of a histogram, and checks them. Errors wrap
-// layout.ErrDamaged.
+// DecodeNative returns the native buckets of a histogram, checked. Errors wrap layout.ErrDamaged.
 func DecodeNative(h *dto.Histogram) (*layout.Native, error) {
 	n := &layout.Native{Schema: h.GetSchema(), Threshold: h.GetZeroThreshold(), Zero: h.GetZeroCount()}
 	var err error
@@ -35,15 +33,15 @@ func DecodeNative(h *dto.Histogram) (*layout.Native, error) {
 	if err := n.Validate(); err != nil {
 		return nil, err
 	}
-	// NaN is counted in no bucket. Prometheus refuses what does not add up.
+	// No bucket counts NaN. Prometheus refuses a histogram whose buckets and count differ.
 	if in, all := n.Observations(), h.GetSampleCount(); in > all || in < all && !math.IsNaN(h.GetSampleSum()) {
 		return nil, fmt.Errorf("%d observations in native buckets, of %d: %w", in, all, layout.ErrDamaged)
 	}
 	return n, nil
 }
 
-// fromSpans reads buckets as they stand in the protobuf: spans of indexes, each
-// behind the one before, and each count as the difference to the one before.
+// fromSpans reads the buckets of the protobuf: each span starts after the previous span, and each
+// count is a difference to the previous count.
 func fromSpans(spans []*dto.BucketSpan, deltas []int64) ([]layout.NativeBucket, error) {
 	var all []layout.NativeBucket
 	var index, count int64
@@ -68,31 +66,29 @@ func fromSpans(spans []*dto.BucketSpan, deltas []int64) ([]layout.NativeBucket, 
 		deltas = deltas[s.GetLength():]
 	}
 	if len(deltas) > 0 {
-		return nil, fmt.Errorf("%d native buckets behind the last span: %w", len(deltas), layout.ErrDamaged)
+		return nil, fmt.Errorf("%d native buckets after the last span: %w", len(deltas), layout.ErrDamaged)
 	}
 	return all, nil
 }
 
-// EncodeNative puts native buckets into a histogram whose count and sum are there,
-// as client_golang does.
+// EncodeNative adds native buckets to a histogram with count and sum, in the encoding of
+// client_golang.
 func EncodeNative(h *dto.Histogram, n *layout.Native) {
 	h.Schema, h.ZeroThreshold, h.ZeroCount = &n.Schema, &n.Threshold, &n.Zero
 	h.PositiveSpan, h.PositiveDelta = toSpans(n.Positive)
 	h.NegativeSpan, h.NegativeDelta = toSpans(n.Negative)
 	if n.Threshold == 0 && n.Zero == 0 && len(n.Positive)+len(n.Negative) == 0 {
-		// A scraper would take it for a classic one without the span.
+		// Without a span a scraper would take the histogram for a classic histogram.
 		h.PositiveSpan = []*dto.BucketSpan{{Offset: new(int32(0)), Length: new(uint32(0))}}
 	}
 	if n.Observations() < h.GetSampleCount() && !math.IsNaN(h.GetSampleSum()) {
-		// A process that observed NaN died, and took the sum that it had along.
-		// Prometheus takes a histogram that counts more than it has buckets for
-		// only with this sum.
+		// A process with an observation of NaN died, and its sum was not absorbed. Prometheus
+		// accepts a count above the sum of the buckets only if the sum is NaN.
 		h.SampleSum = new(math.NaN())
 	}
 }
 
-// maxGap is the number of empty buckets between two others that take less room
-// than a span.
+// maxGap is the largest number of empty buckets that take less room than a new span.
 const maxGap = 2
 
 func toSpans(buckets []layout.NativeBucket) (spans []*dto.BucketSpan, deltas []int64) {

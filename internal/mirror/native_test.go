@@ -91,11 +91,11 @@ func TestNativeRefused(t *testing.T) {
 		{"threshold below zero", func(h *dto.Histogram) { h.ZeroThreshold = new(-1.0) }, "zero threshold -1"},
 		{"span that goes back", func(h *dto.Histogram) { h.PositiveSpan = []*dto.BucketSpan{span(0, 1), span(-1, 1)} }, "goes back by -1"},
 		{"span without buckets", func(h *dto.Histogram) { h.PositiveSpan = []*dto.BucketSpan{span(0, math.MaxUint32)} }, "4294967295 buckets, 2 are there"},
-		{"buckets without a span", func(h *dto.Histogram) { h.PositiveSpan = nil }, "2 native buckets behind the last span"},
+		{"buckets without a span", func(h *dto.Histogram) { h.PositiveSpan = nil }, "2 native buckets after the last span"},
 		{"count below zero", func(h *dto.Histogram) { h.PositiveDelta = []int64{1, -2} }, "with count -1"},
 		{"index beyond its type", func(h *dto.Histogram) { h.PositiveSpan = []*dto.BucketSpan{span(math.MaxInt32, 2)} }, "native bucket 2147483648"},
 		{"index beyond the numbers", func(h *dto.Histogram) { h.PositiveSpan = []*dto.BucketSpan{span(5000, 2)} }, "beyond the numbers"},
-		{"negative buckets likewise", func(h *dto.Histogram) { h.NegativeDelta = []int64{1} }, "behind the last span"},
+		{"negative buckets likewise", func(h *dto.Histogram) { h.NegativeDelta = []int64{1} }, "after the last span"},
 		{"more in buckets than counted", func(h *dto.Histogram) { h.SampleCount = new(uint64(1)) }, "2 observations in native buckets, of 1"},
 		{"fewer in buckets than counted", func(h *dto.Histogram) { h.SampleCount = new(uint64(3)) }, "2 observations in native buckets, of 3"},
 	} {

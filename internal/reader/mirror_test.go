@@ -179,7 +179,7 @@ func TestMirrorTypes(t *testing.T) {
 		"summary":                 {dto.MetricType_SUMMARY, 0, &dto.Metric{Summary: &dto.Summary{SampleCount: new(uint64(2)), SampleSum: new(0.5), CreatedTimestamp: at}}, []uint64{2, math.Float64bits(0.5)}, ""},
 		"summary with mode":       {dto.MetricType_SUMMARY, layout.Max, &dto.Metric{Summary: &dto.Summary{}}, nil, "max"},
 		"histogram":               {dto.MetricType_HISTOGRAM, 0, &dto.Metric{Histogram: &dto.Histogram{SampleCount: new(uint64(6)), SampleSum: new(1.0), CreatedTimestamp: at, Bucket: []*dto.Bucket{bucket(1, 2), bucket(2, 5), bucket(math.Inf(1), 6)}}}, []uint64{6, math.Float64bits(1), 2, 3, 1}, ""},
-		"histogram that descends": {dto.MetricType_HISTOGRAM, 0, &dto.Metric{Histogram: &dto.Histogram{SampleCount: new(uint64(6)), Bucket: []*dto.Bucket{bucket(1, 2), bucket(2, 1)}}}, nil, "1 observations behind 2"},
+		"histogram that descends": {dto.MetricType_HISTOGRAM, 0, &dto.Metric{Histogram: &dto.Histogram{SampleCount: new(uint64(6)), Bucket: []*dto.Bucket{bucket(1, 2), bucket(2, 1)}}}, nil, "1 observations after 2"},
 		"histogram beyond count":  {dto.MetricType_HISTOGRAM, 0, &dto.Metric{Histogram: &dto.Histogram{SampleCount: new(uint64(1)), Bucket: []*dto.Bucket{bucket(1, 2)}}}, nil, "of 1"},
 		"bounds that descend":     {dto.MetricType_HISTOGRAM, 0, &dto.Metric{Histogram: &dto.Histogram{Bucket: []*dto.Bucket{bucket(2, 0), bucket(1, 0)}}}, nil, "bound 1"},
 		"many buckets":            {dto.MetricType_HISTOGRAM, 0, &dto.Metric{Histogram: &dto.Histogram{Bucket: slices.Repeat([]*dto.Bucket{bucket(1, 0)}, layout.MaxBuckets+1)}}, nil, "more than 4095 buckets"},
