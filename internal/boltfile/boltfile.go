@@ -1,6 +1,5 @@
-// Package boltfile makes bbolt files and puts slabs and headers into them, by the
-// placement rules of package layout: for the file of a process and for an
-// archive alike.
+// Package boltfile makes bbolt files and puts slabs and headers into the files, by the placement
+// rules of package layout: both for the file of a process and for an archive.
 package boltfile
 
 import (
@@ -13,20 +12,21 @@ import (
 	"github.com/mpmetrics/mpmetrics/internal/layout"
 )
 
-// lockTimeout bounds the wait for the lock of a file that nobody else knows:
-// only a broken file system makes it wait at all.
+// lockTimeout bounds the wait for the lock of a new file. No other process knows the file, so only
+// a broken file system lets the caller wait.
 const lockTimeout = time.Second
 
-// mapBytes is what bbolt maps of a file from the beginning, beyond its end: it
-// would unmap it to map more, and when that fails, for want of memory, it has no
-// mapping at all. Some hundred thousand series fit. It costs addresses only.
+// mapBytes is the part of a file that bbolt maps from the start, beyond the end of the file. To
+// map more, bbolt would unmap the file first, and without memory for the new mapping bbolt would
+// have no mapping at all. Some hundred thousand series fit. The mapping costs addresses only.
 const mapBytes = 64 << 20
 
-// Create makes a new bbolt file and locks it. The directory decides its mode. file is bbolt's: for mapping only.
+// Create makes a new bbolt file and locks the file. The directory decides the mode. The returned
+// file belongs to bbolt: use it for mapping only.
 func Create(path string, who directory.Readers) (db *bbolt.DB, file *os.File, inode uint64, err error) {
 	db, err = bbolt.Open(path, 0, &bbolt.Options{
 		Timeout:      lockTimeout,
-		NoSync:       true, // the page cache survives the process; who needs more syncs once, in the end
+		NoSync:       true, // the page cache survives the process; a caller that needs more syncs once, at the end
 		NoGrowSync:   true, // otherwise growing syncs in spite of NoSync
 		FreelistType: bbolt.FreelistMapType,
 		PageSize:     layout.PageSize,
@@ -51,8 +51,8 @@ func PutHeader(tx *bbolt.Tx, h *layout.Header) error {
 	return put(tx, []byte(layout.HeaderBucket), layout.HeaderKey, h.Encode())
 }
 
-// ReplaceHeader puts another header record in the place of the one that is there.
-// It is small: bbolt keeps its bucket in the page of the root, and no slab moves.
+// ReplaceHeader replaces the header record. The record is small: bbolt keeps its bucket in the
+// page of the root, and no slab moves.
 func ReplaceHeader(tx *bbolt.Tx, h *layout.Header) error {
 	h.PageSize = layout.PageSize
 	return tx.Bucket([]byte(layout.HeaderBucket)).Put([]byte(layout.HeaderKey), h.Encode())
@@ -63,8 +63,8 @@ func Header(tx *bbolt.Tx) (*layout.Header, error) {
 	return layout.DecodeHeader(tx.Bucket([]byte(layout.HeaderBucket)).Get([]byte(layout.HeaderKey)))
 }
 
-// Put puts a slab into a file. It has a bucket of its own, or it would move when
-// the next one comes.
+// Put puts a slab into a file. Each slab has its own bucket, because otherwise the next slab would
+// move the slab.
 func Put(tx *bbolt.Tx, number uint32, slab []byte) error {
 	return put(tx, layout.SlabBucket(number), layout.SlabKey, slab)
 }

@@ -1,6 +1,5 @@
-// Package cell turns bytes of a mapped slab into 64-bit words that several
-// processes share. It is the only package that uses unsafe: the conversion
-// happens here, in one place, behind the checks of bounds and alignment.
+// Package cell turns bytes of a mapped slab into 64-bit words for several processes. No other
+// package uses unsafe: the conversion happens only here, after the checks of bounds and alignment.
 package cell
 
 import (
@@ -11,12 +10,12 @@ import (
 
 const wordBytes = int(unsafe.Sizeof(atomic.Uint64{}))
 
-// Words views b as 64-bit words. It panics, with the numbers, when b does not
-// begin at a multiple of eight: a word that straddles two cache lines would be
-// torn, silently. Bytes behind the last whole word are left out.
+// Words views b as 64-bit words. Words panics, with the numbers, if b does not begin at a multiple
+// of eight: a word across two cache lines would be torn, silently. Words drops the bytes after the
+// last whole word.
 //
-// The words are only as alive as the mapping under b: whoever unmaps it must
-// have dropped every word before.
+// The words live only as long as the mapping under b: the caller must drop every word before the
+// unmapping.
 func Words(b []byte) []atomic.Uint64 {
 	n := len(b) / wordBytes
 	if n == 0 {
@@ -29,12 +28,12 @@ func Words(b []byte) []atomic.Uint64 {
 	return unsafe.Slice((*atomic.Uint64)(p), n)
 }
 
-// Address returns where b begins, for the system calls that want one.
+// Address returns the address of b, for system calls with an address.
 func Address(b []byte) unsafe.Pointer { return unsafe.Pointer(unsafe.SliceData(b)) }
 
-// Plain views words as integers for their one writer, who holds a lock that
-// excludes all others in its process. A plain store of an aligned word is not
-// torn, and is seen by other processes no later than an atomic store behind it.
+// Plain views words as integers for their only writer. The writer holds a lock against every other
+// writer in its process. A plain store of an aligned word is not torn, and other processes see the
+// plain store no later than the next atomic store.
 func Plain(words []atomic.Uint64) []uint64 {
 	return unsafe.Slice((*uint64)(unsafe.Pointer(unsafe.SliceData(words))), len(words))
 }

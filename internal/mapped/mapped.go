@@ -1,7 +1,7 @@
 // Package mapped maps parts of files into memory.
 //
-// Linux and macOS (and the BSDs, which nobody has tested) map; elsewhere every
-// function returns errors.ErrUnsupported.
+// Mapping works on Linux and macOS (and on the BSDs, untested); on other systems every function
+// returns errors.ErrUnsupported.
 package mapped
 
 import (
@@ -12,8 +12,8 @@ import (
 	"runtime/debug"
 )
 
-// SeesWrites reports whether a mapping shows what is written by system calls.
-// OpenBSD keeps the two apart.
+// SeesWrites reports whether a mapping shows writes by system calls. OpenBSD keeps mappings and
+// writes apart.
 const SeesWrites = runtime.GOOS != "openbsd"
 
 // ErrFault is returned by Guard for a memory fault.
@@ -21,16 +21,16 @@ var ErrFault = errors.New("mapped memory is gone")
 
 // Region is a mapped part of a file.
 type Region struct {
-	// Bytes are the bytes that were asked for.
+	// Bytes are the requested bytes.
 	Bytes []byte
 
-	// whole is what the kernel mapped: whole machine pages around Bytes.
+	// whole is the mapping of the kernel: whole machine pages around Bytes.
 	whole []byte
 	from  int64 // where whole begins in the file
 }
 
-// pageRange widens offset and length to whole pages of the machine, which may
-// be larger than the file's.
+// pageRange widens offset and length to whole pages of the machine, which may be larger than the
+// pages of the file.
 func pageRange(offset int64, length int) (from int64, lead int, size int) {
 	page := int64(os.Getpagesize())
 	from = offset / page * page
@@ -38,10 +38,9 @@ func pageRange(offset int64, length int) (from int64, lead int, size int) {
 	return from, lead, lead + length
 }
 
-// Guard runs f and turns a memory fault in it into an error. It is for reading
-// a file that somebody may truncate meanwhile: the pages behind its new end are
-// gone, and touching them would end the program. f must not start goroutines
-// that touch the mapping.
+// Guard runs f and turns a memory fault in f into an error. Use Guard to read a file that another
+// process may truncate meanwhile: the pages after the new end are missing, and touching a missing
+// page would end the program. f must not start goroutines that touch the mapping.
 func Guard(f func() error) (err error) {
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer func() {
@@ -49,7 +48,7 @@ func Guard(f func() error) (err error) {
 		case nil:
 		case interface {
 			runtime.Error
-			Addr() uintptr // only the errors of memory faults have one
+			Addr() uintptr // only the errors of memory faults have an address
 		}:
 			err = fmt.Errorf("%w at %#x: file truncated meanwhile", ErrFault, r.Addr())
 		default:

@@ -11,15 +11,14 @@ import (
 	"github.com/mpmetrics/mpmetrics/internal/cell"
 )
 
-// Write maps length bytes of a file from offset, readable and writable, shared with
-// everybody who maps or reads the file. The blocks must exist: a write to a
-// hole faults when the disk is full.
+// Write maps length bytes of a file from offset, readable and writable, shared with every process
+// that maps or reads the file. The blocks must exist: a write to a hole faults when the disk is
+// full.
 func Write(fd int, name string, offset int64, length int) (*Region, error) {
 	return mmap(fd, name, offset, length, unix.PROT_READ|unix.PROT_WRITE)
 }
 
-// Read maps length bytes of a file from offset, readable only. Touch them inside
-// Guard.
+// Read maps length bytes of a file from offset, readable only. Touch the bytes inside Guard.
 func Read(fd int, name string, offset int64, length int) (*Region, error) {
 	return mmap(fd, name, offset, length, unix.PROT_READ)
 }
@@ -33,7 +32,7 @@ func mmap(fd int, name string, offset int64, length, prot int) (*Region, error) 
 	return &Region{Bytes: whole[lead : lead+length : lead+length], whole: whole, from: from}, nil
 }
 
-// Unmap gives the memory back. Nobody may hold a word of it any more.
+// Unmap gives the memory back. The caller must have dropped every word of the memory before.
 func (r *Region) Unmap() {
 	if r.whole == nil {
 		return
@@ -44,14 +43,13 @@ func (r *Region) Unmap() {
 	r.Bytes, r.whole = nil, nil
 }
 
-// Detach puts zeroed private memory in the place of the mapping, at the same
-// addresses. A word of it that somebody still holds can be loaded and stored
-// as before, but reaches the file no more.
+// Detach replaces the mapping by zeroed private memory, at the same addresses. A word still in use
+// can be loaded and stored as before, but no longer reaches the file.
 func (r *Region) Detach() error { return detach(r.whole) }
 
-// DetachFrom is Detach for what lies behind a byte of the file that is its end
-// now: to touch it would end the process. Machine pages are detached whole; what
-// shares one with the end is still there.
+// DetachFrom is Detach for the part after end, the new end of a truncated file, because touching
+// the part would end the process. DetachFrom detaches whole machine pages; the page with the end
+// still exists.
 func (r *Region) DetachFrom(end int64) error {
 	page := int64(os.Getpagesize())
 	lost := max(0, (end+page-1)/page*page-r.from)

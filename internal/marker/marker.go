@@ -1,6 +1,6 @@
-// Package marker tells the collectors of mpmetrics from others, however often they
-// are wrapped: they say so while they are described. One that got into what it
-// shows itself would feed its own output back, and count it again.
+// Package marker tells own collectors from foreign collectors, however often a collector is
+// wrapped: an own collector calls Say in Describe. A foreign collector may be mirrored; an own
+// collector may not, because the output would be fed back and counted again.
 package marker
 
 import (
@@ -14,11 +14,11 @@ var (
 	probing sync.Mutex
 )
 
-// Say is called by Describe of a collector of ours.
+// Say is called by Describe of an own collector.
 func Say() { said.Add(1) }
 
-// Ours reports whether describe describes a collector of ours. Somebody may
-// describe another one at the same moment: what is said again and again is meant.
+// Ours reports whether describe describes an own collector. Another goroutine may describe an own
+// collector at the same moment, so Ours believes only repeated calls of Say.
 func Ours(describe func()) bool {
 	probing.Lock()
 	defer probing.Unlock()

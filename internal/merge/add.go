@@ -97,8 +97,9 @@ type Values struct {
 }
 
 // manyValues is the number of values from which a second goroutine pays off. Goroutines wait for
-// the same memory, and waking a goroutine takes time: some 0.3 ms in all. A variable for the
-// tests.
+// manyValues is the least number of values for each goroutine. With fewer values one goroutine is
+// as fast as two, because both wait for the same memory and because waking a goroutine takes time:
+// some 0.3 ms. A variable for the tests.
 var manyValues = 1 << 19
 
 // Add adds the values of a member, in the order of layout.Family.ValueWords.
@@ -106,8 +107,8 @@ func (m *Merger) Add(mb *Member, values []uint64) {
 	m.add([]Values{{mb, values}}, 0, 1)
 }
 
-// AddAll adds the values of many, by so many goroutines at most. Each has a part of
-// the series, of all members: nothing is written by two.
+// AddAll adds the values of many members with at most so many goroutines. Each goroutine adds its
+// share of the series, of all members: no two goroutines write the same sum.
 func (m *Merger) AddAll(all []Values, goroutines int) {
 	n := 0
 	for _, v := range all {

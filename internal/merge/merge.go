@@ -69,10 +69,10 @@ func New() *Merger {
 // Member is a process in a Merger.
 type Member struct {
 	Process
-	label  string // Label, with a suffix if another process has the same; empty while no sample needs a label
+	label  string // Label, with a suffix if taken; empty while no sample needs a label
 	defs   []*definition
 	inputs []Input
-	placed []*Series // series of each input, nil: not merged; shorter than inputs while new inputs wait
+	placed []*Series // series of each input, nil: not merged; new inputs have none yet
 	fresh  bool      // placed is valid, and so are:
 
 	counters []counterRun
