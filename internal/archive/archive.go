@@ -1,9 +1,13 @@
-// Package archive is the one file that holds what the dead have counted.
+// Package archive is the file with the counts of dead processes.
 //
-// It is of the format of a process's file and read by the same reader, but
-// never changes: a compactor reads it, adds what it absorbs, writes the whole
-// to a file of its own, syncs that, and renames it over the old one. Whoever
-// has the old one open goes on reading the old one.
+// The archive has the format of a process's file and the same reader, but never changes. A
+// compactor replaces the archive:
+//
+//  1. The compactor reads the archive and adds the values of dead processes.
+//  2. The compactor writes the whole to a new file, and syncs the new file.
+//  3. The compactor renames the new file over the archive.
+//
+// A reader with the old archive open goes on reading the old archive.
 package archive
 
 import (
@@ -19,18 +23,16 @@ import (
 	"github.com/mpmetrics/mpmetrics/internal/reader"
 )
 
-// Archive is one archive in memory. The zero value is not used: New returns
-// what it is like where there is none yet.
+// Archive is one archive in memory. Do not use the zero value: New returns an empty archive.
 type Archive struct {
-	// Generation is another one each time an archive is written.
+	// Generation is a new id at each writing of an archive.
 	Generation layout.ID
 
-	// Epoch changes whenever ids leave the archive. Who read files of processes
-	// before that must not take their ids for not absorbed. Zero where there is
-	// no archive.
+	// Epoch changes whenever ids leave the archive. A reader with files from before the change must
+	// not take a missing id for a process without absorption. Zero without an archive.
 	Epoch uint32
 
-	// BootID is the boot of the machine in which it was written.
+	// BootID is the boot of the machine at the writing.
 	BootID string
 
 	layout.State
@@ -40,9 +42,9 @@ type Archive struct {
 	Size int64
 
 	file     *reader.File      // nil: not from a file, or closed
-	together bool              // it comes back from a backup with all processes or not at all
+	together bool              // archive of a server: a restored snapshot restores the partitions too, so Returned never applies
 	absorbed []layout.Absorbed // ascending by id
-	open     []layout.ID       // ascending: processes that were not absorbed when it was written
+	open     []layout.ID       // ascending: processes without an absorption at the writing
 }
 
 // New returns an empty archive.
@@ -57,8 +59,8 @@ func (a *Archive) Holds(id layout.ID) bool {
 	return found
 }
 
-// Follows reports whether it can have been made of another one: what that one says of
-// processes that it holds, it says too, or has pruned.
+// Follows reports whether a can be a later state of b: for each process in b, a has the same
+// record, or has pruned the id.
 func (a *Archive) Follows(b *Archive) bool {
 	return !slices.ContainsFunc(b.absorbed, func(p layout.Absorbed) bool {
 		i, found := a.find(p.ID)
@@ -72,9 +74,9 @@ func (a *Archive) find(id layout.ID) (int, bool) {
 
 func compare(a, b layout.ID) int { return slices.Compare(a[:], b[:]) }
 
-// Returned reports whether a process that the archive does not hold was
-// absorbed long ago: it is older than one whose id was pruned, and was not
-// there when that happened. Its file can only have come back from a backup.
+// Returned reports whether a process outside the archive was absorbed long ago: the process is
+// older than a process with a pruned id, and had no file at the pruning. The file of such a
+// process can only come from a backup.
 func (a *Archive) Returned(id layout.ID, start int64) bool {
 	if a.together || start > a.Horizon || a.Holds(id) {
 		return false
@@ -89,26 +91,25 @@ func (a *Archive) Open(id layout.ID) bool {
 	return found
 }
 
-// Lost reports whether a process for which Open is true is not there any more.
+// Lost reports whether the file of a process with Open true is missing.
 func (a *Archive) Lost(there map[layout.ID]bool) bool {
 	return slices.ContainsFunc(a.open, func(id layout.ID) bool { return !there[id] })
 }
 
-// SetOpen replaces the processes for which Open is true.
+// SetOpen replaces the processes with Open true.
 func (a *Archive) SetOpen(ids []layout.ID) {
 	slices.SortFunc(ids, compare)
 	a.open = ids
 }
 
-// Record notes that the values of processes are in the archive from now on.
+// Record notes processes with values in the archive.
 func (a *Archive) Record(processes ...layout.Absorbed) {
 	a.absorbed = append(a.absorbed, processes...)
 	slices.SortFunc(a.absorbed, func(x, y layout.Absorbed) int { return compare(x.ID, y.ID) })
 	a.absorbed = slices.CompactFunc(a.absorbed, func(x, y layout.Absorbed) bool { return x.ID == y.ID })
 }
 
-// Oldest returns when the process was absorbed whose id has been in the archive
-// for longest, or 0.
+// Oldest returns the time of the oldest absorption with an id in the archive, or 0.
 func (a *Archive) Oldest() int64 {
 	var oldest int64
 	for _, p := range a.absorbed {
@@ -119,8 +120,8 @@ func (a *Archive) Oldest() int64 {
 	return oldest
 }
 
-// Prune drops the ids of processes that were absorbed before a time and have no
-// file any more, and raises the epoch.
+// Prune drops the ids of processes absorbed before a time and without a file, and raises the
+// epoch.
 func (a *Archive) Prune(before int64, listed func(layout.ID) bool) (ids int) {
 	n := len(a.absorbed)
 	a.absorbed = slices.DeleteFunc(a.absorbed, func(p layout.Absorbed) bool {
@@ -139,8 +140,8 @@ func (a *Archive) Prune(before int64, listed func(layout.ID) bool) (ids int) {
 // AbsorbedIDs is how many processes the archive holds by id.
 func (a *Archive) AbsorbedIDs() int { return len(a.absorbed) }
 
-// Read reads the archive in a directory, or returns an empty one where there is
-// none.
+// Read reads the archive in a directory. Read returns an empty archive if the directory never had
+// an archive.
 func Read(dir string) (*Archive, error) {
 	a, err := Open(dir, nil)
 	if err == nil {
@@ -149,8 +150,8 @@ func Read(dir string) (*Archive, error) {
 	return a, err
 }
 
-// Open is Read for who will look again: known is returned when it is still the
-// one in place. The archive keeps a descriptor until Close.
+// Open is Read for repeated reading: Open returns known if known is still current. The archive
+// keeps a descriptor until Close.
 func Open(dir string, known *Archive) (*Archive, error) {
 	if known.inPlace(dir) {
 		return known, nil
@@ -177,9 +178,9 @@ func Open(dir string, known *Archive) (*Archive, error) {
 	return a, nil
 }
 
-// inPlace reports whether the archive is still the one that its name leads to.
-// Archives never change, and the number of an inode is not used again while a
-// descriptor holds it: a look at the name is enough.
+// inPlace reports whether the archive's name still leads to the same file. Archives never change,
+// and the number of an inode is not reused while a descriptor holds the inode: a look at the name
+// is enough.
 func (a *Archive) inPlace(dir string) bool {
 	if a == nil || a.file == nil {
 		return false
@@ -196,8 +197,8 @@ func (a *Archive) Close() {
 	}
 }
 
-// Epoch returns the epoch of the archive in a directory, 0 where there is none.
-// known is one that Open returned; nil: none.
+// Epoch returns the epoch of the archive in a directory, 0 without an archive. known is an archive
+// from Open, or nil.
 func Epoch(dir string, known *Archive) (uint32, error) {
 	if known.inPlace(dir) {
 		return known.Epoch, nil
@@ -210,8 +211,8 @@ func Epoch(dir string, known *Archive) (uint32, error) {
 	return f.Header().Generation, nil
 }
 
-// open opens the archive in a directory, nil if there never was one. One that
-// was there and is missing is as bad as a damaged one.
+// open opens the archive in a directory, nil if the directory never had an archive. A missing
+// archive of earlier times is an error, like a damaged archive.
 func open(dir string) (*reader.File, error) {
 	path := filepath.Join(dir, layout.ArchiveName)
 	f, err := reader.OpenArchive(path)
@@ -221,9 +222,10 @@ func open(dir string) (*reader.File, error) {
 	if !isPublished(dir) {
 		return nil, nil
 	}
-	// The first one may have come in between; the mark comes after it.
+	// A compactor may have published the first archive in between: the mark comes after the
+	// archive.
 	if f, err = reader.OpenArchive(path); errors.Is(err, fs.ErrNotExist) {
-		err = &fs.PathError{Op: "open", Path: path, Err: fmt.Errorf("it was removed: %w", layout.ErrDamaged)}
+		err = &fs.PathError{Op: "open", Path: path, Err: fmt.Errorf("the archive was removed: %w", layout.ErrDamaged)}
 	}
 	return f, err
 }

@@ -7,18 +7,18 @@ import (
 	"github.com/mpmetrics/mpmetrics/internal/merge"
 )
 
-// Decoder makes an archive of its records.
+// Decoder makes an archive from its records.
 type Decoder struct {
 	archive  *Archive
 	begun    bool // the state record was read
 	families []*layout.Family
 	accounts map[uint32]*merge.Account
-	last     *merge.Entry // total that was read last; nil: none, or it is damaged
+	last     *merge.Entry // last total record; nil: none yet, or damaged
 	dead     []*merge.Dead
-	familyOf []map[uint32]int // of each dead: family number to index in its families
+	familyOf []map[uint32]int // for each of dead: family number to index in its families
 }
 
-// bounds of what an archive may make a reader keep; the reader bounds the file.
+// Bounds of the memory for an archive; the reader bounds the file.
 const (
 	maxFamilies = 1_000_000
 	maxDead     = 10_000_000
@@ -43,7 +43,7 @@ func (d *Decoder) Archive() (*Archive, error) {
 func (d *Decoder) Take(r layout.Record) error {
 	a := d.archive
 	if (r.State == nil) != d.begun {
-		return fmt.Errorf("state record is not the first one, or not the only one: %w", layout.ErrDamaged)
+		return fmt.Errorf("state record is not the first, or not the only state record: %w", layout.ErrDamaged)
 	}
 	switch {
 	case r.State != nil:
@@ -53,7 +53,7 @@ func (d *Decoder) Take(r layout.Record) error {
 			return fmt.Errorf("more than %d families: %w", maxFamilies, layout.ErrLimit)
 		}
 		if int(r.Number) != len(d.families) {
-			return fmt.Errorf("family %d behind %d families: %w", r.Number, len(d.families), layout.ErrDamaged)
+			return fmt.Errorf("family %d after %d families: %w", r.Number, len(d.families), layout.ErrDamaged)
 		}
 		if err := r.Family.Validate(); err != nil {
 			return err
@@ -74,7 +74,7 @@ func (d *Decoder) Take(r layout.Record) error {
 			return fmt.Errorf("more than %d processes with samples: %w", maxDead, layout.ErrLimit)
 		}
 		if int(r.Dead.Number) != len(d.dead) || a.Ledger.Dead[r.Dead.ID] != nil {
-			return fmt.Errorf("process %v behind %d others, or twice: %w", r.Dead.ID, len(d.dead), layout.ErrDamaged)
+			return fmt.Errorf("process %v after %d processes, or twice: %w", r.Dead.ID, len(d.dead), layout.ErrDamaged)
 		}
 		dead := &merge.Dead{Process: merge.Process{ID: r.Dead.ID, Start: r.Dead.Start, Label: r.Dead.Label}, Time: r.Dead.Time}
 		a.Ledger.Dead[dead.ID] = dead
@@ -84,14 +84,14 @@ func (d *Decoder) Take(r layout.Record) error {
 	case r.Absorbed != nil:
 		for _, p := range r.Absorbed {
 			if n := len(a.absorbed); n > 0 && compare(a.absorbed[n-1].ID, p.ID) >= 0 {
-				return fmt.Errorf("absorbed id %v behind %v: %w", p.ID, a.absorbed[n-1].ID, layout.ErrDamaged)
+				return fmt.Errorf("absorbed id %v after %v: %w", p.ID, a.absorbed[n-1].ID, layout.ErrDamaged)
 			}
 			a.absorbed = append(a.absorbed, p)
 		}
 	case r.Open != nil:
 		for _, id := range r.Open {
 			if n := len(a.open); n > 0 && compare(a.open[n-1], id) >= 0 {
-				return fmt.Errorf("open id %v behind %v: %w", id, a.open[n-1], layout.ErrDamaged)
+				return fmt.Errorf("open id %v after %v: %w", id, a.open[n-1], layout.ErrDamaged)
 			}
 			a.open = append(a.open, id)
 		}
@@ -130,7 +130,7 @@ func (d *Decoder) total(t *layout.Total) error {
 
 func (d *Decoder) native(n *layout.Native) error {
 	if d.last == nil || d.last.Native() == nil {
-		return fmt.Errorf("native buckets behind no total of a native histogram: %w", layout.ErrDamaged)
+		return fmt.Errorf("native buckets without a total of a native histogram: %w", layout.ErrDamaged)
 	}
 	if err := n.Validate(); err != nil {
 		return err

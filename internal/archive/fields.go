@@ -13,22 +13,21 @@ import (
 	"github.com/mpmetrics/mpmetrics/internal/merge"
 )
 
-// Where there are no files an archive is a hash of fields, so that an absorption
-// writes the totals it has changed and not all of them:
+// On a server an archive is a hash of fields, so that an absorption writes only the changed
+// totals:
 //
 //	state             the state record
 //	pruned            how often ids left the archive, a decimal number: its epoch
 //	f + family        family record, rank record
 //	t + family values total record, native records
 //	d + id            dead record, then for each sample: its family record, unless
-//	                  an earlier sample had it, and the sample record
+//	                  an earlier sample had the same, and the sample record
 //	i + id            absorbed record, of one id
 //	open              open records
 //
-// family is the first 16 bytes of the SHA-256 of the family record, values are the
-// label values with a byte 0xff between each two, and id is 16 bytes. The records of
-// a field stand one behind the other, with a uvarint length in front of each. Numbers
-// in them are local to the field.
+// family is the first 16 bytes of the SHA-256 of the family record, values are the label values
+// with a byte 0xff between each two, and id is 16 bytes. The records of a field follow each other,
+// each after its length as a uvarint. Numbers in records are local to the field.
 const (
 	stateField    = "state"
 	prunedField   = "pruned"
@@ -41,10 +40,10 @@ const (
 	digestBytes = 16
 )
 
-// DeadField is the field of the All samples that a process left.
+// DeadField is the field of the All samples of a dead process.
 func DeadField(id layout.ID) string { return deadField + string(id[:]) }
 
-// AbsorbedField is the field that is there if the archive holds a process.
+// AbsorbedField is the field of an absorbed process.
 func AbsorbedField(id layout.ID) string { return absorbedField + string(id[:]) }
 
 // Fields returns the archive as a hash. The same archive has the same fields.
@@ -120,10 +119,10 @@ func (e *fieldEncoder) put(field string, records ...[]byte) {
 	e.fields[field] = string(b)
 }
 
-// FromFields makes an archive of what Fields returned; an empty one of nothing.
-// generation is another one each time the hash was written. Nothing is Returned for it,
-// since a server has it and the processes in one piece. Errors wrap
-// layout.ErrDamaged or layout.ErrLimit.
+// FromFields makes an archive from the fields of Fields, or an empty archive from no fields.
+// generation is new at each writing of the hash. Returned is always false for the archive, because
+// a server restores the archive and the processes together. Errors wrap layout.ErrDamaged or
+// layout.ErrLimit.
 func FromFields(fields map[string]string, generation layout.ID) (*Archive, error) {
 	if len(fields) == 0 {
 		return New(), nil
@@ -134,7 +133,7 @@ func FromFields(fields map[string]string, generation layout.ID) (*Archive, error
 	}
 	d := &fieldDecoder{Decoder: NewDecoder(&layout.Header{ID: generation, Generation: uint32(pruned)}), numbers: map[string]uint32{}}
 	keys := slices.Sorted(maps.Keys(fields))
-	// Families come before what belongs to them, and the state before all.
+	// Families come before the records with their numbers, and the state before all.
 	take := []func(field, value string) error{d.state, d.familyWithRank, d.totals, d.samples, d.ids, d.ids}
 	for i, prefix := range []string{stateField, familyField, totalField, deadField, absorbedField, openField} {
 		for _, key := range keys {
@@ -155,8 +154,8 @@ func FromFields(fields map[string]string, generation layout.ID) (*Archive, error
 	return a, err
 }
 
-// fieldDecoder gives the records of fields to a Decoder, with numbers that hold for
-// all of them.
+// fieldDecoder passes the records of fields to a Decoder, and gives families numbers valid in all
+// fields.
 type fieldDecoder struct {
 	*Decoder
 	numbers map[string]uint32 // of families, by digest

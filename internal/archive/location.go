@@ -13,24 +13,25 @@ import (
 	"github.com/mpmetrics/mpmetrics/internal/layout"
 )
 
-// EnvDir names the directory for the archive, if it is not that of the files.
+// EnvDir is the environment variable with the directory for the archive, if the archive is not in
+// the directory of the files.
 const EnvDir = "MPMETRICS_ARCHIVE_DIR"
 
 // maxLocationBytes is more than any system takes as a path.
 const maxLocationBytes = 64 << 10
 
-// ErrElsewhere is returned when processes do not agree about where the archive
-// is: what one absorbs would be missing from the totals of another.
+// ErrElsewhere is returned when processes have different directories for the archive. Counts
+// absorbed into one archive would be missing from the totals of the other.
 var ErrElsewhere = errors.New("the archive is somewhere else")
 
-// settleTime is how long Settle waits for an absorption to end. It is the first
+// settleTime is how long Settle waits for the end of an absorption. Settle waits only the first
 // time that a directory for the archive is configured.
 const settleTime = 2 * time.Second
 
-// Locate returns the directory of the archive for the files in sub. parent is
-// the one that is configured for it, "": as EnvDir or an earlier Settle says,
-// or sub. Errors wrap ErrElsewhere when the place is not the one that was settled,
-// or is missing: a disk may not be mounted.
+// Locate returns the directory of the archive for the files in sub. parent is the configured
+// directory; if parent is empty, EnvDir or an earlier Settle decides, and sub is the default.
+// Errors wrap ErrElsewhere if an earlier Settle chose another directory, or if the directory is
+// missing: a disk may not be mounted.
 func Locate(sub, parent string, a directory.Access) (string, error) {
 	want, err := configured(sub, parent)
 	if err != nil {
@@ -45,24 +46,23 @@ func Locate(sub, parent string, a directory.Access) (string, error) {
 		return sub, nil
 	case settled == "":
 		if _, err := os.Lstat(filepath.Join(sub, layout.ArchiveName)); err == nil {
-			return "", fmt.Errorf("archive directory %s: there is one in %s already; move it while no process runs, or do not configure another: %w", want, sub, ErrElsewhere)
+			return "", fmt.Errorf("archive directory %s: %s has an archive already; move the archive while no process runs, or do not configure another directory: %w", want, sub, ErrElsewhere)
 		}
 		return want, nil
 	case want != "" && want != settled && !same(want, settled):
-		return "", fmt.Errorf("archive directory %s: %s says %s; configure that, or remove both while no process runs: %w", want, location, settled, ErrElsewhere)
+		return "", fmt.Errorf("archive directory %s: %s says %s; configure the same directory, or remove both while no process runs: %w", want, location, settled, ErrElsewhere)
 	}
 	if _, err := directory.Find(filepath.Dir(settled), a); err != nil {
-		// Only its text: to a caller, what is missing is no directory that was
-		// never there.
-		return "", fmt.Errorf("archive directory %s, where %s says it is: %s; mount it, or remove that file while no process runs: %w", settled, location, err.Error(), ErrElsewhere)
+		// Only the text of the error: otherwise a caller would take the missing directory for a
+		// directory that never existed.
+		return "", fmt.Errorf("archive directory %s, from %s: %s; mount the directory, or remove the file with its path while no process runs: %w", settled, location, err.Error(), ErrElsewhere)
 	}
 	return settled, nil
 }
 
-// Settle is Locate for who will write: it makes the directory, and writes down
-// where it is for processes that are not configured. That happens under the lock
-// of sub, which SettleLocked's caller has: an absorption may be about to publish
-// the first archive.
+// Settle is Locate for a writer. Settle makes the directory, and writes its path to a file for
+// processes without the configuration. Settle holds the lock of sub meanwhile, because an
+// absorption may be about to publish the first archive.
 func Settle(sub, parent string, a directory.Access) (string, error) {
 	dir, err := Locate(sub, parent, a)
 	if (err != nil || dir == sub || isSettled(sub)) && !errors.Is(err, layout.ErrDamaged) {
@@ -80,11 +80,11 @@ func Settle(sub, parent string, a directory.Access) (string, error) {
 	}
 }
 
-// SettleLocked is Settle for who has the lock of sub.
+// SettleLocked is Settle for a caller with the lock of sub.
 func SettleLocked(sub, parent string, a directory.Access) (string, error) {
 	dir, err := Locate(sub, parent, a)
 	if errors.Is(err, layout.ErrDamaged) {
-		// A power cut may have left it empty. Who is configured knows better.
+		// A power cut may have left the file empty. A configured directory replaces its content.
 		if dir, err = configured(sub, parent); err == nil && dir == "" {
 			return Locate(sub, parent, a)
 		}
@@ -108,15 +108,15 @@ func isSettled(sub string) bool {
 	return err == nil && settled != ""
 }
 
-// same reports whether two paths are of one directory.
+// same reports whether two paths lead to the same directory.
 func same(a, b string) bool {
 	x, errX := os.Stat(a)
 	y, errY := os.Stat(b)
 	return errX == nil && errY == nil && os.SameFile(x, y)
 }
 
-// configured returns the directory that is configured, "" for none: one that is
-// sub by another name is none.
+// configured returns the configured directory, "" for none. A configured directory that is sub by
+// another name counts as none.
 func configured(sub, parent string) (string, error) {
 	if parent == "" {
 		parent = os.Getenv(EnvDir)

@@ -14,14 +14,14 @@ import (
 // ErrBusy is returned when another absorption is at work.
 var ErrBusy = errors.New("another absorption is at work")
 
-// Lock takes compact.lock in a directory, without waiting: ErrBusy if another
-// has it.
+// Lock takes compact.lock in a directory, without waiting. Lock returns ErrBusy if another
+// absorption has the lock.
 func Lock(dir string) (unlock func(), err error) {
 	path := filepath.Join(dir, layout.LockName)
 	if err := directory.EnsureFile(path, directory.GroupWrites); err != nil {
 		return nil, err
 	}
-	l := flock.New(path, flock.SetFlag(os.O_RDONLY)) // it is there
+	l := flock.New(path, flock.SetFlag(os.O_RDONLY)) // EnsureFile has made the file
 	locked, err := l.TryLock()
 	if err == nil && !locked {
 		err = ErrBusy
@@ -33,8 +33,8 @@ func Lock(dir string) (unlock func(), err error) {
 	return func() { l.Close() }, nil
 }
 
-// published is what compact.lock holds once there was an archive beside it: one
-// that is missing then was removed, and did not just never exist.
+// published is the content of compact.lock after the first archive: from then on a missing archive
+// was removed, and is not just an archive not yet written.
 const published = "an archive was published\n"
 
 func isPublished(dir string) bool {
@@ -42,7 +42,7 @@ func isPublished(dir string) bool {
 	return err == nil && info.Size() > 0
 }
 
-// markPublished notes that there is an archive. The caller has the lock.
+// markPublished notes that an archive exists. The caller has the lock.
 func markPublished(dir string) error {
 	if isPublished(dir) {
 		return nil

@@ -9,9 +9,8 @@ import (
 	"github.com/mpmetrics/mpmetrics/internal/merge"
 )
 
-// Records are the payloads of an archive's log, in the order that layout
-// prescribes: the same archive has the same records. A payload is valid until
-// the next.
+// Records are the payloads of an archive's log, in the order of layout: equal archives have equal
+// records. A payload is valid until the next.
 func (a *Archive) Records() iter.Seq2[[]byte, error] {
 	return func(yield func([]byte, error) bool) {
 		e := &encoder{families: map[string]uint32{}}
@@ -101,7 +100,7 @@ func (e *encoder) ids(a *Archive, more func([]byte) bool) bool {
 	return true
 }
 
-// family returns the number of a family, behind its record.
+// family returns the number of a family. The record of a new family goes to more first.
 func (e *encoder) family(f *layout.Family, more func([]byte) bool) (uint32, bool) {
 	key := string(layout.AppendFamily(e.record[:0], 0, f))
 	number, known := e.families[key]

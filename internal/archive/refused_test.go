@@ -35,7 +35,7 @@ func TestRefusedRecords(t *testing.T) {
 		log  [][]byte
 		want string
 	}{
-		{"family out of order", [][]byte{layout.AppendFamily(nil, 9, &layout.Family{Type: layout.Counter, Name: "x_total"})}, "family 9 behind 4 families"},
+		{"family out of order", [][]byte{layout.AppendFamily(nil, 9, &layout.Family{Type: layout.Counter, Name: "x_total"})}, "family 9 after 4 families"},
 		{"invalid family", [][]byte{layout.AppendFamily(nil, 4, &layout.Family{Type: layout.Counter})}, `metric name "" is not valid`},
 		{"rank of no family", [][]byte{layout.AppendRank(nil, &layout.Rank{Family: 9})}, "unknown family 9"},
 		{"total of no family", [][]byte{layout.AppendTotal(nil, &layout.Total{Family: 9})}, "unknown family 9"},
@@ -44,8 +44,8 @@ func TestRefusedRecords(t *testing.T) {
 		{"sample of no family", [][]byte{layout.AppendSample(nil, &layout.Sample{Family: 9})}, "unknown family 9"},
 		{"sample of a counter", [][]byte{layout.AppendSample(nil, &layout.Sample{Values: []string{"x"}})}, "sample of"},
 		{"sample of nobody", [][]byte{layout.AppendSample(nil, &layout.Sample{Dead: 9, Family: 3, Values: []string{"x"}})}, "sample of unknown process 9"},
-		{"dead out of order", [][]byte{layout.AppendDead(nil, &layout.Dead{Number: 9})}, "behind 3 others"},
-		{"native buckets of a counter", [][]byte{layout.AppendNative(nil, &layout.Native{})}, "behind no total of a native histogram"},
+		{"dead out of order", [][]byte{layout.AppendDead(nil, &layout.Dead{Number: 9})}, "after 3 processes"},
+		{"native buckets of a counter", [][]byte{layout.AppendNative(nil, &layout.Native{})}, "without a total of a native histogram"},
 		{"native buckets of no schema", [][]byte{
 			layout.AppendFamily(nil, 4, &layout.Family{Type: layout.NativeHistogram, Name: "n"}),
 			layout.AppendTotal(nil, &layout.Total{Family: 4, Sums: layout.Sums{Buckets: []uint64{1}}}),
@@ -135,7 +135,7 @@ func TestRefusedLocations(t *testing.T) {
 		{"directory", location(func(path string) error { return os.Mkdir(path, 0o700) }), "it is not a regular file", directory.ErrRefused},
 		{"longer than any path", content(strings.Repeat("/", maxLocationBytes+1)), "damaged", layout.ErrDamaged},
 		{"empty", content(""), `"" is not a line with a path`, layout.ErrDamaged},
-		{"nowhere", content("/nowhere/mpmetrics\n"), "mount it", ErrElsewhere},
+		{"nowhere", content("/nowhere/mpmetrics\n"), "mount the directory", ErrElsewhere},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			sub := t.TempDir()

@@ -14,13 +14,13 @@ import (
 	"github.com/mpmetrics/mpmetrics/internal/layout"
 )
 
-// usualSlabPages is the size of a slab of an archive, 1 MiB. A smaller archive
-// has one smaller slab.
+// usualSlabPages is the size of a slab of an archive, 1 MiB. A smaller archive has a single,
+// smaller slab.
 const usualSlabPages = 256
 
-// Write writes the archive to a file of its own in a directory and returns its
-// name. The archive gets a new generation. Nobody reads the file under that
-// name; Sync and Publish it next.
+// Write writes the archive to a new file in a directory and returns the name of the file. The
+// archive gets a new generation. No process reads the file under the temporary name; call Sync and
+// Publish next.
 func (a *Archive) Write(dir string, h layout.Header) (temporary string, err error) {
 	a.Generation = layout.NewID()
 	h.Kind, h.ID, h.Generation, h.Inode, h.LogSlab = layout.ArchiveFile, a.Generation, a.Epoch, 0, 0
@@ -51,11 +51,11 @@ func (a *Archive) write(path string, h layout.Header) error {
 	return err
 }
 
-// Sync makes sure that what Write wrote is on the disk.
+// Sync makes sure that the file of Write is on the disk.
 func Sync(dir, temporary string) error { return directory.Sync(filepath.Join(dir, temporary)) }
 
-// Publish puts what Write wrote and Sync synced in the place of the archive. It
-// is the one moment at which what it absorbed is absorbed.
+// Publish renames the file of Write, after Sync, over the archive. The rename is the moment of the
+// absorption.
 func Publish(dir, temporary string) error {
 	if err := os.Rename(filepath.Join(dir, temporary), filepath.Join(dir, layout.ArchiveName)); err != nil {
 		return fmt.Errorf("publish archive: %w", err)
@@ -65,11 +65,11 @@ func Publish(dir, temporary string) error {
 	return nil
 }
 
-// writer writes records into slabs, and these into a bbolt file.
+// writer writes records into slabs, and slabs into a bbolt file.
 type writer struct {
 	db     *bbolt.DB
 	header layout.Header
-	number uint32 // of the slab that body will be
+	number uint32 // of the slab in body
 	body   []byte
 }
 
@@ -88,11 +88,10 @@ func (w *writer) archive(a *Archive) error {
 	return w.db.Update(func(tx *bbolt.Tx) error { return boltfile.PutHeader(tx, &w.header) })
 }
 
-// append adds a record to the log. When the slab is full the log goes on in
-// another one.
+// append adds a record to the log. A full slab ends, and the log goes on in a new slab.
 func (w *writer) append(payload []byte) error {
 	const usual = usualSlabPages*layout.PageSize - layout.ValueOffset - layout.SlabHeaderBytes
-	room := layout.RecordBytes(len(payload)) + layout.WordBytes // and the word that ends the slab
+	room := layout.RecordBytes(len(payload)) + layout.WordBytes // with the word at the end of the slab
 	if len(w.body) > 0 && len(w.body)+room > usual {
 		if err := w.seal(layout.ContinueWord(w.number + 1)); err != nil {
 			return err
