@@ -72,7 +72,7 @@ func (e *environment) repairAll(paths []string, yes bool) error {
 		switch {
 		case errors.Is(err, salvage.ErrFine):
 			if e.format == tableFormat {
-				fmt.Fprintf(e.stdout, "%s: nothing is wrong with it\n", inspect.Escape(path))
+				fmt.Fprintf(e.stdout, "%s: not damaged\n", inspect.Escape(path))
 			}
 		case err != nil:
 			failed++

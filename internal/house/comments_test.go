@@ -52,7 +52,6 @@ var pending = map[string]string{
 	"internal/reader":                    "comments are rewritten with the table of both readers",
 	"internal/remote":                    "comments are rewritten with the table of both readers",
 	"internal/render":                    "comments are rewritten in the next commits",
-	"internal/salvage":                   "comments are rewritten in the next commits",
 	"internal/scan":                      "comments are rewritten with its interface",
 	"internal/selector":                  "comments are rewritten in the next commits",
 	"internal/testing/damage":            "comments are rewritten in the next commits",

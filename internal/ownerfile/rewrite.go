@@ -17,11 +17,15 @@ import (
 // When more than half of the log is dead (series with a gone record, and the gone records), the
 // owner rewrites the log:
 //
-//  1. The owner copies the living records into a log slab outside the log: a new slab, or a slab of a former log.
-//  2. The owner copies the records appended since. From then on, under mu, the owner appends each record to both logs, to the new log first.
-//  3. A transaction makes the new log the log in force, with the next generation: a reader of the header finds one whole log or the other.
-//  4. The owner appends to the new log alone.
-//  5. The slabs of the old log rest, longer than any reader of the old log may take. Then the owner zeroes the slabs for a later log.
+//   1. The owner copies the living records into a log slab outside the log: a new slab, or a slab
+//      of a former log.
+//   2. The owner copies the records appended since. From then on, under mu, the owner appends each
+//      record to both logs, to the new log first.
+//   3. A transaction makes the new log the log in force, with the next generation: a reader of the
+//      header finds one whole log or the other.
+//   4. The owner appends to the new log alone.
+//   5. The slabs of the old log rest, longer than any reader of the old log may take. Then the
+//      owner zeroes the slabs for a later log.
 //
 // Cells do not move, and series keep their numbers. Killed before step 3, the owner leaves the old
 // log in force; killed after step 3, the new log. Both logs are complete. The new log comes first

@@ -20,42 +20,42 @@ import (
 
 // Why a file is not repaired.
 var (
-	// ErrFine: it can be read as it is.
-	ErrFine = errors.New("nothing is wrong with it")
-	// ErrLives: its process will make it anew.
-	ErrLives = errors.New("its process lives, and makes its file anew within a second")
-	// ErrAbsorbed: its counts are in the archive.
-	ErrAbsorbed = errors.New("its process was absorbed: what it has counted is in the archive")
-	// ErrThere: what is in quarantine is not needed any more.
-	ErrThere = errors.New("there is a good file of this process in the directory")
-	// ErrNotDamaged: it is left out for another reason.
-	ErrNotDamaged = errors.New("it is not damaged, but left out for another reason")
-	// ErrBoot: it was written before the last start of the machine.
-	ErrBoot = errors.New("it was written before the last start of the machine, and totals have begun anew since")
+	// ErrFine: the file is not damaged.
+	ErrFine = errors.New("the file is not damaged")
+	// ErrLives: the process will replace the file.
+	ErrLives = errors.New("its process lives, and replaces the file within a second")
+	// ErrAbsorbed: the counts of the process are in the archive.
+	ErrAbsorbed = errors.New("its process was absorbed: its counts are in the archive")
+	// ErrThere: the file in quarantine is no longer needed.
+	ErrThere = errors.New("the directory has a good file of the same process")
+	// ErrNotDamaged: the file is skipped for another reason.
+	ErrNotDamaged = errors.New("the file is not damaged, but skipped for another reason")
+	// ErrBoot: the file was written before the last start of the machine.
+	ErrBoot = errors.New("the file was written before the last start of the machine, and totals have restarted since")
 )
 
 // Opts says how to repair.
 type Opts struct {
-	// ArchiveDir is the one that is configured for the archive, if any.
+	// ArchiveDir is the directory configured for the archive, if any.
 	ArchiveDir string
-	// Access says what the directory may be like.
+	// Access says which directories are accepted.
 	Access directory.Access
-	// DryRun only says what would be saved.
+	// DryRun reports the readable series without writing.
 	DryRun bool
 }
 
-// Repair saves what is readable of a damaged file of a dead process into a new file of
-// the same name, which is counted and absorbed like any other. The damaged one is in
-// quarantine afterwards, or stays there.
+// Repair saves the readable part of a damaged file of a dead process into a new file of the same
+// name. The new file is counted and absorbed like any other. The damaged file is in quarantine
+// afterwards.
 //
-//  1. Lock compact.lock: no absorption meanwhile.
-//  2. See that the process is dead, was not absorbed, and that the file is damaged.
-//  3. Read what can be read.
-//  4. Write it to a new file under a temporary name.
-//  5. Link the damaged file into quarantine; rename the new one over it.
+//  1. Repair locks compact.lock: no absorption meanwhile.
+//  2. Repair checks that the process is dead and not absorbed, and that the file is damaged.
+//  3. Repair reads the readable part.
+//  4. Repair writes the readable part to a new file under a temporary name.
+//  5. Repair links the damaged file into quarantine, and renames the new file over the damaged
+//     file.
 //
-// Killed before the rename nothing has happened; the temporary file goes with the next
-// absorption.
+// A kill before the rename changes nothing; the next absorption removes the temporary file.
 func Repair(path string, o Opts) (*Found, error) {
 	sub, err := subdirectory(path, o.Access)
 	if err != nil {
@@ -84,7 +84,7 @@ func Repair(path string, o Opts) (*Found, error) {
 	return found, found.write(path, sub)
 }
 
-// subdirectory is ours that the file is in, itself or in quarantine.
+// subdirectory returns the mpmetrics directory of the file; the file may be in its quarantine.
 func subdirectory(path string, a directory.Access) (string, error) {
 	path, err := filepath.Abs(path)
 	if err != nil {
@@ -98,7 +98,7 @@ func subdirectory(path string, a directory.Access) (string, error) {
 		sub = filepath.Dir(sub)
 	}
 	if filepath.Base(sub) != layout.Subdirectory {
-		return "", &fs.PathError{Op: "repair", Path: path, Err: fmt.Errorf("it is not in a directory %s, nor in its %s; move it back there", layout.Subdirectory, layout.QuarantineName)}
+		return "", &fs.PathError{Op: "repair", Path: path, Err: fmt.Errorf("the file is not in a directory %s, nor in its %s; move the file back", layout.Subdirectory, layout.QuarantineName)}
 	}
 	return directory.Find(filepath.Dir(sub), a)
 }
@@ -127,7 +127,7 @@ func needed(path, sub string, o Opts) error {
 	}
 	a, err := archive.Read(where)
 	if err != nil {
-		return fmt.Errorf("whether it was absorbed cannot be told: %w", err)
+		return fmt.Errorf("cannot tell whether the process was absorbed: %w", err)
 	}
 	if a.Holds(id) {
 		return ErrAbsorbed
@@ -146,7 +146,7 @@ func needed(path, sub string, o Opts) error {
 	}
 }
 
-// read reads a file as everybody does.
+// read reads a file like any reader.
 func read(path string) error {
 	return scan.Prove(func() error {
 		f, err := reader.Open(path)
@@ -159,7 +159,7 @@ func read(path string) error {
 	})
 }
 
-// write makes the new file, and puts it in the place of the damaged one.
+// write makes the new file, and renames the new file over the damaged file.
 func (s *Found) write(path, sub string) error {
 	p, err := ownerfile.Prepare(sub, s.Header) // (4)
 	if err != nil {
@@ -199,10 +199,9 @@ func (s *Found) write(path, sub string) error {
 	return p.Publish()
 }
 
-// grown appends, and lets the file grow as often as that needs.
+// grown appends, and grows the file as often as needed.
 func grown(p *ownerfile.File, appends func() bool) error {
-	// Once for each of the two kinds of slabs, and for a record longer than what
-	// was made.
+	// Once for each of the two kinds of slabs, and for a record longer than a new slab.
 	for range 4 {
 		if appends() {
 			return nil
@@ -214,8 +213,8 @@ func grown(p *ownerfile.File, appends func() bool) error {
 	return errors.New("a record does not fit")
 }
 
-// quarantine links the damaged file into quarantine, with the reason beside it. It has
-// its name here until the new one takes that.
+// quarantine links the damaged file into quarantine, with a text file about the reason. The
+// damaged file keeps its name in the directory until the new file takes the name.
 func quarantine(path, sub string) error {
 	dir := filepath.Join(sub, layout.QuarantineName)
 	if err := directory.Make(dir); err != nil {
@@ -228,7 +227,7 @@ func quarantine(path, sub string) error {
 	if err := os.Link(path, filepath.Join(dir, name)); err != nil {
 		return err
 	}
-	text := time.Now().UTC().Format(time.RFC3339) + "\nrepaired: what was readable is in a new file of this name\n"
-	_ = directory.Write(filepath.Join(dir, name+".txt"), text) // that the file is there is more important
+	text := time.Now().UTC().Format(time.RFC3339) + "\nrepaired: the readable part is in a new file of the same name\n"
+	_ = directory.Write(filepath.Join(dir, name+".txt"), text) // without the text, the file in quarantine is still useful
 	return nil
 }

@@ -1,10 +1,10 @@
-// Package salvage saves what is readable of a damaged file into a new one.
+// Package salvage saves the readable part of a damaged file into a new file.
 //
-// A reader takes a file only whole: of one in which anything is damaged nobody can
-// say what else is. Here somebody has decided that some of the counts are better than
-// none. The pages of a file need not lead anywhere: slabs are found by their headers,
-// which have checksums, records by theirs, and cells by the records. What does not
-// add up is left out, and said.
+// A reader accepts a file only as a whole, because after one damage any other part of the file may
+// be wrong too. An operator who runs a repair has decided that some of the counts are better than
+// none. The pages of the file need not be readable: package salvage finds slabs by their headers,
+// which have checksums, records by their checksums, and cells by the records. Salvage drops
+// inconsistent parts, and lists them.
 package salvage
 
 import (
@@ -24,22 +24,22 @@ import (
 )
 
 // ErrNothing is returned when nothing can be saved.
-var ErrNothing = errors.New("nothing in it is readable")
+var ErrNothing = errors.New("nothing in the file is readable")
 
-// maxFileBytes is what a reader takes.
+// maxFileBytes is the limit of a reader.
 const maxFileBytes = 1 << 30
 
-// Found is what is readable of a file.
+// Found is the readable part of a file.
 type Found struct {
 	Header    layout.Header
 	Families  []*layout.Family
 	Series    []Series
-	Mirrored  map[string][]byte // families of collectors that are not ours
+	Mirrored  map[string][]byte // families of foreign collectors
 	Exemplars map[string][]byte
-	Lost      []string // what is not, in words
+	Lost      []string // unreadable parts, in words
 }
 
-// Series is a series, and its cells as they are.
+// Series is a series, and its cells, unchanged.
 type Series struct {
 	Family  int // index into Families
 	Values  []string
@@ -50,8 +50,9 @@ type Series struct {
 	place  layout.Place
 }
 
-// Read saves what it can. The file may be anywhere; its name has to be that of a
-// process's file, since that says whose it is if the header does not.
+// Read reads the readable part of the file at path. The file may be in any directory. Its name has
+// to be the name of a process's file, because the name identifies the process if the header is
+// lost.
 func Read(path string) (*Found, error) {
 	pid, id, err := layout.ParseFileName(filepath.Base(path))
 	if err != nil {
@@ -96,32 +97,32 @@ type salvor struct {
 	series   map[uint32]int                        // number to index in found.Series
 	gone     map[uint32]bool                       // numbers
 	damaged  bool                                  // the log has gaps
-	lost     int                                   // series whose family is
+	lost     int                                   // series with a lost family
 }
 
 func (s *salvor) lose(format string, args ...any) {
 	s.found.Lost = append(s.found.Lost, fmt.Sprintf(format, args...))
 }
 
-// header finds out whose the file is, and takes what bbolt holds if it can be read.
+// header identifies the process, and reads the families in bbolt's buckets if readable.
 func (s *salvor) header(path string, pid int, id layout.ID) {
 	var h *layout.Header
 	if raw, err := reader.ReadRaw(path); err == nil {
 		h = raw.Header
 		s.found.Mirrored, s.found.Exemplars = s.check(raw.Mirrored), raw.Exemplars
 	} else {
-		s.lose("the buckets of the file, with what collectors of others have shown: %v", err)
+		s.lose("the buckets of the file, with the families of foreign collectors: %v", err)
 		h = layout.FindHeader(s.bytes)
 	}
 	if h == nil || h.Kind != layout.ProcessFile || h.ID != id || int(h.PID) != pid {
-		s.lose("the header: who it was, and when it began")
+		s.lose("the header: the identity of the process, and its start")
 		s.found.Header = layout.Header{PID: uint32(pid), ID: id}
 		return
 	}
 	s.found.Header = layout.Header{PID: h.PID, ID: h.ID, Start: h.Start, BootID: h.BootID, Host: h.Host, Program: h.Program, Process: h.Process}
 }
 
-// check keeps the mirrored families that can be read.
+// check keeps the readable mirrored families.
 func (s *salvor) check(all map[string][]byte) map[string][]byte {
 	good := make(map[string][]byte, len(all))
 	for name, value := range all {
@@ -148,9 +149,8 @@ func (s *salvor) findSlabs() {
 	}
 }
 
-// log reads all records that can be read, of former logs too: which one is in force
-// need not be known. A series keeps its number when the log is written anew, and who
-// is gone in one log is gone.
+// log reads all readable records, of former logs too: which log is in force does not matter. A
+// series keeps its number in a rewritten log, and a series deleted in one log is deleted in all.
 func (s *salvor) log() {
 	s.gone = map[uint32]bool{}
 	numbers := slices.Sorted(maps.Keys(s.slabs[layout.LogSlab]))
@@ -162,18 +162,18 @@ func (s *salvor) log() {
 		s.readSlab(s.slabs[layout.LogSlab][number])
 	}
 	if s.damaged {
-		s.lose("parts of the series log, with the series that are named there")
+		s.lose("parts of the series log, with their series")
 	}
 	if s.damaged && len(s.gone) > 0 {
-		s.lose("perhaps the deletion of series: they may be back, with cells that others have now")
+		s.lose("perhaps the deletion of series: deleted series may be back, with the cells of other series")
 	}
 	if s.lost > 0 {
 		s.lose("%d series whose family is lost", s.lost)
 	}
 }
 
-// readSlab reads the records of a slab. Behind one that is damaged it looks for the
-// next one that is not.
+// readSlab reads the records of a slab. After a damaged record readSlab looks for the next good
+// record.
 func (s *salvor) readSlab(body []byte) {
 	for at := 0; at+layout.RecordWordBytes <= len(body); {
 		word := binary.NativeEndian.Uint64(body[at:])
@@ -182,7 +182,7 @@ func (s *salvor) readSlab(body []byte) {
 		case n == layout.Continued:
 			return
 		case n == 0:
-			// The end, unless there is something behind.
+			// The end, unless a record follows.
 			next := s.resync(body, at+layout.WordBytes)
 			if next == len(body) {
 				return
@@ -251,9 +251,9 @@ func (s *salvor) apply(r layout.Record) {
 	}
 }
 
-// cells takes the cells of each series, and leaves out series that have none, or
-// whose cells do not add up, or are another's: the record that said so may be lost,
-// and cells are used again.
+// cells reads the cells of each series. cells drops three kinds of series: series without cells,
+// series with inconsistent cells, and series whose cells a later series has, because the gone
+// record may be lost and cells are reused.
 func (s *salvor) cells() {
 	owner := map[layout.Place]uint32{}
 	for _, x := range s.found.Series {
@@ -285,21 +285,21 @@ func (s *salvor) cells() {
 	}
 	s.found.Series = kept
 	if lost > 0 {
-		s.lose("%d series whose cells are beyond the end of what is left", lost)
+		s.lose("%d series whose cells are after the end of the file", lost)
 	}
 	if inconsistent > 0 {
-		s.lose("%d series whose cells do not add up", inconsistent)
+		s.lose("%d series with inconsistent cells", inconsistent)
 	}
 	if s.found.Header.Start == 0 && len(kept) > 0 {
 		s.found.Header.Start = oldest
 	}
 }
 
-// maxCount is more than a process counts: at one each nanosecond it takes 104 days.
-// What was written over with anything is usually larger.
+// maxCount is more than a process counts: at one each nanosecond a process needs 104 days. An
+// overwritten word is usually larger.
 const maxCount = 1 << 53
 
-// consistent reports whether cells can be those of a family.
+// consistent reports whether cells can be the cells of a series of family f.
 func consistent(f *layout.Family, cells []uint64) bool {
 	if f.ByMode() {
 		return true // any word is a value

@@ -159,7 +159,7 @@ func TestRepair(t *testing.T) {
 		saved  func(n int) bool // of the series
 		lost   string
 	}{
-		{"metas", func(b []byte) []byte { return page(1, 9)(page(0, 9)(b)) }, func(n int) bool { return n == seriesCount }, "what collectors of others have shown"},
+		{"metas", func(b []byte) []byte { return page(1, 9)(page(0, 9)(b)) }, func(n int) bool { return n == seriesCount }, "families of foreign collectors"},
 		{"a record", func(b []byte) []byte { b[at(b, "\x04peak")+2]++; return b }, func(n int) bool { return n == seriesCount*2/3+1 }, "1000 series whose family is lost"},
 		{"a page of the log", func(b []byte) []byte {
 			return page((at(b, "orders_total")/layout.PageSize)+1, 3)(b)
