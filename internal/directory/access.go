@@ -5,27 +5,25 @@ import (
 	"strconv"
 )
 
-// Environment variables that stand for the fields of Access, for processes that
-// nobody configures otherwise. The values are those of strconv.ParseBool.
+// Environment variables for the fields of Access, for processes without a configuration.
+// strconv.ParseBool reads the values.
 const (
 	EnvGroupShared    = "MPMETRICS_GROUP_SHARED"
 	EnvAllowNetworkFS = "MPMETRICS_ALLOW_NETWORK_FS"
 )
 
-// Access says what a directory may be like that others would not use. The zero
-// value is the safest.
+// Access permits directories that mpmetrics refuses by default. The zero value is the safest.
 type Access struct {
-	// GroupShared opens the subdirectory to the users of its group: they read
-	// the files of each other's processes, and absorb them. Whoever is in the
-	// group can forge values, and remove files.
+	// GroupShared opens the subdirectory to the users of its group: processes read the files of
+	// each other, and absorb them. Every user in the group can forge values, and remove files.
 	GroupShared bool
 
-	// AllowNetworkFS permits a file system whose locks and pages may be those of
-	// another machine.
+	// AllowNetworkFS permits a file system with locks and pages that other machines may share or
+	// change.
 	AllowNetworkFS bool
 }
 
-// WithEnv adds what the environment says.
+// WithEnv adds the settings of the environment.
 func (a Access) WithEnv() Access {
 	a.GroupShared = a.GroupShared || enabled(EnvGroupShared)
 	a.AllowNetworkFS = a.AllowNetworkFS || enabled(EnvAllowNetworkFS)
@@ -37,14 +35,14 @@ func enabled(name string) bool {
 	return err == nil && on
 }
 
-// Readers says who else may use a file.
+// Readers are the other users of a file.
 type Readers int
 
-// Beside its owner, a file in a directory that is not GroupShared is nobody's.
+// In a directory that is not GroupShared, only the owner uses a file.
 const (
-	// GroupReads is for the file of a process: who can write to it can truncate
-	// it, and that ends its owner.
+	// GroupReads is for the file of a process: a user who can write to the file can truncate the
+	// file and so end its owner.
 	GroupReads Readers = iota
-	// GroupWrites is for what all processes replace, lock or link to.
+	// GroupWrites is for files that all processes replace, lock or link to.
 	GroupWrites
 )

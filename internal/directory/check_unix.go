@@ -20,8 +20,8 @@ const (
 	otherBits = 0o007
 )
 
-// check looks at the descriptor it opened, not at the path: what it has
-// checked cannot be swapped behind its back.
+// check looks at the open descriptor, not at the path: no other process can swap the checked
+// directory.
 func check(sub string, a Access) error {
 	fd, err := retry(func() (int, error) {
 		return unix.Open(sub, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
@@ -59,28 +59,28 @@ func check(sub string, a Access) error {
 		return &fs.PathError{Op: "stat file system", Path: sub, Err: err}
 	}
 	if name != "" {
-		return refuse(sub, "it is on a %s file system, where a lock may not say whether a process lives, and mapped pages may not be those that others see; use a local one, best tmpfs, or AllowNetworkFS or %s=1 if you know better", name, EnvAllowNetworkFS)
+		return refuse(sub, "it is on a %s file system, where a lock may not show whether a process lives, and other processes may see other mapped pages; use a local file system, best tmpfs, or set AllowNetworkFS or %s=1 if the file system is safe", name, EnvAllowNetworkFS)
 	}
 	return nil
 }
 
-// checkUser checks that a subdirectory is of a user that this process may trust.
+// checkUser checks that this process may trust the owner of a subdirectory.
 func checkUser(sub string, st *unix.Stat_t, a Access) error {
 	uid := os.Geteuid()
 	switch {
 	case int(st.Uid) == uid:
 		return nil
 	case uid == 0:
-		// Root helps the owner of the directory, whom it can trust no less than
-		// the owner trusts himself. Where everybody may make a directory, its
-		// name says nothing about whose it should be.
+		// Root helps the owner of the directory, because root can trust the owner as far as the
+		// owner's own processes can. In a parent where every user may make a directory, the name of
+		// the directory says nothing about its rightful owner.
 		parent := filepath.Dir(sub)
 		var p unix.Stat_t
 		if err := unix.Stat(parent, &p); err != nil {
 			return &fs.PathError{Op: "stat", Path: parent, Err: err}
 		}
 		if p.Mode&unix.S_ISVTX != 0 && p.Mode&0o002 != 0 {
-			return refuse(sub, "it belongs to uid %d, and %s is open to everybody, who may have put it there; use another directory", st.Uid, parent)
+			return refuse(sub, "it belongs to uid %d, and every user may make directories in %s; use another directory", st.Uid, parent)
 		}
 		return nil
 	case a.GroupShared && member(int(st.Gid)):
@@ -96,23 +96,22 @@ func member(gid int) bool {
 	return os.Getegid() == gid || err == nil && slices.Contains(groups, gid)
 }
 
-// checkMode checks that a subdirectory is open to whom it should be.
+// checkMode checks that only the right users have access to a subdirectory.
 func checkMode(sub string, st *unix.Stat_t, a Access) error {
 	mode := st.Mode & (permBits | unix.S_ISGID)
 	switch {
 	case mode&otherBits != 0:
-		return refuse(sub, "mode %#o lets others in; chmod 0700 it, or remove it and let mpmetrics make it", mode)
+		return refuse(sub, "mode %#o gives access to other users; chmod 0700 it, or remove it and let mpmetrics make it", mode)
 	case a.GroupShared && (mode&permBits != 0o770 || mode&unix.S_ISGID == 0):
 		return refuse(sub, "mode %#o does not share it with its group, want 02770; stop all processes and remove it, so that mpmetrics makes it", mode)
 	case !a.GroupShared && mode&groupBits != 0:
-		return refuse(sub, "mode %#o lets its group in; chmod 0700 it, or set GroupShared or %s=1 in all processes if that is what you want", mode, EnvGroupShared)
+		return refuse(sub, "mode %#o gives access to its group; chmod 0700 it, or set GroupShared or %s=1 in all processes to share it", mode, EnvGroupShared)
 	}
 	return nil
 }
 
-// checkOwner checks that a file is of a user whose files belong where it is: of
-// this process, or of the one that the directory is of; in a shared directory,
-// of its group.
+// checkOwner checks that the owner of a file is this process's user, or, for root, the owner of
+// the directory; in a shared directory the group of the file decides.
 func checkOwner(path string, st *unix.Stat_t) error {
 	uid := os.Geteuid()
 	if int(st.Uid) == uid {

@@ -11,15 +11,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// makeDirectory makes a directory with a mode, whatever the umask. An existing
-// one is an error that wraps fs.ErrExist.
+// makeDirectory makes a directory with a mode, whatever the umask. The error for an existing
+// directory wraps fs.ErrExist.
 func makeDirectory(path string, mode fs.FileMode) error {
 	if err := os.Mkdir(path, mode.Perm()); err != nil {
 		return err
 	}
 	d, err := os.OpenFile(path, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW, 0)
 	if errors.Is(err, fs.ErrPermission) {
-		// The umask has taken even the right to open it.
+		// The umask has removed even the right to open the directory.
 		if err = os.Chmod(path, directoryMode); err == nil {
 			d, err = os.OpenFile(path, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW, 0)
 		}
@@ -34,8 +34,8 @@ func makeDirectory(path string, mode fs.FileMode) error {
 	return d.Chmod(mode)
 }
 
-// give gives what root has made to the owner of the directory that it is in. A
-// directory that is root's or open to everybody has no such owner.
+// give gives a file made by root to the owner of its directory. A directory owned by root or open
+// to every user has no such owner.
 func give(f *os.File, dir string) error {
 	if os.Geteuid() != 0 {
 		return nil
@@ -50,8 +50,8 @@ func give(f *os.File, dir string) error {
 	return f.Chown(int(st.Uid), int(st.Gid))
 }
 
-// Create makes a new file that is nobody else's. Its mode does not depend on
-// the umask.
+// Create makes a new file, and never opens an existing file. The mode does not depend on the
+// umask.
 func Create(path string, who Readers) (*os.File, Stat, error) {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL|unix.O_NOFOLLOW, fileMode)
 	if err != nil {
@@ -83,10 +83,10 @@ func modeFor(dir string, who Readers) fs.FileMode {
 	return groupReadsMode
 }
 
-// StatFile is File.Stat for a file that Create made.
+// StatFile is File.Stat for a file of Create.
 func StatFile(f *os.File) (Stat, error) { return stat(int(f.Fd()), f.Name()) }
 
-// Seal takes the right to write to a file from everybody who has not opened it.
+// Seal removes the right to write to a file. A program with an open descriptor can still write.
 func Seal(f *os.File) error {
 	info, err := f.Stat()
 	if err != nil {
@@ -95,7 +95,7 @@ func Seal(f *os.File) error {
 	return f.Chmod(info.Mode().Perm() &^ writeBits)
 }
 
-// Overwrite writes a text at the beginning of a file that exists.
+// Overwrite writes a text at the beginning of an existing file.
 func Overwrite(path, text string) error {
 	f, err := os.OpenFile(path, os.O_WRONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
 	if err != nil {
@@ -105,8 +105,8 @@ func Overwrite(path, text string) error {
 	return errors.Join(err, f.Close())
 }
 
-// EnsureFile makes an empty file if there is none. One that is there must be a
-// regular file of ours.
+// EnsureFile makes an empty file if the file is missing. An existing file must be a regular file
+// of the right owner.
 func EnsureFile(path string, who Readers) error {
 	f, _, err := Create(path, who)
 	if err == nil {
@@ -127,7 +127,7 @@ func EnsureFile(path string, who Readers) error {
 		return err
 	}
 	if int(st.Uid) == os.Geteuid() && st.Mode&fileMode != fileMode {
-		// Its maker was killed before it could take the umask back.
+		// The maker of the file was killed before the chmod that undoes the umask.
 		return os.Chmod(path, modeFor(filepath.Dir(path), who))
 	}
 	return nil

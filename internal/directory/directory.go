@@ -1,15 +1,13 @@
-// Package directory is the shared directory as the file system sees it: where
-// it is, who may use it, how its files are opened, and whether the owner of a
-// file lives.
+// Package directory is the shared directory as the file system sees it: its path, its users, how
+// its files are opened, and whether the owner of a file lives.
 //
-// The configured directory, the parent, may be anybody's: an emptyDir belongs
-// to root and is open to all. Everything of ours is in its subdirectory
-// "mpmetrics", which has to belong to the user of the process and to be closed
-// to others; see Access for groups. Symbolic links are followed on the way to the
-// parent, and refused from there on.
+// Any user may own the configured directory, the parent: an emptyDir belongs to root and is open
+// to all. All files of mpmetrics are in its subdirectory "mpmetrics". The subdirectory has to
+// belong to the user of the process and to be closed to all other users; see Access for groups.
+// Symbolic links are followed on the way to the parent, and refused from there on.
 //
-// What root makes in the directory of another user belongs to that user: a
-// command that is run by sudo must not leave files that nobody else can read.
+// A file made by root in the directory of another user belongs to the other user: a command run by
+// sudo must not leave files that only root can read.
 package directory
 
 import (
@@ -23,9 +21,8 @@ import (
 	"github.com/mpmetrics/mpmetrics/internal/layout"
 )
 
-// Modes do not depend on the umask. A published file of a process loses the bits
-// that allow writing: its owner has it open already, and nobody else may cut it
-// short, not even by mistake.
+// Modes do not depend on the umask. A published file of a process loses its write bits: its owner
+// has the file open already, and no other program may truncate the file, even by mistake.
 const (
 	directoryMode       = 0o700
 	sharedDirectoryMode = fs.ModeSetgid | 0o770
@@ -37,13 +34,12 @@ const (
 	writeBits = 0o222
 )
 
-// ErrRefused is returned for a directory or file that exists but is not safe
-// to use. The text says why and what to do.
+// ErrRefused is returned for an existing directory or file that is not safe to use. The text says
+// why, and how to repair the directory or file.
 var ErrRefused = errors.New("refused")
 
-// Ensure makes the subdirectory of ours below parent, and parent itself when
-// it is missing, and returns its path. It fails, wrapping ErrRefused, when the
-// subdirectory exists and is unsafe.
+// Ensure makes the subdirectory below parent, and a missing parent too, and returns the path of
+// the subdirectory. If the subdirectory exists and is unsafe, the error wraps ErrRefused.
 func Ensure(parent string, a Access) (string, error) {
 	if err := supported(parent); err != nil {
 		return "", err
@@ -62,8 +58,8 @@ func Ensure(parent string, a Access) (string, error) {
 	return sub, check(sub, a)
 }
 
-// Find returns the path of the subdirectory below parent for a reader. A
-// missing one is an error that wraps fs.ErrNotExist.
+// Find returns the path of the subdirectory below parent for a reader. The error for a missing
+// subdirectory wraps fs.ErrNotExist.
 func Find(parent string, a Access) (string, error) {
 	if err := supported(parent); err != nil {
 		return "", err
@@ -72,8 +68,7 @@ func Find(parent string, a Access) (string, error) {
 	return sub, check(sub, a)
 }
 
-// Make makes a directory inside the subdirectory, as open as that is. One that
-// exists is fine.
+// Make makes a directory inside the subdirectory, with the same access. The directory may exist.
 func Make(path string) error {
 	mode := fs.FileMode(directoryMode)
 	if info, err := os.Stat(filepath.Dir(path)); err == nil && sharedMode(info.Mode()) {
@@ -92,7 +87,7 @@ func Make(path string) error {
 // sharedMode reports whether the mode of a directory opens it to its group.
 func sharedMode(m fs.FileMode) bool { return m&(fs.ModeSetgid|0o777) == sharedDirectoryMode }
 
-// Stat is what a reader has to know about an open file.
+// Stat has the facts about an open file that a reader needs.
 type Stat struct {
 	Inode uint64
 	Size  int64
@@ -103,8 +98,8 @@ type Stat struct {
 // some fifty megabytes of names. A variable for the tests.
 var maxNames = 1 << 20
 
-// List returns all names in the subdirectory, in no order. A missing directory
-// has none. One with too many is an error that wraps layout.ErrLimit.
+// List returns all names in the subdirectory, in no order. A missing directory has no names. If
+// the directory has too many names, the error wraps layout.ErrLimit.
 func List(sub string) ([]string, error) {
 	entries, err := ListEntries(sub)
 	if err != nil {
@@ -120,9 +115,9 @@ func List(sub string) ([]string, error) {
 // Entry is one name in a directory.
 type Entry struct {
 	Name string
-	// Inode is what it leads to, as far as the directory says it for nothing; 0:
-	// not known. Some file systems say something else than they say of the file
-	// itself, so only that the two are equal means anything.
+	// Inode is the inode of the name, if the directory has the inode without another system call;
+	// 0: unknown. Some file systems give the file another inode than the directory, so only equal
+	// inodes prove anything.
 	Inode uint64
 }
 
@@ -146,7 +141,7 @@ func ListEntries(sub string) ([]Entry, error) {
 		case err != nil:
 			return nil, fmt.Errorf("list metrics directory: %w", err)
 		case len(entries) > maxNames:
-			return nil, fmt.Errorf("list metrics directory: more than %d names in %s; remove what is not ours: %w", maxNames, sub, layout.ErrLimit)
+			return nil, fmt.Errorf("list metrics directory: more than %d names in %s; remove foreign files: %w", maxNames, sub, layout.ErrLimit)
 		}
 	}
 }
@@ -164,7 +159,7 @@ func Sync(path string) error {
 	return nil
 }
 
-// Write writes a small file, which must not exist.
+// Write writes a small new file. The file must not exist.
 func Write(path, text string) error {
 	f, _, err := Create(path, GroupWrites)
 	if err != nil {

@@ -10,8 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// entryReader reads a directory with the inodes, which package os does not tell
-// without another system call for each.
+// entryReader reads a directory with the inodes. Package os needs another system call for each
+// inode.
 type entryReader struct {
 	d      *os.File
 	buffer []byte
@@ -22,14 +22,14 @@ const entriesBytes = 32 << 10
 
 func newEntryReader(d *os.File) *entryReader { return &entryReader{d, make([]byte, entriesBytes)} }
 
-// What the kernel writes, of each entry: linux_dirent64.
+// Offsets in the kernel's record of each entry: linux_dirent64.
 const (
 	entryInode  = 0  // 8 bytes
 	entryLength = 16 // 2 bytes: of the whole entry
 	entryName   = 19 // ends with a NUL
 )
 
-// appendTo appends the next entries, and returns io.EOF behind the last ones.
+// appendTo appends the next entries, and returns io.EOF after the last entry.
 func (r *entryReader) appendTo(entries []Entry) ([]Entry, error) {
 	n, err := retry(func() (int, error) { return unix.Getdents(int(r.d.Fd()), r.buffer) })
 	if err != nil {

@@ -11,15 +11,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// File is an open published file. It is a bare descriptor: a scrape opens
-// hundreds, and an os.File costs more than the system call.
+// File is an open published file. File is a bare descriptor: a scrape opens hundreds of files, and
+// an os.File costs more than the system call.
 type File struct {
 	fd   int
 	path string
 }
 
-// OpenFile opens a published file for reading. It follows no symbolic link,
-// never waits on a FIFO, and refuses everything but a regular file of ours.
+// OpenFile opens a published file for reading. OpenFile follows no symbolic link, never waits on a
+// FIFO, and refuses everything but a regular file of the right owner.
 func OpenFile(path string) (*File, Stat, error) {
 	fd, err := retry(func() (int, error) {
 		return unix.Open(path, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
@@ -48,8 +48,8 @@ func OpenFile(path string) (*File, Stat, error) {
 
 const notRegular = "it is not a regular file; remove it"
 
-// refuseForeign refuses a file that cannot be opened because it is another
-// user's. That it is, no next try changes.
+// refuseForeign refuses a file that cannot be opened because the file belongs to another user: no
+// later try can succeed.
 func refuseForeign(path string) error {
 	var st unix.Stat_t
 	if err := unix.Lstat(path, &st); err != nil {
@@ -58,8 +58,7 @@ func refuseForeign(path string) error {
 	return checkOwner(path, &st)
 }
 
-// retry repeats a system call that a signal interrupted: the Go runtime sends
-// itself many.
+// retry repeats an interrupted system call: the Go runtime sends many signals to its own threads.
 func retry(call func() (int, error)) (int, error) {
 	for {
 		n, err := call()
@@ -72,7 +71,7 @@ func retry(call func() (int, error)) (int, error) {
 // FD is the descriptor.
 func (f *File) FD() int { return f.fd }
 
-// Name is the path that the file was opened by.
+// Name is the path of OpenFile.
 func (f *File) Name() string { return f.path }
 
 // Close gives the descriptor back.
@@ -94,7 +93,7 @@ func (f *File) ReadAt(b []byte, offset int64) (int, error) {
 	return read, nil
 }
 
-// Stat looks at the file and refuses one that is not as OpenFile wants it.
+// Stat looks at the file and refuses a file that OpenFile would refuse.
 func (f *File) Stat() (Stat, error) { return stat(f.fd, f.path) }
 
 // Size returns the length of the file in bytes.
@@ -103,7 +102,7 @@ func (f *File) Size() (int64, error) {
 	return st.Size, err
 }
 
-// LookAt looks at what a path leads to, itself and not through a symbolic link.
+// LookAt looks at the file at a path, and does not follow a symbolic link.
 func LookAt(path string) (Stat, error) {
 	var st unix.Stat_t
 	if err := unix.Lstat(path, &st); err != nil {
@@ -112,8 +111,8 @@ func LookAt(path string) (Stat, error) {
 	return Stat{Inode: st.Ino, Size: st.Size, Links: uint64(st.Nlink)}, nil
 }
 
-// SameAs reports whether a path leads to the open file, by itself and not through
-// a symbolic link. While the file is open no other has its inode number.
+// SameAs reports whether a path leads to the open file, without a symbolic link. While the file is
+// open no other file has its inode number.
 func (f *File) SameAs(path string) (bool, error) {
 	var open, named unix.Stat_t
 	if err := unix.Fstat(f.fd, &open); err != nil {
@@ -139,8 +138,7 @@ func stat(fd int, path string) (Stat, error) {
 	return Stat{Inode: st.Ino, Size: st.Size, Links: uint64(st.Nlink)}, nil
 }
 
-// DescriptorLimit is how many descriptors the process may have open, 0 if that
-// cannot be told.
+// DescriptorLimit is the number of descriptors that the process may have open, 0 if unknown.
 func DescriptorLimit() int64 {
 	var limit unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
@@ -152,10 +150,10 @@ func DescriptorLimit() int64 {
 	return math.MaxInt64 // none
 }
 
-// Live reports whether a process owns the file: whether somebody holds the
-// exclusive lock that the kernel drops at death. The shared lock of this
-// probe is given back at once and cannot disturb an owner: a published file
-// is locked already, and an owner never locks again.
+// Live reports whether the owner of the file lives: whether a process holds the exclusive lock
+// that the kernel drops at death. The probe takes a shared lock and drops the lock at once. The
+// probe cannot disturb an owner: a published file is locked already, and an owner never locks
+// again.
 func (f *File) Live() (bool, error) {
 	flock := func(how int) error {
 		_, err := retry(func() (int, error) { return 0, unix.Flock(f.fd, how) })

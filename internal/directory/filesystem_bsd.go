@@ -4,8 +4,8 @@ package directory
 
 import "golang.org/x/sys/unix"
 
-// networkOf returns the name of the network file system that an open directory
-// is on, or "": these systems say whether one is local.
+// networkOf returns the name of the network file system of an open directory, or "": these systems
+// know whether a file system is local.
 func networkOf(fd int) (string, error) {
 	var st unix.Statfs_t
 	if err := unix.Fstatfs(fd, &st); err != nil {

@@ -2,8 +2,7 @@ package directory
 
 import "golang.org/x/sys/unix"
 
-// OnDisk reports whether a directory is known to be on a file system that is
-// not kept in memory.
+// OnDisk reports whether a directory is known to be on a file system outside memory.
 func OnDisk(path string) bool {
 	var st unix.Statfs_t
 	if err := unix.Statfs(path, &st); err != nil {
@@ -16,11 +15,11 @@ func OnDisk(path string) bool {
 	return true
 }
 
-// magicOf is the number of a file system, which has 32 bits although some
-// processors store it, signed, in a long.
+// magicOf is the number of a file system. The number has 32 bits, although some processors store
+// the number, signed, in a long.
 func magicOf(st *unix.Statfs_t) uint32 { return uint32(st.Type) }
 
-// Numbers of file systems that x/sys does not name.
+// Numbers of file systems without a name in x/sys.
 const (
 	gfs2Magic   = 0x01161970
 	gpfsMagic   = 0x47504653
@@ -28,8 +27,8 @@ const (
 	vboxMagic   = 0x786f4256
 )
 
-// networkNames are the file systems on which a lock, or a page that is mapped on
-// another machine, may be another machine's business, or a user program's.
+// networkNames are the file systems with locks, or mapped pages, that another machine or a user
+// program may control.
 var networkNames = map[uint32]string{
 	unix.NFS_SUPER_MAGIC:   "NFS",
 	unix.SMB_SUPER_MAGIC:   "SMB",
@@ -48,8 +47,7 @@ var networkNames = map[uint32]string{
 	vboxMagic:              "vboxsf",
 }
 
-// networkOf returns the name of the network file system that an open directory
-// is on, or "".
+// networkOf returns the name of the network file system of an open directory, or "".
 func networkOf(fd int) (string, error) {
 	var st unix.Statfs_t
 	if err := unix.Fstatfs(fd, &st); err != nil {

@@ -2,6 +2,6 @@
 
 package directory
 
-// OnDisk reports whether a directory is known to be on a file system that is
-// not kept in memory. Here nothing is known.
+// OnDisk reports whether a directory is known to be on a file system outside memory. On this
+// system nothing is known.
 func OnDisk(string) bool { return false }

@@ -237,9 +237,9 @@ func TestT17Refused(t *testing.T) {
 		"another user's":                         {root, 0o777, make700(other), app, "belongs to uid 61001 and this process runs as 61000"},
 		"another user's, closed parent":          {app, 0o700, make700(other), app, "belongs to uid 61001"},
 		"root's":                                 {root, 0o777, make700(root), app, "belongs to uid 0"},
-		"another user's, for root, in an open sticky directory": {root, 0o777 | fs.ModeSticky, make700(other), root, "is open to everybody"},
-		"open to all": {app, 0o755, makeMode(app, 0o755), app, "lets others in"},
-		"writable by all, in spite of being sticky": {app, 0o755, makeMode(app, 0o777|fs.ModeSticky), app, "lets others in"},
+		"another user's, for root, in an open sticky directory": {root, 0o777 | fs.ModeSticky, make700(other), root, "every user may make directories"},
+		"open to all": {app, 0o755, makeMode(app, 0o755), app, "gives access to other users"},
+		"writable by all, in spite of being sticky": {app, 0o755, makeMode(app, 0o777|fs.ModeSticky), app, "gives access to other users"},
 		"open to the group":                         {app, 0o755, makeMode(app, 0o770|fs.ModeSetgid), app, "GroupShared"},
 		"a symbolic link": {app, 0o755, func(path string) error {
 			target := path + "-target"
