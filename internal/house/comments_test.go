@@ -47,7 +47,6 @@ var pending = map[string]string{
 	"examples/prefork/internal/loadtest": "comments are rewritten in the next commits",
 	"examples/worker-sidecar":            "comments are rewritten in the next commits",
 	"internal/fork":                      "the package is about to be removed",
-	"internal/inspect":                   "comments are rewritten in the next commits",
 	"internal/reader":                    "comments are rewritten with the table of both readers",
 	"internal/remote":                    "comments are rewritten with the table of both readers",
 	"internal/render":                    "comments are rewritten in the next commits",

@@ -9,10 +9,10 @@ import (
 	"github.com/mpmetrics/mpmetrics/internal/selector"
 )
 
-// Cardinality says how much there is of what.
+// Cardinality has the numbers of series, families and label values.
 type Cardinality struct {
 	Series     int // merged
-	InFiles    int // series of all processes: what is read at a scrape
+	InFiles    int // series of all processes: the series that a scrape reads
 	Archived   int // series of the archive
 	Families   []FamilySize
 	Labels     []LabelSize
@@ -22,9 +22,9 @@ type Cardinality struct {
 // FamilySize is how much a family takes.
 type FamilySize struct {
 	*Family
-	Matching int   // of its merged series, those that are meant
+	Matching int   // merged series that match the selector
 	InFiles  int   // series of all processes
-	Bytes    int64 // about what they take in the files: records and cells
+	Bytes    int64 // approximate bytes in the files: records and cells
 	Samples  int   // lines of an exposition
 	Labels   []LabelSize
 }
@@ -34,19 +34,19 @@ type LabelSize struct {
 	Family  string // empty: in all families
 	Name    string
 	Values  int
-	Largest string // value that most series have
+	Largest string // value with the most series
 	Share   float64
 }
 
-// Duplicate is one process of several that have the same value of the label
-// "process": in All and LiveAll gauges it has a suffix.
+// Duplicate are processes with the same value of the label "process": samples of their All and
+// LiveAll gauges have a suffix.
 type Duplicate struct {
 	Label   string
 	Process []*Process
 }
 
-// Analyze counts, of the series that a selector means; nil means all. It comes
-// before the next Read.
+// Analyze counts the series that match a selector; nil matches all. Call Analyze before the next
+// Read.
 func (s *Survey) Analyze(sel *selector.Selector) *Cardinality {
 	c := &Cardinality{Archived: s.Archive.Series}
 	values := map[string]map[string]int{} // of all families, by label
@@ -131,7 +131,7 @@ func labelSizes(family string, values map[string]map[string]int, series int) []L
 	return sizes
 }
 
-// measure adds what the series of a process take.
+// measure adds the sizes of a process's series.
 func (p *Process) measure(sel *selector.Selector, sizes map[string]*FamilySize) {
 	var record []byte
 	for _, e := range p.seen.File.Entries() {
@@ -158,7 +158,7 @@ func matchesEntry(sel *selector.Selector, f *Family, d *layout.Family, values []
 	return matches(sel, f, labels)
 }
 
-// duplicates finds living processes that have one value of the label "process".
+// duplicates finds living processes with the same value of the label "process".
 func (s *Survey) duplicates() []Duplicate {
 	by := map[string][]*Process{}
 	for _, p := range s.Processes {

@@ -14,30 +14,29 @@ import (
 	"github.com/mpmetrics/mpmetrics/internal/scan"
 )
 
-// Detail is what one file says.
+// Detail is the content of one file.
 type Detail struct {
 	Process  *Process
 	Families []Definition
 	Values   []*Value // of all series, without parts
 
-	// Raw is what bbolt holds; nil if that cannot be read.
+	// Raw is the content of bbolt's buckets; nil if not readable.
 	Raw *reader.Raw
 }
 
-// Definition is a family as one process has it.
+// Definition is a family in the file of one process.
 type Definition struct {
 	*layout.Family
 	Series int
-	Cells  int // 64-bit words, of all series; mirrored ones have none
+	Cells  int // 64-bit words, of all series; mirrored series have no cells
 	Kind   string
 }
 
-// Detail reads all that the file of a process says. Nothing of a damaged file but
-// what its header says.
+// Detail reads the whole file of a process. Of a damaged file, Detail reads only the header.
 func (p *Process) Detail() *Detail {
 	d := &Detail{Process: p}
 	if !p.remote {
-		d.Raw, _ = reader.ReadRaw(p.Path) // the error is that of the process
+		d.Raw, _ = reader.ReadRaw(p.Path) // the error is already the process's error
 	}
 	if p.seen.File == nil {
 		return d
@@ -80,8 +79,8 @@ func (d *Detail) Top(n int) []*Value {
 	return sorted[:min(n, len(sorted))]
 }
 
-// ReadFile describes the file of a process at any path: one in quarantine, say. A
-// copy cannot be read as if it were the file.
+// ReadFile describes the file of a process at any path, for example in quarantine. ReadFile
+// refuses a copy of a file.
 func ReadFile(path string) (*Process, error) {
 	if _, err := os.Lstat(path); err != nil {
 		return nil, err

@@ -16,14 +16,14 @@ import (
 	"github.com/mpmetrics/mpmetrics/internal/selector"
 )
 
-// Snapshot is all samples of one moment, buckets aside.
+// Snapshot has all samples of one moment, without buckets.
 type Snapshot struct {
-	Name    string    // where it is from
+	Name    string    // directory or file
 	Time    time.Time // zero: not known
 	Samples map[string]Sample
 }
 
-// NewSnapshot returns one of families.
+// NewSnapshot returns the snapshot of families.
 func NewSnapshot(name string, at time.Time, families []*dto.MetricFamily) *Snapshot {
 	s := &Snapshot{Name: name, Time: at, Samples: map[string]Sample{}}
 	for _, f := range families {
@@ -39,7 +39,7 @@ func NewSnapshot(name string, at time.Time, families []*dto.MetricFamily) *Snaps
 // Add adds a sample.
 func (s *Snapshot) Add(sample Sample) { s.Samples[SeriesText(sample.Name, sample.Labels)] = sample }
 
-// Snapshot returns what a Survey shows. It comes before the next Read.
+// Snapshot returns the samples of a Survey. Call Snapshot before the next Read.
 func (s *Survey) Snapshot(sel *selector.Selector, perProcess bool) (*Snapshot, error) {
 	if perProcess {
 		return NewSnapshot(s.Directory, s.Time, s.GatherProcesses(sel)), nil
@@ -51,7 +51,7 @@ func (s *Survey) Snapshot(sel *selector.Selector, perProcess bool) (*Snapshot, e
 	return NewSnapshot(s.Directory, s.Time, families), nil
 }
 
-// Snapshot returns what the file of one process says.
+// Snapshot returns the samples in the file of one process.
 func (d *Detail) Snapshot(sel *selector.Selector) *Snapshot {
 	s := &Snapshot{Name: d.Process.Path, Samples: map[string]Sample{}}
 	for _, v := range d.Values {
@@ -84,21 +84,21 @@ func ParseExposition(in io.Reader, sel *selector.Selector) ([]*dto.MetricFamily,
 	return filter(families, sel), nil
 }
 
-// What became of a series between two snapshots.
+// Changes of a series between two snapshots.
 const (
 	Changed   = "changed"
 	Unchanged = "unchanged"
 	Added     = "new"
 	Removed   = "gone"
-	Restarted = "reset" // a cumulative one is lower than before
+	Restarted = "reset" // a cumulative series is lower than before
 )
 
 // Change is a series in two snapshots.
 type Change struct {
 	Series        string
-	Sample        // as in the second one, or the first if it is gone
+	Sample        // of the second snapshot, or of the first if the series was removed
 	What          string
-	Before, After float64 // NaN where it is not
+	Before, After float64 // NaN if the snapshot lacks the series
 	Rate          float64 // in a second; NaN: not known
 }
 
@@ -113,8 +113,7 @@ func (c *Change) Delta() float64 {
 	return c.After - c.Before
 }
 
-// Diff compares two snapshots: all series, the largest change first, and those that
-// did not change last.
+// Diff compares two snapshots: all series, the largest change first, and unchanged series last.
 func Diff(a, b *Snapshot) []Change {
 	seconds := math.NaN()
 	if !a.Time.IsZero() && b.Time.After(a.Time) {

@@ -14,18 +14,18 @@ import (
 	"github.com/mpmetrics/mpmetrics/internal/scan"
 )
 
-// Finding is what a check of the environment has found: a Problem, and one with
-// severity OK where there is none.
+// Finding is the result of a check of the environment: a Problem. A check without a problem has
+// severity OK.
 type Finding struct {
-	Check string // one word, stable
+	Check string // a single, stable word
 	Problem
 }
 
 // Bounds of the findings.
 const (
-	// scrapeTimeout is what Prometheus waits for a scrape by default.
+	// scrapeTimeout is Prometheus's default timeout of a scrape.
 	scrapeTimeout = 10 * time.Second
-	// slowScrape leaves others, which share the machine, their time.
+	// slowScrape is a small share of the timeout: other programs share the machine.
 	slowScrape = scrapeTimeout / 5
 
 	// took is how exactly times are told.
@@ -36,16 +36,16 @@ const (
 	noSpace     = 1 << 20
 	fewInodes   = 100
 
-	// manyDead is more than wait between two scrapes of a busy service: a process
-	// that opens its store absorbs them then.
+	// manyDead is above the number of dead processes between two scrapes of a busy service. From so
+	// many on, a process that opens its store absorbs dead processes.
 	manyDead = 256
 
-	// oldTemporary is when a file is not being made any more.
+	// oldTemporary is the age from which a temporary file is no longer in the making.
 	oldTemporary = time.Minute
 )
 
-// Doctor looks at the environment of a directory: whether it can be used, by whom,
-// and what will hurt.
+// Doctor checks the environment of a directory: access, programs that share the directory, and
+// future problems.
 func (s *Survey) Doctor() []Finding {
 	d := &doctor{survey: s}
 	if s.Remote {
@@ -107,7 +107,7 @@ func (d *doctor) directory() {
 	}
 }
 
-// server says whether the server answers, and whether its clock is that of this host.
+// server checks whether the server answers.
 func (d *doctor) server() {
 	s := d.survey
 	if !s.Present {
@@ -130,7 +130,7 @@ func (d *doctor) fileSystem() {
 		return
 	}
 	d.add("filesystem", Warning, dir, "the directory is on a disk",
-		"it works, but a process that touches a page of a frozen or stuck file system stops with all its goroutines; and after a crash of the machine totals begin anew",
+		"it works, but a process that touches a page of a frozen or stuck file system stops with all its goroutines; and after a crash of the machine totals restart",
 		"put it on tmpfs: /dev/shm, /run, or an emptyDir with medium Memory; only the archive belongs on a disk (MPMETRICS_ARCHIVE_DIR)")
 }
 
@@ -158,7 +158,7 @@ func (d *doctor) space() {
 	if !known {
 		return
 	}
-	remedy := "make room, or a larger tmpfs (--shm-size, sizeLimit); mpmetrics-inspect analyze says what is large, gc absorbs the dead"
+	remedy := "make room, or a larger tmpfs (--shm-size, sizeLimit); mpmetrics-inspect analyze lists large families, gc absorbs dead processes"
 	switch {
 	case free < noSpace:
 		d.add("space", Error, s.Directory, fmt.Sprintf("%d KiB are free", free>>10), "new series are counted in memory and are in no total; those that exist are not affected", remedy)
@@ -171,7 +171,7 @@ func (d *doctor) space() {
 	}
 }
 
-// programs says who shares the directory.
+// programs reports the programs that share the directory.
 func (d *doctor) programs() {
 	s := d.survey
 	counts := map[string]int{}
@@ -199,22 +199,22 @@ func (d *doctor) programs() {
 		text = "living processes: " + strings.Join(names, ", ")
 	}
 	if conflicts > 0 {
-		d.add("programs", Warning, s.Directory, fmt.Sprintf("%s; they do not agree about %d families", text, conflicts),
-			"some values may be left out: mpmetrics-inspect check says which",
+		d.add("programs", Warning, s.Directory, fmt.Sprintf("%s; their definitions of %d families conflict", text, conflicts),
+			"some values may not be merged: mpmetrics-inspect check lists them",
 			"one version of one program for each directory; while one replaces another it passes")
 		return
 	}
 	if len(names) > 1 {
-		text += "; is it meant that they share a directory?"
+		text += "; should they share a directory?"
 	}
 	d.ok("programs", "%s", text)
 	for _, dup := range s.duplicates() {
 		d.add("programs", Warning, "process="+Escape(dup.Label), fmt.Sprintf("%d living processes have this value of the label process", len(dup.Process)),
-			"samples of All gauges have a suffix, such as "+Escape(dup.Label)+"-2, which may change with every start", "set MPMETRICS_PROCESS to something of their own: the name of the container, say")
+			"samples of All gauges have a suffix, such as "+Escape(dup.Label)+"-2, which may change with every start", "set MPMETRICS_PROCESS to a different value in each, for example the name of the container")
 	}
 }
 
-// files repeats what the survey says of files that are left out.
+// files repeats the survey's problems with skipped files.
 func (d *doctor) files() {
 	s := d.survey
 	bad := 0
@@ -248,20 +248,20 @@ func (d *doctor) archive() {
 	a := &s.Archive
 	switch {
 	case !a.Exists && a.Written.IsZero():
-		d.ok("archive", "none yet: nobody was absorbed")
+		d.ok("archive", "none yet: no process was absorbed")
 		return
 	case !a.Exists:
 		return // a finding about files
 	}
 	d.ok("archive", "%d series of %d processes, %d KiB", a.Series, a.Absorbed, a.Bytes>>10)
 	if !a.Begun.IsZero() {
-		d.add("archive", Warning, a.Path, "totals began anew on "+a.Begun.UTC().Format(time.DateTime)+" UTC",
-			"the archive before was damaged, or of an earlier boot of the machine; start timestamps say so too",
+		d.add("archive", Warning, a.Path, "totals restarted on "+a.Begun.UTC().Format(time.DateTime)+" UTC",
+			"the previous archive was damaged, or of an earlier boot of the machine; start timestamps show the restart too",
 			"nothing; for totals that outlast a reboot, set MPMETRICS_ARCHIVE_DIR, and let the last step of a shutdown be mpmetrics-inspect gc")
 	}
 	if a.Unabsorbed > 0 {
 		d.add("archive", Warning, a.Path, fmt.Sprintf("%d sums were not finite and left with their processes", a.Unabsorbed),
-			"a histogram or counter was given NaN or Inf", "look for what is observed there")
+			"a histogram or counter was given NaN or Inf", "look for the observed values")
 	}
 }
 
@@ -277,7 +277,7 @@ func (d *doctor) leftOvers() {
 		}
 	}
 	if old > 0 {
-		d.add("temporary", Warning, s.Directory, fmt.Sprintf("%d files of processes that were killed while they made them", old),
+		d.add("temporary", Warning, s.Directory, fmt.Sprintf("%d unfinished files of killed processes", old),
 			"they take room, and nothing else", "mpmetrics-inspect gc, or the next absorption, removes them")
 	}
 }
@@ -297,14 +297,14 @@ func (d *doctor) foreign() {
 	if python > 0 {
 		d.add("foreign", Warning, s.Parent, fmt.Sprintf("%d files *.db, as a Python client makes them", python),
 			"nothing breaks, but a Python and a Go service share a directory, and neither shows the other's values",
-			"give PROMETHEUS_MULTIPROC_DIR and MPMETRICS_DIR directories of their own")
+			"give PROMETHEUS_MULTIPROC_DIR and MPMETRICS_DIR different directories")
 	}
 	if n := len(s.Foreign); n > 0 {
 		few := make([]string, min(n, 5))
 		for i := range few {
 			few[i] = Escape(s.Foreign[i])
 		}
-		d.add("foreign", Warning, s.Directory, fmt.Sprintf("%d names that are not ours: %s", n, strings.Join(few, ", ")), "they are never read", "move them: the directory is for mpmetrics alone")
+		d.add("foreign", Warning, s.Directory, fmt.Sprintf("%d foreign files: %s", n, strings.Join(few, ", ")), "they are never read", "move them: the directory is for mpmetrics alone")
 		return
 	}
 	if python == 0 {
@@ -312,12 +312,12 @@ func (d *doctor) foreign() {
 	}
 }
 
-// series looks at what processes say of themselves.
+// series checks the metrics of processes about mpmetrics.
 func (d *doctor) series() {
 	s := d.survey
 	for name, advice := range map[string][2]string{
 		layout.ReservedPrefix + "dropped_series_total": {"new series are counted in memory, and are in no total", "fewer label values (mpmetrics-inspect analyze), or a higher Opts.MaxSeries"},
-		layout.ReservedPrefix + "unmirrored_total":     {"collectors of others show what is not mirrored", "the label reason says why: see the README, Metrics about mpmetrics"},
+		layout.ReservedPrefix + "unmirrored_total":     {"foreign collectors have metrics that are not mirrored", "the label reason says why: see the README, Metrics about mpmetrics"},
 	} {
 		f := s.Family(name)
 		if f == nil || f.merged == nil {
@@ -359,16 +359,16 @@ func (d *doctor) scrape() {
 	d.add("scrape", severity, s.Directory, text, "a scrape that takes longer is lost as a whole", "fewer series (mpmetrics-inspect analyze), fewer processes, mpmetrics-inspect gc; or a higher scrape_timeout and collector.Opts.Timeout")
 }
 
-// ownerOf says whose a directory is.
+// ownerOf returns the owner and the mode of a directory.
 func ownerOf(path string) (owner, mode string) {
 	info, err := os.Lstat(path)
 	if err != nil {
-		return "nobody", "none"
+		return "unknown", "unknown"
 	}
 	return ownerText(info), fmt.Sprintf("%#o", octal(info.Mode()))
 }
 
-// octal is a mode as chmod takes it.
+// octal is a mode in the form of chmod.
 func octal(m os.FileMode) uint32 {
 	bits := uint32(m.Perm())
 	if m&os.ModeSetgid != 0 {
@@ -384,7 +384,7 @@ func quarantineProblem(f File) Problem {
 	return Problem{
 		Severity: Warning, Subject: filepath.Join(layout.QuarantineName, Escape(f.Name)), Reason: "quarantine",
 		What:   fmt.Sprintf("put aside on %s UTC: %s", f.Changed.UTC().Format(time.DateTime), Escape(f.Reason)),
-		Means:  "what it has counted is in no total; nothing removes it",
-		Remedy: "mpmetrics-inspect repair saves what is readable of a damaged file; remove it when you have seen why",
+		Means:  "its counts are in no total; mpmetrics never removes it",
+		Remedy: "mpmetrics-inspect repair saves the readable part of a damaged file; remove the file once you know the reason",
 	}
 }

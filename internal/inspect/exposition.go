@@ -18,17 +18,17 @@ import (
 	"github.com/mpmetrics/mpmetrics/internal/selector"
 )
 
-// Labels of an exposition that tells processes apart.
+// Labels of an exposition per process.
 const (
 	ProcessLabel = "mpmetrics_process" // the file without its extension, or "archive"
 	StateLabel   = "mpmetrics_state"
 )
 
-// metrics is a collector of metrics that are there already.
+// metrics is a collector of finished metrics.
 type metrics []prometheus.Metric
 
-// Describe implements prometheus.Collector. That it describes nothing leaves the
-// registry to check what is collected.
+// Describe implements prometheus.Collector. Describe describes nothing, so the registry checks the
+// collected metrics instead.
 func (m metrics) Describe(chan<- *prometheus.Desc) {}
 
 // Collect implements prometheus.Collector.
@@ -38,9 +38,9 @@ func (m metrics) Collect(ch chan<- prometheus.Metric) {
 	}
 }
 
-// Gather returns the merged families as a scrape shows them, without the metrics
-// about mpmetrics itself. Cumulative ones are left out when they are not complete. It
-// comes before the next Read.
+// Gather returns the merged families as in a scrape, without the metrics about mpmetrics. If the
+// reading is not complete, Gather returns no cumulative families. Call Gather before the next
+// Read.
 func (s *Survey) Gather(sel *selector.Selector) ([]*dto.MetricFamily, error) {
 	r := prometheus.NewRegistry()
 	m := metrics(s.inspector.render.Metrics(s.inspector.merger, s.Err == nil, s.Archive.archive.State.Begun))
@@ -51,7 +51,7 @@ func (s *Survey) Gather(sel *selector.Selector) ([]*dto.MetricFamily, error) {
 	return filter(families, sel), err
 }
 
-// filter keeps the series that a selector means.
+// filter keeps the series that match a selector.
 func filter(families []*dto.MetricFamily, sel *selector.Selector) []*dto.MetricFamily {
 	if sel == nil {
 		return families
@@ -72,7 +72,7 @@ func filter(families []*dto.MetricFamily, sel *selector.Selector) []*dto.MetricF
 	return slices.DeleteFunc(families, func(f *dto.MetricFamily) bool { return len(f.Metric) == 0 })
 }
 
-// SampleNames are the names under which a family is exposed, its own first.
+// SampleNames are the sample names of a family, the name of the family first.
 func SampleNames(f *dto.MetricFamily) []string {
 	name := f.GetName()
 	switch f.GetType() {
@@ -84,9 +84,9 @@ func SampleNames(f *dto.MetricFamily) []string {
 	return []string{name}
 }
 
-// GatherProcesses returns the families with one series for each process that has a
-// part in a merged one, told apart by ProcessLabel and StateLabel. It comes before the
-// next Read.
+// GatherProcesses returns the families with one series for each process with a share in a merged
+// series. ProcessLabel and StateLabel tell the series apart. Call GatherProcesses before the next
+// Read.
 func (s *Survey) GatherProcesses(sel *selector.Selector) []*dto.MetricFamily {
 	values := s.Select(sel)
 	s.Explain(values)
@@ -166,7 +166,7 @@ func partMetric(v *Value, c *Contribution) *dto.Metric {
 	return m
 }
 
-// Cumulative adds buckets up, as an exposition shows them.
+// Cumulative adds up buckets, as in an exposition.
 func Cumulative(buckets []uint64) []uint64 {
 	sums := make([]uint64, len(buckets))
 	var total uint64

@@ -11,7 +11,7 @@ import (
 	"github.com/mpmetrics/mpmetrics/internal/merge"
 )
 
-// Family is a merged family, and what processes do not agree about.
+// Family is a merged family, with its conflicting definitions.
 type Family struct {
 	Name      string
 	Help      string
@@ -20,25 +20,26 @@ type Family struct {
 	Mode      layout.Mode // zero: values are summed up
 	Bounds    []float64
 	Series    int // merged
-	Processes int // that have it
+	Processes int // processes with the family
 	Archived  bool
 	Conflicts []Conflict
 
-	merged *merge.Family  // nil: all of its values are left out
+	merged *merge.Family  // nil: none of its values is merged
 	newest *layout.Family // definition of the newest process
 }
 
-// Conflict is a process, or the archive, whose definition is not the one in force.
+// Conflict is a definition, of a process or of the archive, that differs from the definition in
+// force.
 type Conflict struct {
 	Family  string
 	Process string // name of the file; empty: the archive
 	Reason  merge.Reason
-	Theirs  string // what it says
-	Ours    string // what is in force
-	LeftOut bool   // its values are not merged
+	Theirs  string // text of the conflicting definition
+	Ours    string // text of the definition in force
+	LeftOut bool   // the values are not merged
 }
 
-// families describes the merged families, with those that are left out as a whole.
+// families describes the merged families, and the families without merged values.
 func (s *Survey) families() {
 	byName := map[string]*Family{}
 	add := func(f *Family) *Family {
@@ -58,7 +59,7 @@ func (s *Survey) families() {
 		f := byName[d.Name]
 		if f == nil {
 			if !suffixed[d.Name] {
-				return nil // of the dead only, in a live mode: nothing of it is shown, as it should be
+				return nil // only dead processes have the family, in a live mode: the family has no values
 			}
 			f = add(&Family{Name: d.Name, Help: d.Help, Unit: d.Unit, Type: d.Type, Mode: d.Mode})
 		}
@@ -92,14 +93,14 @@ func (s *Survey) families() {
 	sort.Slice(s.Families, func(i, j int) bool { return s.Families[i].Name < s.Families[j].Name })
 }
 
-// votes reports whether a definition of a process counts, as the merger sees it: of
-// the dead only those of which something is left to show.
+// votes reports whether a definition of a process has a say, by the rule of the merger: of a dead
+// process only definitions with values to merge have a say.
 func (p *Process) votes(i int) bool {
 	return p.seen.Live || p.Series[i] > 0 && !p.Definitions[i].Mode.Live()
 }
 
-// newest are the definitions of the newest process that has each family, which
-// decide.
+// newest returns the definition of each family in the newest process. The newest definition
+// decides.
 func (s *Survey) newest() map[string]*layout.Family {
 	type rank struct {
 		start int64
@@ -139,7 +140,7 @@ func labelsText(d *layout.Family) string {
 	return strings.Join(names, ", ")
 }
 
-// conflicts compares a definition with the one in force.
+// conflicts compares a definition with the definition in force.
 func conflicts(f *Family, process string, d *layout.Family) (all []Conflict) {
 	add := func(r merge.Reason, theirs, ours string, leftOut bool) {
 		all = append(all, Conflict{Family: f.Name, Process: process, Reason: r, Theirs: theirs, Ours: ours, LeftOut: leftOut})
@@ -172,8 +173,8 @@ func conflicts(f *Family, process string, d *layout.Family) (all []Conflict) {
 	return all
 }
 
-// joins reports whether values of a family are merged into one of another type: of a
-// native histogram its classic buckets, if it has any.
+// joins reports whether values of family d are merged into family w, by type. A native histogram
+// can be merged into a histogram by its classic buckets.
 func joins(d, w *layout.Family) bool {
 	return d.Type == w.Type || d.Type == layout.NativeHistogram && w.Type == layout.Histogram && len(d.Bounds) > 0
 }
@@ -217,10 +218,10 @@ func (f *Family) Rule() string {
 	return "the mean of " + who
 }
 
-// Kind is the type and, where there is one, the mode.
+// Kind is the type, with the mode if the family has a mode.
 func (f *Family) Kind() string { return Kind(f.Type, f.Mode) }
 
-// Kind is a type and, where there is one, a mode.
+// Kind is a type, with the mode if m is valid.
 func Kind(t layout.Type, m layout.Mode) string {
 	if !m.Valid() {
 		return t.String()

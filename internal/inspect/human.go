@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// HumanSize is a number of bytes as a person reads it.
+// HumanSize formats a number of bytes for people.
 func HumanSize(n int64) string {
 	const unit = 1024
 	if n < unit {

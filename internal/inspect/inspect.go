@@ -1,9 +1,9 @@
-// Package inspect answers questions about a shared directory: who counts there,
-// what has been counted, who has a part in it, and what is wrong.
+// Package inspect answers questions about a shared directory: the counting processes, the counts,
+// the share of each process, and problems.
 //
-// It reads with the scanner and the merger of the collector, so that it shows what
-// a scrape would, and writes nothing. An [Inspector] reads again and again what has
-// changed; each [Inspector.Read] makes a [Survey], which stays as it is.
+// Package inspect reads with the scanner and the merger of the collector, so that the answers
+// agree with a scrape, and writes nothing. An [Inspector] reads only changed files again; each
+// [Inspector.Read] makes a [Survey], and a Survey never changes.
 package inspect
 
 import (
@@ -23,39 +23,37 @@ import (
 	"github.com/mpmetrics/mpmetrics/internal/scan"
 )
 
-// defaultTimeout is what a collector takes at most: who looks by hand sees what a
-// scrape sees.
+// defaultTimeout is the default of a collector: an operator sees the same as a scrape.
 const defaultTimeout = 8 * time.Second
 
-// Opts says what to look at.
+// Opts selects a directory or a server.
 type Opts struct {
-	// Dir is the directory as it is configured for stores, or the URL of a server.
+	// Dir is the directory configured for stores, or the URL of a server.
 	Dir string
 
-	// ArchiveDir is the one that is configured for the archive. Empty: as for
-	// stores.
+	// ArchiveDir is the directory configured for the archive. Empty: as for stores.
 	ArchiveDir string
 
-	// Access says what both may be like.
+	// Access says which directories are accepted.
 	Access directory.Access
 
 	// Timeout bounds one reading. 0: 8 s, as in a collector.
 	Timeout time.Duration
 }
 
-// Inspector looks at one directory. It is for one goroutine at a time.
+// Inspector reads one directory. Only one goroutine may use an Inspector at a time.
 type Inspector struct {
 	opts    Opts
 	scanner *scan.Scanner
 	merger  *merge.Merger
 	render  *render.Renderer
-	errs    []error // of the reading that runs
+	errs    []error // of the current reading
 
 	server remote.Server // nil without a URL
 	bad    error         // the URL cannot be used
 }
 
-// New returns an Inspector. It does not look yet.
+// New returns an Inspector. New reads nothing yet.
 func New(o Opts) *Inspector {
 	i := &Inspector{
 		merger: merge.New(),
@@ -83,11 +81,11 @@ func (i *Inspector) Close() {
 	}
 }
 
-// Access says what the directory may be like, as it was found.
+// Access returns the access of the directory, as found.
 func (i *Inspector) Access() directory.Access { return i.opts.Access }
 
-// Parent is the directory that is configured, given that or the subdirectory of
-// ours in it: who has changed into the latter and calls it "." means the former.
+// Parent returns the configured directory for dir. dir is the configured directory or its
+// subdirectory mpmetrics: a user inside the subdirectory may pass ".".
 func Parent(dir string) string {
 	path, err := filepath.Abs(dir)
 	if err != nil || filepath.Base(path) != layout.Subdirectory {
@@ -99,8 +97,8 @@ func Parent(dir string) string {
 	return filepath.Dir(path)
 }
 
-// AccessOf is what stores must have been configured with for a directory of ours: who
-// looks does not have to be told that it is shared with a group.
+// AccessOf returns the access that stores need for a subdirectory, so that an operator does not
+// have to know about sharing with a group.
 func AccessOf(sub string, a directory.Access) directory.Access {
 	a = a.WithEnv()
 	info, err := os.Lstat(sub)
@@ -110,8 +108,7 @@ func AccessOf(sub string, a directory.Access) directory.Access {
 	return a
 }
 
-// Read looks at everything. It never fails: what could not be read is in the
-// Survey.
+// Read reads the whole directory. Read never fails: the Survey has the errors.
 func (i *Inspector) Read() *Survey {
 	start := time.Now()
 	i.errs = nil

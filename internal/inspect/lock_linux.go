@@ -7,15 +7,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// locksExclude tries whether two locks exclude each other in a directory, on a file
-// that has no name and so is nobody's. tried is false where that cannot be made.
+// locksExclude tries whether two locks in a directory exclude each other, on a file without a
+// name, invisible to other processes. tried is false if such a file cannot be made.
 func locksExclude(dir string) (tried bool, err error) {
 	first, err := unix.Open(dir, unix.O_TMPFILE|unix.O_RDWR|unix.O_CLOEXEC, 0o600)
 	if err != nil {
 		return false, err
 	}
 	defer unix.Close(first)
-	// Not dup: that shares the lock.
+	// dup would share the lock.
 	second, err := unix.Open(fmt.Sprintf("/proc/self/fd/%d", first), unix.O_RDWR|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return false, err

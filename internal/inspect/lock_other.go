@@ -2,5 +2,5 @@
 
 package inspect
 
-// locksExclude needs a file without a name, which only Linux has.
+// locksExclude needs a file without a name, a feature of Linux.
 func locksExclude(string) (tried bool, err error) { return false, nil }

@@ -10,8 +10,8 @@ import (
 	"github.com/mpmetrics/mpmetrics/internal/selector"
 )
 
-// Meter reads a directory again and again, and says how fast it is counted. It is for
-// one goroutine at a time.
+// Meter reads a directory repeatedly, and computes rates. Only one goroutine may use a Meter at a
+// time.
 type Meter struct {
 	inspector *Inspector
 	match     *selector.Selector
@@ -22,14 +22,13 @@ type Meter struct {
 	processes map[string]float64 // by file
 }
 
-// NewMeter returns a Meter of the series that a selector means; nil means all.
+// NewMeter returns a Meter of the series that match a selector; nil matches all.
 func NewMeter(i *Inspector, match *selector.Selector) *Meter {
 	return &Meter{inspector: i, match: match}
 }
 
-// Filter lets only series count, from the next reading on, that have a text in their
-// name or labels, as SeriesText writes them; upper and lower case are the same. That
-// reading has no rates.
+// Filter restricts the following readings to series with a text in their name or labels, in the
+// form of SeriesText, regardless of case. The first reading after a new text has no rates.
 func (m *Meter) Filter(text string) {
 	if text = strings.ToLower(text); text != m.filter {
 		m.filter, m.series, m.processes = text, nil, nil
@@ -45,11 +44,11 @@ type Moment struct {
 	Series    []SeriesRate
 }
 
-// ProcessRate is how fast a process counts: what its counters, and the counts of its
-// histograms and summaries, gain in a second.
+// ProcessRate is the rate of a process: the growth per second of its counters, and of the counts
+// of its histograms and summaries.
 type ProcessRate struct {
 	*Process
-	Matching int // series that are counted in Total
+	Matching int // number of series in Total
 	Total    float64
 	Rate     float64
 }
@@ -69,7 +68,7 @@ func (m *Meter) Next() *Moment {
 	}
 	seconds := now.Interval.Seconds()
 	rate := func(before map[string]float64, key string, v float64) float64 {
-		// What is new has no rate yet: a file that appears may be an old one.
+		// A new key has no rate yet: a new file may have been counting for long.
 		old, known := before[key]
 		if !known || seconds <= 0 {
 			return 0

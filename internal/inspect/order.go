@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// stateOrder is how processes are listed: those that count first.
+// stateOrder is the order of processes in a list: counting processes first.
 var stateOrder = []State{Live, Dead, Archived, Gone, Unreadable, Damaged, Refused}
 
 func compareProcesses(a, b *Process) int {
@@ -21,7 +21,7 @@ func compareProcesses(a, b *Process) int {
 
 func sortProcesses(all []*Process) { slices.SortFunc(all, compareProcesses) }
 
-// errorPath is the path that an error is about.
+// errorPath is the path in an error.
 func errorPath(err error) (string, bool) {
 	path, ok := errors.AsType[*fs.PathError](err)
 	if !ok {

@@ -18,21 +18,21 @@ type Severity string
 // The severities, ascending.
 const (
 	OK      Severity = "ok"
-	Warning Severity = "warning" // values are right, but something is not as it should be
+	Warning Severity = "warning" // values are right, but the situation is unusual
 	Error   Severity = "error"   // values are missing, or will be
 )
 
-// Problem is something that is wrong, with what it means and what to do.
+// Problem is a problem, with its meaning and its remedy.
 type Problem struct {
 	Severity Severity
 	Subject  string // a file, a family, a directory
-	Reason   string // one word, stable
+	Reason   string // a single, stable word
 	What     string
 	Means    string
 	Remedy   string
 }
 
-// advice is what a reason means, and its remedy.
+// advice is the meaning of a reason, and the remedy.
 type advice struct {
 	severity Severity
 	means    string
@@ -44,12 +44,12 @@ var advices = map[scan.Reason]advice{
 	scan.Damaged: {
 		severity: Error,
 		means:    "its counts are missing from every scrape; a collector that has read it before shows its last values",
-		remedy:   "mpmetrics-inspect repair saves what is readable; the next absorption puts the file into quarantine",
+		remedy:   "mpmetrics-inspect repair saves the readable part; the next absorption puts the file into quarantine",
 	},
 	scan.Foreign: {
 		severity: Error,
-		means:    "it has the name of a process's file and is none; if it was one, its counts are missing",
-		remedy:   "nothing: the next absorption puts it into quarantine. Find out who wrote it",
+		means:    "it has the name of a process's file but another format; the counts of a process may be missing",
+		remedy:   "nothing: the next absorption puts it into quarantine. Find the program that wrote it",
 	},
 	scan.Version: {
 		severity: Error,
@@ -63,8 +63,8 @@ var advices = map[scan.Reason]advice{
 	},
 	scan.Limit: {
 		severity: Error,
-		means:    "it is larger than any reader takes; its counts are missing from every scrape",
-		remedy:   "fewer series in that process: mpmetrics-inspect analyze says which families are large",
+		means:    "it is above the limits of every reader; its counts are missing from every scrape",
+		remedy:   "fewer series in that process: mpmetrics-inspect analyze lists the large families",
 	},
 	scan.Copy: {
 		severity: Warning,
@@ -74,7 +74,7 @@ var advices = map[scan.Reason]advice{
 	scan.Refused: {
 		severity: Error,
 		means:    "it is not safe to read; if it is a process's file, its counts are missing",
-		remedy:   "run all processes as one user, or remove it if it is nobody's",
+		remedy:   "run all processes as one user, or remove the file if no process owns it",
 	},
 	scan.Returned: {
 		severity: Warning,
@@ -84,27 +84,27 @@ var advices = map[scan.Reason]advice{
 	scan.Boot: {
 		severity: Error,
 		means:    "it was written before the last start of the machine and may lack its last seconds",
-		remedy:   "mpmetrics-inspect gc, or the next absorption, puts it aside; totals begin anew then",
+		remedy:   "mpmetrics-inspect gc, or the next absorption, puts it aside; totals restart then",
 	},
 	scan.Busy: {
 		severity: Error,
-		means:    "it changed under every try; cumulative metrics are left out of this scrape",
+		means:    "it changed during every try; this scrape has no cumulative metrics",
 		remedy:   "passes; report it if it does not",
 	},
 	scan.IO: {
 		severity: Error,
-		means:    "an error of the system; cumulative metrics are left out of scrapes until it is gone",
-		remedy:   "the error says which: permissions, descriptors (ulimit -n), the disk",
+		means:    "an error of the system; scrapes have no cumulative metrics until the error ends",
+		remedy:   "see the error: permissions, descriptors (ulimit -n), the disk",
 	},
 	scan.Deadline: {
 		severity: Error,
-		means:    "reading takes longer than a scrape may; cumulative metrics are left out",
+		means:    "reading takes longer than a scrape may; scrapes have no cumulative metrics",
 		remedy:   "the first scrapes of a large directory: passes. Otherwise mpmetrics-inspect gc, and fewer series",
 	},
 	scan.Memory: {
 		severity: Error,
-		means:    "there are more series than a reader keeps; cumulative metrics are left out",
-		remedy:   "fewer series: mpmetrics-inspect analyze says which families are large",
+		means:    "there are more series than a reader keeps; scrapes have no cumulative metrics",
+		remedy:   "fewer series: mpmetrics-inspect analyze lists the large families",
 	},
 	scan.Gone: {
 		severity: Error,
@@ -120,7 +120,7 @@ func problemOf(subject string, err error) Problem {
 	return Problem{Severity: a.severity, Subject: subject, Reason: string(r), What: Escape(err.Error()), Means: a.means, Remedy: a.remedy}
 }
 
-// problems collects what is wrong with what was read.
+// problems collects the problems of the reading.
 func (s *Survey) problems() {
 	named := map[string]bool{}
 	for _, p := range s.Processes {
@@ -146,29 +146,29 @@ func (s *Survey) problems() {
 	}
 }
 
-// aboutFile reports whether an error is about one of these files.
+// aboutFile reports whether an error is about a file in named.
 func aboutFile(err error, named map[string]bool) bool {
 	path, ok := errorPath(err)
 	return ok && named[filepath.Base(path)]
 }
 
-// whole is the problem that a reading could not be completed.
+// whole is the problem of an incomplete reading.
 func (s *Survey) whole() Problem {
 	p := problemOf(s.Directory, s.Err)
 	path, _ := errorPath(s.Err)
 	switch {
 	case errors.Is(s.Err, archive.ErrElsewhere):
 		p.Reason, p.Subject = "elsewhere", s.Archive.Path
-		p.Means = "what the dead have counted is somewhere else than the configuration says; no cumulative metrics until that is settled"
-		p.Remedy = "set MPMETRICS_ARCHIVE_DIR to the same in all processes, or mount the disk that it is on"
+		p.Means = "the archive is not in the configured directory; no cumulative metrics until both agree"
+		p.Remedy = "set MPMETRICS_ARCHIVE_DIR to the same directory in all processes, or mount its disk"
 	case filepath.Base(path) == layout.ArchiveName:
 		p.Subject = path
-		p.Means = "what the dead have counted cannot be read; cumulative metrics are left out of scrapes"
+		p.Means = "the archive cannot be read; scrapes have no cumulative metrics"
 		switch scan.ReasonOf(s.Err) {
 		case scan.Damaged, scan.Foreign:
-			p.Remedy = "mpmetrics-inspect gc, or the next absorption, puts it into quarantine; totals begin anew then. Put back a copy before, if you have one and no process runs"
+			p.Remedy = "mpmetrics-inspect gc, or the next absorption, puts the archive into quarantine; totals restart then. If you have a copy, put the copy back before, while no process runs"
 		case scan.Version:
-			p.Remedy = "a program of a newer version wrote it: update the others"
+			p.Remedy = "a program of a newer version wrote the archive: update the other programs"
 		}
 	case scan.ReasonOf(s.Err) == scan.Refused:
 		p.Subject, p.Means, p.Remedy = s.Directory, "the directory is not safe to use: every process counts in memory, and scrapes have no cumulative metrics", "the error says how"
@@ -176,7 +176,7 @@ func (s *Survey) whole() Problem {
 	return p
 }
 
-// problemsWith are the problems of conflicts: one for all who say the same.
+// problemsWith are the problems of conflicts: one for all processes with the same definition.
 func problemsWith(conflicts []Conflict) []Problem {
 	type opinion struct {
 		reason merge.Reason
@@ -199,7 +199,8 @@ func problemsWith(conflicts []Conflict) []Problem {
 	return problems
 }
 
-// problemWith is the problem of a conflict, which so many others have too.
+// problemWith is the problem of a conflict, with the number of further processes in the same
+// conflict.
 func problemWith(c Conflict, others int) Problem {
 	who, says := Escape(c.Process), "says"
 	if c.Process == "" {
@@ -215,21 +216,21 @@ func problemWith(c Conflict, others int) Problem {
 	case merge.HelpConflict:
 		p.Means = "values are merged; the newest text is shown"
 	case merge.BucketsConflict:
-		p.Means = "values are merged in the buckets that all share: coarser, and exact"
+		p.Means = "values are merged in the shared buckets: coarser, and exact"
 	case merge.LabelsConflict:
 		p.Means = "series with both sets of labels are shown"
 	case merge.SuffixConflict:
-		p.What = fmt.Sprintf("%s: the %s of this name of %s has a name that a newer histogram or summary exposes", c.Reason, c.Theirs, who)
+		p.What = fmt.Sprintf("%s: the %s of %s has the name of a sample of a newer histogram or summary", c.Reason, c.Theirs, who)
 	case merge.ModeConflict:
 		p.Means = "values are merged by the newest mode"
 	}
 	if c.LeftOut {
-		p.Severity, p.Means = Error, "these values are left out"
+		p.Severity, p.Means = Error, "these values are not merged"
 	}
 	return p
 }
 
-// counted is a number and what it counts.
+// counted is a number with its noun.
 func counted(n int, what string) string {
 	if n == 1 {
 		return "1 " + what
@@ -249,7 +250,7 @@ func Worst(problems []Problem) Severity {
 	return worst
 }
 
-// Problems are what is wrong with the file of a process.
+// Problems are the problems with the file of a process.
 func (p *Process) Problems() []Problem {
 	if p.Err == nil {
 		return nil

@@ -14,21 +14,21 @@ import (
 	"github.com/mpmetrics/mpmetrics/internal/scan"
 )
 
-// State says what has become of a process.
+// State is the state of a process.
 type State string
 
 // The states.
 const (
 	Live       State = "live"
-	Dead       State = "dead"       // it counts, and waits to be absorbed
-	Archived   State = "archived"   // the archive has its values, the file is about to be removed
-	Damaged    State = "damaged"    // its file is left out of every scrape
-	Refused    State = "refused"    // likewise, for another reason than damage
+	Dead       State = "dead"       // the process counts in totals, and waits for its absorption
+	Archived   State = "archived"   // the archive has the values, the file is about to be removed
+	Damaged    State = "damaged"    // scrapes skip the file
+	Refused    State = "refused"    // scrapes skip the file, for another reason than damage
 	Unreadable State = "unreadable" // for the moment
-	Gone       State = "gone"       // its file was removed, and not absorbed
+	Gone       State = "gone"       // the file was removed before the absorption
 )
 
-// Process is a process that has, or had, a file.
+// Process is a process with a file, now or earlier.
 type Process struct {
 	State   State
 	Name    string // of the file
@@ -45,9 +45,9 @@ type Process struct {
 
 	Definitions []*layout.Family
 	Series      []int // of each definition
-	Mirrored    int   // series of collectors that are not ours
+	Mirrored    int   // series of foreign collectors
 
-	Reason scan.Reason // why it is left out; empty: it is not
+	Reason scan.Reason // why scrapes skip the file; empty: not skipped
 	Err    error
 
 	seen   scan.Seen
@@ -67,15 +67,15 @@ func (p *Process) SeriesTotal() (n int) {
 // Contributes reports whether the process takes part in merged values.
 func (p *Process) Contributes() bool { return p.seen.File != nil && !p.seen.Held }
 
-// processes describes the files that the scan has seen. What could not be read for
-// the moment is in errs.
+// processes describes the files of the scan. errs has the errors of files that were not readable
+// this time.
 func (s *Survey) processes(errs []error) {
 	for _, seen := range s.inspector.scanner.Seen() {
 		p := &Process{Name: seen.Name, Path: seen.Name, ID: seen.ID.String(), Err: seen.Err, seen: seen, remote: s.Remote}
 		if !s.Remote {
 			p.Path = filepath.Join(s.Directory, seen.Name)
 		}
-		p.PID, _, _ = layout.ParseFileName(seen.Name) // the scan has parsed it
+		p.PID, _, _ = layout.ParseFileName(seen.Name) // the scan has already parsed the name
 		if p.Err == nil && seen.File == nil && !seen.Held {
 			p.Err = errorOf(errs, seen.Name)
 		}
@@ -92,7 +92,7 @@ func errorOf(errs []error, name string) error {
 			return err
 		}
 	}
-	return errors.New("it was not reached in time")
+	return errors.New("the file was not reached in time")
 }
 
 func (p *Process) describe() {
@@ -124,7 +124,7 @@ func (p *Process) describe() {
 	if p.remote {
 		return
 	}
-	// What can still be said of it.
+	// The header may still be readable.
 	if st, err := directory.LookAt(p.Path); err == nil {
 		p.Bytes = st.Size
 	}
@@ -138,8 +138,7 @@ func (p *Process) header(h *layout.Header) {
 	p.Start, p.Format = nanoseconds(h.Start), layout.Version
 }
 
-// count counts the series of each definition. Those of the log come first, and
-// those of collectors that are not ours have no records there.
+// count counts the series of each definition, the mirrored series of foreign collectors included.
 func (p *Process) count() {
 	p.Definitions = p.seen.File.Families()
 	p.Series = make([]int, len(p.Definitions))

@@ -16,7 +16,7 @@ type Sample struct {
 	Name       string
 	Labels     []layout.Label
 	Value      float64
-	Cumulative bool // it only grows
+	Cumulative bool // the value only grows
 }
 
 // Samples are the lines of a family, in the order of an exposition.
@@ -70,14 +70,14 @@ func Number(m *dto.Metric) float64 {
 	return m.Untyped.GetValue()
 }
 
-// NativeOf are the native buckets of a histogram, nil if it has none.
+// NativeOf returns the native buckets of a histogram, nil if the histogram has no native buckets.
 func NativeOf(h *dto.Histogram) *layout.Native {
 	if !mirror.IsNative(h) {
 		return nil
 	}
 	n, err := mirror.DecodeNative(h)
 	if err != nil {
-		return nil // we have made it
+		return nil // the buckets come from this package
 	}
 	return n
 }

@@ -14,17 +14,17 @@ import (
 	"github.com/mpmetrics/mpmetrics/internal/layout"
 )
 
-// Survey is what one reading found.
+// Survey is the result of one reading.
 type Survey struct {
 	Time      time.Time
 	Took      time.Duration
-	Parent    string // the directory that is configured
-	Directory string // ours in it, or the URL without its password
-	Remote    bool   // it is a server: there are no files
-	Present   bool   // there is a directory, or a server that answers, and it can be used
+	Parent    string // the configured directory
+	Directory string // subdirectory of Parent, or the URL without its password
+	Remote    bool   // a server: without files
+	Present   bool   // the directory exists, or the server answers, and access is safe
 
-	// Err says why cumulative values would be too low: a scrape leaves them out.
-	// nil: they are complete.
+	// Err says why cumulative values would be too low: a scrape has no cumulative values. nil: all
+	// values are complete.
 	Err error
 
 	Processes []*Process
@@ -34,37 +34,37 @@ type Survey struct {
 
 	Quarantine []File   // put aside
 	Temporary  []File   // being made, or left over
-	Foreign    []string // names that are not ours
+	Foreign    []string // names of foreign files
 
 	inspector *Inspector
 }
 
-// Archive is what is known of the archive.
+// Archive describes the archive.
 type Archive struct {
 	Path    string
 	Exists  bool
 	Bytes   int64
 	Series  int
 	IDs     int // of absorbed processes
-	Dead    int // of these, those that have samples of their own left
+	Dead    int // processes with kept samples
 	Written time.Time
 	Last    time.Time // absorption
-	Begun   time.Time // totals began anew
+	Begun   time.Time // totals restarted
 	layout.State
 
 	archive *archive.Archive
 }
 
-// File is a file that takes no part.
+// File is a file without values for a scrape.
 type File struct {
 	Name    string
 	Path    string
 	Bytes   int64
 	Changed time.Time
-	Reason  string // written beside it; may be empty
+	Reason  string // from the note in quarantine; may be empty
 }
 
-// archive describes the archive as it was last read.
+// archive describes the archive at the last reading.
 func (s *Survey) archive() {
 	a := s.inspector.scanner.Archive()
 	s.Archive = Archive{
@@ -91,7 +91,7 @@ func (s *Survey) archive() {
 	}
 }
 
-// nanoseconds is a time in Unix nanoseconds, of which zero is none.
+// nanoseconds converts Unix nanoseconds; zero is no time.
 func nanoseconds(t int64) time.Time {
 	if t == 0 {
 		return time.Time{}
@@ -99,7 +99,7 @@ func nanoseconds(t int64) time.Time {
 	return time.Unix(0, t)
 }
 
-// others sorts the names in the directory that are no files of processes.
+// others sorts the names in the directory, without the files of processes.
 func (s *Survey) others() {
 	if !s.Present || s.Remote {
 		return
@@ -136,7 +136,7 @@ func (s *Survey) others() {
 // noteExtension ends the name of the text beside a file in quarantine.
 const noteExtension = ".txt"
 
-// quarantined lists the files that were put aside, with the reasons beside them.
+// quarantined lists the files put aside, with the reasons in their notes.
 func quarantined(dir string) []File {
 	names, err := directory.List(dir)
 	if err != nil {
@@ -169,8 +169,8 @@ func fileAt(path string) (File, error) {
 // maxNoteBytes is more than a note has.
 const maxNoteBytes = 16 << 10
 
-// note returns the reason that was written beside a file: a line with the time,
-// and one or more with the reason.
+// note returns the reason in a note: the note has a line with the time, and one or more lines with
+// the reason.
 func note(path string) string {
 	f, st, err := directory.OpenFile(path)
 	if err != nil {
@@ -185,8 +185,8 @@ func note(path string) string {
 	return strings.TrimSpace(reason)
 }
 
-// Process returns the process whose file has a name, or a path that ends in it, or
-// whose pid it is: the living one, or else the one that was started last.
+// Process finds a process by the name of its file, by a path to the file, or by pid. Of several
+// processes with the pid, Process prefers a living process, and then the latest start.
 func (s *Survey) Process(name string) (*Process, error) {
 	base := filepath.Base(name)
 	var found *Process
@@ -207,7 +207,7 @@ func (s *Survey) Process(name string) (*Process, error) {
 	return found, nil
 }
 
-// CountFiles returns how many files of processes are in a directory of ours.
+// CountFiles returns the number of files of processes in a subdirectory.
 func CountFiles(dir string) (n int, err error) {
 	names, err := directory.List(dir)
 	for _, name := range names {

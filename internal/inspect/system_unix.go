@@ -12,7 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// freeSpace returns the bytes and files that can still be made in a directory.
+// freeSpace returns the free bytes and the free inodes of a directory.
 func freeSpace(dir string) (bytes, inodes uint64, known bool) {
 	var st unix.Statfs_t
 	if err := unix.Statfs(dir, &st); err != nil {
@@ -26,7 +26,7 @@ func freeSpace(dir string) (bytes, inodes uint64, known bool) {
 	return uint64(st.Bavail) * uint64(st.Bsize), inodes, true
 }
 
-// ownerText is the owner of a file, by name where it is known.
+// ownerText is the owner of a file, by name if the name is known.
 func ownerText(info fs.FileInfo) string {
 	st, ok := info.Sys().(*syscall.Stat_t)
 	if !ok {

@@ -2,8 +2,8 @@ package inspect
 
 import "github.com/mpmetrics/mpmetrics/internal/merge"
 
-// Total is what the series of a family amount to, all together: their counts if they
-// are observed. Of gauges it says nothing, and is 0.
+// Total is the sum of all series of a family: of their values, or of their counts if the family is
+// a histogram or summary. The Total of gauges is 0.
 func (s *Survey) Total(f *Family) (total float64) {
 	if f.merged == nil || !f.Type.Cumulative() {
 		return 0
@@ -14,7 +14,7 @@ func (s *Survey) Total(f *Family) (total float64) {
 	return total
 }
 
-// Totals are what each process has of a family's Total, by name of its file. It comes
+// Totals are the shares of each process in a family's Total, by name of the file. Call Totals
 // before the next Read.
 func (s *Survey) Totals(f *Family) map[string]float64 {
 	totals := map[string]float64{}

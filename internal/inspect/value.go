@@ -15,18 +15,17 @@ import (
 	"github.com/mpmetrics/mpmetrics/internal/selector"
 )
 
-// Reading is the value of a series: one number, or the observations of a histogram
-// or summary.
+// Reading is the value of a series: one number, or the observations of a histogram or summary.
 type Reading struct {
 	Observed bool // Count, Sum and Buckets are set, and Value is not
 	Value    float64
 	Count    uint64
 	Sum      float64
-	Buckets  []uint64       // not cumulative, that of +Inf last; nil: it has none
-	Native   *layout.Native // nil: it is no native histogram
+	Buckets  []uint64       // not cumulative, +Inf last; nil: no buckets
+	Native   *layout.Native // nil: not a native histogram
 }
 
-// Number is the value that stands for the reading where there is room for one.
+// Number is the number for the reading if only one number fits.
 func (r Reading) Number() float64 {
 	if r.Observed {
 		return float64(r.Count)
@@ -34,28 +33,28 @@ func (r Reading) Number() float64 {
 	return r.Value
 }
 
-// Value is a merged series, and who has a part in it.
+// Value is a merged series, with its contributions.
 type Value struct {
 	Family  *Family
 	Labels  []layout.Label // by name
-	Created time.Time      // start timestamp; zero: it has none
+	Created time.Time      // start timestamp; zero: none
 	Reading
 	Parts []Contribution // processes by name, then the archive
-	Out   []Conflict     // who has such a family, and is left out
+	Out   []Conflict     // conflicting definitions whose values are not merged
 
 	merged *merge.Series
 }
 
-// Contribution is what one process, or the archive, has in a merged series.
+// Contribution is the share of one process, or of the archive, in a merged series.
 type Contribution struct {
-	Process *Process // nil: it is the archive
-	Dead    string   // of the archive, the process whose sample it is; empty: all that it absorbed
+	Process *Process // nil: the archive
+	Dead    string   // of the archive, the label of the process with a kept sample; empty: all absorbed counts
 	Created time.Time
 	Reading
-	Unset bool // a gauge that was never set: it takes no part
+	Unset bool // a gauge never set: not merged
 }
 
-// Name is who contributes.
+// Name is the name of the contributor.
 func (c *Contribution) Name() string {
 	switch {
 	case c.Process != nil:
@@ -66,7 +65,7 @@ func (c *Contribution) Name() string {
 	return "archive"
 }
 
-// State is what has become of it.
+// State is the state of the contributor.
 func (c *Contribution) State() State {
 	if c.Process == nil {
 		return Archived
@@ -74,9 +73,9 @@ func (c *Contribution) State() State {
 	return c.Process.State
 }
 
-// Select returns the merged series that a selector means, by name and labels. A
-// histogram or summary may be named as itself, or as one of its samples. It comes
-// before the next Read; nil means all.
+// Select returns the merged series that match a selector, by name and labels. A selector may name
+// a histogram or summary, or one of its samples. nil matches all. Call Select before the next
+// Read.
 func (s *Survey) Select(sel *selector.Selector) []*Value {
 	var values []*Value
 	for _, f := range s.Families {
@@ -125,8 +124,8 @@ func (s *Survey) value(f *Family, series *merge.Series) *Value {
 	return v
 }
 
-// number is the Number of a series, without the rest of its reading; counter is asked
-// for its value if it is a counter without a mode.
+// number is the Number of a series, without the rest of its reading. number calls counter for the
+// value of a counter without a mode.
 func number(f *Family, series *merge.Series, counter func() float64) float64 {
 	switch {
 	case f.Mode.Valid():
@@ -147,8 +146,7 @@ func reading(f *Family, series *merge.Series, counter func() float64) Reading {
 	return Reading{Observed: true, Count: n, Sum: sum, Buckets: slices.Clone(series.Buckets()), Native: series.Native()}
 }
 
-// Explain fills in who contributes to values of a Select. It comes before the next
-// Read.
+// Explain fills in the contributions to values of a Select. Call Explain before the next Read.
 func (s *Survey) Explain(values []*Value) {
 	of := make(map[*merge.Series]bool, len(values))
 	byMerged := make(map[*merge.Series]*Value, len(values))
@@ -199,11 +197,11 @@ func (s *Survey) Explain(values []*Value) {
 	}
 }
 
-// Series is the name and the labels of the value, as PromQL writes them.
+// Series is the name and the labels of the value, in PromQL.
 func (v *Value) Series() string { return SeriesText(v.Family.Name, v.Labels) }
 
-// SeriesText writes a series as PromQL does. Whatever stands in a name or a label,
-// what it returns has no character that a terminal would obey.
+// SeriesText writes a series in PromQL. The text is safe for a terminal, whatever a name or label
+// contains.
 func SeriesText(name string, labels []layout.Label) string {
 	var b strings.Builder
 	quoted := !plain(name, true)
@@ -244,8 +242,8 @@ func plain(name string, metric bool) bool {
 	return name != ""
 }
 
-// Escape makes text from a file harmless to a terminal: characters that cannot be
-// printed are written as in Go.
+// Escape makes text from a file harmless to a terminal: unprintable characters are escaped as in
+// Go.
 func Escape(text string) string {
 	quoted := strconv.Quote(text)
 	inner := quoted[1 : len(quoted)-1]
