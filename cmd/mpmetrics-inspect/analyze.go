@@ -13,7 +13,7 @@ func (e *environment) analyze() *cobra.Command {
 	limit := 0
 	cmd := &cobra.Command{
 		Use:   "analyze",
-		Short: "Say which families and labels have how many series, values and bytes",
+		Short: "Count series, values and bytes of families and labels",
 		Long: `Say where series come from: series for each family, values for each label, bytes
 for each family in the files, processes that have one value of the label process.
 
@@ -151,7 +151,7 @@ func (e *environment) writeCardinality(s *inspect.Survey, c *inspect.Cardinality
 	return nil
 }
 
-// more says that a table is not whole.
+// more reports the rows cut from a table.
 func (e *environment) more(n, limit int) {
 	if n > limit {
 		fmt.Fprintf(e.stdout, "… and %d more: --limit %d\n", n-limit, n)

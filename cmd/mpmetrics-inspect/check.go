@@ -13,7 +13,7 @@ func (e *environment) check() *cobra.Command {
 	lint := false
 	cmd := &cobra.Command{
 		Use:   "check",
-		Short: "Check every file and the archive, and what processes do not agree about",
+		Short: "Check every file, the archive, and definitions for conflicts",
 		Long: `Check every file and the archive: pages, checksums, records, cells that have to add
 up, versions. Then the families: conflicts of type, help, mode, labels, buckets and
 names between processes. With --lint also the names and help texts, by the rules of
@@ -77,7 +77,7 @@ func found(n int) string {
 	return fmt.Sprintf("%d problems", n)
 }
 
-// lintProblems are what the linter of client_golang says.
+// lintProblems are the findings of client_golang's linter.
 func lintProblems(s *inspect.Survey) ([]inspect.Problem, error) {
 	families, err := s.Gather(nil)
 	if err != nil {
@@ -91,7 +91,7 @@ func lintProblems(s *inspect.Survey) ([]inspect.Problem, error) {
 	for _, l := range linted {
 		problems = append(problems, inspect.Problem{
 			Severity: inspect.Warning, Subject: inspect.Escape(l.Metric), Reason: "lint", What: inspect.Escape(l.Text),
-			Means: "it works, but is not as others expect it", Remedy: "rename it or give it a help text; see https://prometheus.io/docs/practices/naming",
+			Means: "it works, but breaks a convention", Remedy: "rename it or give it a help text; see https://prometheus.io/docs/practices/naming",
 		})
 	}
 	return problems, nil

@@ -9,7 +9,7 @@ import (
 	"github.com/mpmetrics/mpmetrics/internal/inspect"
 )
 
-// completeNames offers the names of the families that are there.
+// completeNames offers the names of the families in the directory.
 func (e *environment) completeNames(_ *cobra.Command, args []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
 	i, s, err := e.read()
 	if err != nil || len(args) > 0 {
@@ -23,7 +23,7 @@ func (e *environment) completeNames(_ *cobra.Command, args []string, _ string) (
 	return names, cobra.ShellCompDirectiveNoFileComp
 }
 
-// completeProcesses offers the pids of the processes that are there, and files.
+// completeProcesses offers the pids and the files of the processes in the directory.
 func (e *environment) completeProcesses(_ *cobra.Command, args []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
 	i, s, err := e.read()
 	if err != nil || len(args) > 0 {

@@ -25,16 +25,16 @@ func (e *environment) diff() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "diff A B | diff --after DURATION",
 		Short: "Compare two moments: files, directories, saved dumps, or now and later",
-		Long: `Compare two moments. Each is the file of a process, a directory, or what dump has
-written, as JSON or as an exposition. With --after it is the directory now and later.
+		Long: `Compare two moments. Each is the file of a process, a directory, or the output of
+dump, as JSON or as an exposition. With --after diff compares the directory now and later.
 
-Shown is what changed, the largest change first; of histograms and summaries the count
-and the sum. A rate needs two times: that of a JSON dump is in it, that of another one
+diff shows changed series, the largest change first; of histograms and summaries the count
+and the sum. A rate needs two times: a JSON dump has its time, the time of another dump
 is the time of its file.
 
-  new     the series was not there before
-  gone    it is not there any more
-  reset   it counts, and is lower than before: it began anew`,
+  new     the series is missing in the first moment
+  gone    the series is missing in the second moment
+  reset   a cumulative series is lower than before`,
 		Example: `  mpmetrics-inspect diff --after 30s --match http_requests_total
   mpmetrics-inspect dump -o json >before.json; …; mpmetrics-inspect diff before.json /dev/shm/shop`,
 		Args: usageArgs(cobra.MaximumNArgs(2)),
@@ -55,7 +55,7 @@ is the time of its file.
 	}
 	cmd.Flags().DurationVar(&d.after, "after", 0, "compare the directory now and after so long")
 	cmd.Flags().BoolVar(&d.perProcess, "per-process", false, "of directories: a series for each process")
-	cmd.Flags().BoolVarP(&d.all, "all", "a", false, "also what did not change")
+	cmd.Flags().BoolVarP(&d.all, "all", "a", false, "also unchanged series")
 	cmd.Flags().IntVarP(&d.limit, "limit", "n", 0, "so many series; 0: all")
 	e.matchFlag(cmd)
 	e.outputFlag(cmd, tableFormat, jsonFormat, csvFormat)
@@ -98,7 +98,7 @@ func (d *differ) run(ctx context.Context, args []string) error {
 		}
 	}
 	if !d.all {
-		changes = changes[:changed] // those that did not change come last
+		changes = changes[:changed] // unchanged series come last
 	}
 	if d.limit > 0 {
 		changes = changes[:min(d.limit, len(changes))]
@@ -140,7 +140,7 @@ func (d *differ) nowAndLater(ctx context.Context) (both [2]*inspect.Snapshot, er
 	return both, err
 }
 
-// load reads what an argument names.
+// load reads the snapshot of an argument.
 func (d *differ) load(path string) (*inspect.Snapshot, error) {
 	info, err := os.Stat(path)
 	switch {
@@ -174,12 +174,12 @@ func (d *differ) load(path string) (*inspect.Snapshot, error) {
 	}
 	families, err := inspect.ParseExposition(bytes.NewReader(b), d.match)
 	if err != nil {
-		return nil, hinted{fmt.Errorf("%s: %w", path, err), "want a directory, a file " + layout.Extension + ", or what mpmetrics-inspect dump has written"}
+		return nil, hinted{fmt.Errorf("%s: %w", path, err), "want a directory, a file " + layout.Extension + ", or the output of mpmetrics-inspect dump"}
 	}
 	return inspect.NewSnapshot(path, info.ModTime(), families), nil
 }
 
-// parse reads what dump -o json has written.
+// parse reads the output of dump -o json.
 func (d *differ) parse(path string, b []byte) (*inspect.Snapshot, error) {
 	var j jsonDump
 	if err := json.Unmarshal(b, &j); err != nil {
@@ -247,7 +247,7 @@ type jsonChange struct {
 	Rate   *jsonNumber       `json:"rate"`
 }
 
-// known is a number, or nothing where that is NaN.
+// known is a number, or nil for NaN.
 func known(v float64) *jsonNumber {
 	if math.IsNaN(v) {
 		return nil
@@ -290,7 +290,7 @@ func (d *differ) write(both [2]*inspect.Snapshot, changes []inspect.Change, chan
 	return nil
 }
 
-// amount is a number, with a sign if there is one for what is above zero.
+// amount is a number, with sign before a number above zero.
 func amount(v float64, sign string) cell {
 	if math.IsNaN(v) {
 		return cell{human: "-"}

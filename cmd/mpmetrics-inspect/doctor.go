@@ -11,13 +11,13 @@ import (
 func (e *environment) doctor() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "doctor",
-		Short: "Look at the environment, and say what will hurt and how to mend it",
-		Long: `Look at the environment: the directory, its owner and mode, its kind of file system,
-whether locks exclude, space and inodes, who shares the directory, files that do not
-belong there, dead processes that nobody absorbs, the archive, and whether a scrape
+		Short: "Check the environment, and show problems with their remedies",
+		Long: `Check the environment: the directory, its owner and mode, its kind of file system,
+whether locks exclude, space and inodes, programs that share the directory, foreign
+files, dead processes without an absorption, the archive, and whether a scrape
 ends in time. docs/operations.md explains each finding.
 
-Exit status 3 if anything is not as it should be.`,
+Exit status 3 if any check fails.`,
 		Args: usageArgs(cobra.NoArgs),
 		RunE: func(*cobra.Command, []string) error {
 			i, err := e.open()

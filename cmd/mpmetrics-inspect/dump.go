@@ -24,16 +24,16 @@ func (e *environment) dump() *cobra.Command {
 	)
 	cmd := &cobra.Command{
 		Use:   "dump",
-		Short: "Write everything that is merged, as a scrape shows it",
-		Long: `Write everything that is merged, as a scrape shows it, but for the metrics about
+		Short: "Write all merged values, as in a scrape",
+		Long: `Write all merged values, as in a scrape, except for the metrics about
 mpmetrics itself. With --per-process there is a series for each process and for the
 archive, told apart by the labels mpmetrics_process and mpmetrics_state.
 
 With --out the file is replaced at once, and has the mode 0644: node_exporter may read
 it from its textfile directory at any moment.
 
-Exit status 3 if something could not be read. Then counters, histograms and summaries
-are left out, since they would be too low; with --out the file stays as it was.`,
+Exit status 3 if a file could not be read. The output then has no counters, histograms
+and summaries, because they would be too low; with --out the file stays unchanged.`,
 		Example: `  mpmetrics-inspect dump --match '{job="billing"}'
   mpmetrics-inspect dump --out /var/lib/node_exporter/textfile/shop.prom
   mpmetrics-inspect dump --per-process -o json >before.json`,
@@ -105,18 +105,18 @@ func (e *environment) writeDump(out io.Writer, s *inspect.Survey, families []*dt
 	return inspect.Expose(out, families, expfmt.NewFormat(expfmt.TypeTextPlain).WithEscapingScheme(scheme))
 }
 
-// replaceFile writes a file under another name in the same directory and renames it:
-// who reads it meanwhile finds the old one or the new one, and never a part.
+// replaceFile writes a temporary file in the same directory and renames the file over path: a
+// reader finds the old file or the new file, and never a part.
 func replaceFile(path string, write func(io.Writer) error) error {
 	// As root the rename would put a file in the place of /dev/null.
 	if info, err := os.Lstat(path); err == nil && !info.Mode().IsRegular() {
-		return hinted{&os.PathError{Op: "replace", Path: path, Err: errors.New("it is not a regular file")}, "without --out it goes to standard output"}
+		return hinted{&os.PathError{Op: "replace", Path: path, Err: errors.New("it is not a regular file")}, "without --out the output goes to standard output"}
 	}
 	var b bytes.Buffer
 	if err := write(&b); err != nil {
 		return err
 	}
-	// node_exporter reads *.prom: the other name must not be one of those.
+	// node_exporter reads *.prom: the temporary name must not match.
 	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*.tmp")
 	if err != nil {
 		return err

@@ -19,8 +19,7 @@ import (
 	_ "github.com/mpmetrics/mpmetrics/store/redis" // URLs of servers
 )
 
-// environment is what all verbs share: where they read and write, and the flags
-// that all of them have.
+// environment is shared by all verbs: input, output, and common flags.
 type environment struct {
 	stdin          io.Reader
 	stdout, stderr io.Writer
@@ -33,7 +32,7 @@ type environment struct {
 	match      string
 }
 
-// location returns the directory, or the URL of a server, that is configured for stores.
+// location returns the directory, or the URL of a server, configured for stores.
 func (e *environment) location() (string, error) {
 	location, from := e.dir, "--dir"
 	for _, name := range []string{store.EnvURL, store.EnvDir} {
@@ -60,7 +59,7 @@ func (e *environment) location() (string, error) {
 		return "", usagef("%s: %w", from, err)
 	}
 	if dir == "" {
-		return "", usagef("%s is %q: what a process counts in its memory nobody else can see", from, location)
+		return "", usagef("%s is %q: no other process can see counts in the memory of a process", from, location)
 	}
 	return inspect.Parent(dir), nil
 }
@@ -107,7 +106,7 @@ func present(s *inspect.Survey) error {
 	return hinted{err, hint}
 }
 
-// selector is what --match says, nil without.
+// selector is the selector of --match, nil without the flag.
 func (e *environment) selector() (*selector.Selector, error) { return parseSelector(e.match) }
 
 func parseSelector(text string) (*selector.Selector, error) {
@@ -121,8 +120,8 @@ func parseSelector(text string) (*selector.Selector, error) {
 	return sel, nil
 }
 
-// report writes what is wrong for whoever called, and returns errProblems if that is
-// more than a warning.
+// report writes problems to standard error, and returns errProblems if any problem is worse than a
+// warning.
 func (e *environment) report(problems []inspect.Problem) error {
 	for _, p := range problems {
 		if p.Severity != inspect.Error {

@@ -9,14 +9,14 @@ import (
 	"github.com/mpmetrics/mpmetrics/internal/inspect"
 )
 
-// writeProblems shows problems, each with what it means and what to do.
+// writeProblems shows problems, each with its meaning and its remedy.
 func (e *environment) writeProblems(problems []inspect.Problem) {
 	for _, p := range problems {
 		e.writeFinding(string(p.Severity), p)
 	}
 }
 
-// writeFinding shows one problem behind a word.
+// writeFinding shows one problem after a word.
 func (e *environment) writeFinding(word string, p inspect.Problem) {
 	const indent = "           "
 	subject := p.Subject + ": "
@@ -39,7 +39,7 @@ func severityColor(s inspect.Severity) text.Colors {
 	return good
 }
 
-// colored is a text of ours in a colour, where there are colours.
+// colored is an own text in a colour, on a terminal with colours.
 func (e *environment) colored(c text.Colors, s string) string {
 	if !e.colors() || c == nil {
 		return s

@@ -20,10 +20,10 @@ func (e *environment) gc() *cobra.Command {
 		Use:   "gc",
 		Short: "Absorb dead processes into the archive now",
 		Long: `Absorb dead processes into the archive now, as a scrape does in the background:
-what they have counted moves into the archive, exactly once, and their files are
-removed. Nobody has to stop for it, and it may be interrupted at any moment.
+their counts move into the archive, exactly once, and their files are
+removed. No process has to stop, and gc may be interrupted at any moment.
 
-What is damaged goes into quarantine. As root it leaves files of the owner of the
+Damaged files go into quarantine. As root gc leaves files of the owner of the
 directory.
 
 Exit status 3 if files were put aside or had to be left, 1 if another absorption is at
@@ -37,7 +37,7 @@ work.`,
 			return e.absorb(cmd.Context())
 		},
 	}
-	cmd.Flags().BoolVarP(&dryRun, "dry-run", "n", false, "say what would be done, and do nothing")
+	cmd.Flags().BoolVarP(&dryRun, "dry-run", "n", false, "show the effect, and do nothing")
 	e.outputFlag(cmd, tableFormat, jsonFormat)
 	return cmd
 }
@@ -78,7 +78,7 @@ func jsonAsideOf(files []compact.File) []jsonAside {
 	return all
 }
 
-// wouldAbsorb says what an absorption would do.
+// wouldAbsorb reports the effect of an absorption.
 func (e *environment) wouldAbsorb() error {
 	i, s, err := e.read()
 	if err != nil {
@@ -107,13 +107,13 @@ func (e *environment) wouldAbsorb() error {
 		fmt.Fprintf(e.stdout, "would absorb %d processes, remove %d files that were absorbed before, put %d aside if they are dead, leave %d\n",
 			j.Absorbed, j.Removed, len(j.Quarantined), len(j.Left))
 		if j.Anew != "" {
-			fmt.Fprintf(e.stdout, "totals would begin anew: %s\n", j.Anew)
+			fmt.Fprintf(e.stdout, "totals would restart: %s\n", j.Anew)
 		}
 	}
 	return e.report(s.Problems)
 }
 
-// anew is why an absorption would let totals begin anew, empty if it would not.
+// anew is the reason why an absorption would restart totals, empty if totals would go on.
 func anew(s *inspect.Survey) string {
 	if s.Err != nil && slices.ContainsFunc(s.Processes, func(p *inspect.Process) bool { return p.State == inspect.Dead && p.OtherBoot() }) {
 		return "files were written before the last start of the machine"
@@ -134,7 +134,7 @@ func (e *environment) absorb(ctx context.Context) error {
 		return present(s)
 	}
 	bar := e.progress("absorbing", n)
-	stop := func() {} // on a server it is one exchange
+	stop := func() {} // on a server an absorption is one exchange
 	if !s.Remote {
 		stop = bar.follow(func() int { return all - left(directory) })
 	}

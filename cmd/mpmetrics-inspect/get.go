@@ -16,14 +16,14 @@ func (e *environment) get() *cobra.Command {
 	buckets := false
 	cmd := &cobra.Command{
 		Use:   "get SELECTOR",
-		Short: "Show merged values, the rules that made them, and who contributes what",
-		Long: `Show merged values, the rules that made them, and who contributes what: each
-living process, each dead one that is not absorbed, and the archive.
+		Short: "Show merged values, their rules, and the share of each process",
+		Long: `Show merged values, their rules, and the shares: of each
+living process, of each dead process before its absorption, and of the archive.
 
-The selector is one of PromQL: a name, and labels in braces. Of a histogram or
-summary the name is its own, or that of its count, sum or buckets.
+The selector is a PromQL selector: a name, and labels in braces. A histogram or
+summary can be selected by its name, or by the name of its count, sum or buckets.
 
-Exit status 1 if there is no such series, 3 if something could not be read, so that
+Exit status 1 if no series matches, 3 if a file could not be read, so that
 values may be too low.`,
 		Example: `  mpmetrics-inspect get shop_orders_total
   mpmetrics-inspect get 'shop_orders_total{payment=~"card|cash"}'
@@ -61,15 +61,15 @@ values may be too low.`,
 	return cmd
 }
 
-// suggestion names a family that may have been meant.
+// suggestion names a family similar to name.
 func suggestion(s *inspect.Survey, name string) string {
 	if f := s.Family(name); f != nil {
 		for _, c := range f.Conflicts {
 			if c.LeftOut {
-				return fmt.Sprintf("%s has it, as a %s, and is left out", inspect.Escape(c.Process), c.Theirs)
+				return fmt.Sprintf("%s has the family, as a %s, and is not merged", inspect.Escape(c.Process), c.Theirs)
 			}
 		}
-		return "there is such a family, but no series with these labels: mpmetrics-inspect get " + name
+		return "the family has no series with these labels: mpmetrics-inspect get " + name
 	}
 	var near []string
 	for _, f := range s.Families {
@@ -96,8 +96,8 @@ type jsonBucket struct {
 	Count      uint64 `json:"count"` // cumulative
 }
 
-// jsonNative is what a native histogram has beside count, sum and classic buckets.
-// Its buckets are not cumulative.
+// jsonNative is a native histogram without count, sum and classic buckets. Its buckets are not
+// cumulative.
 type jsonNative struct {
 	Schema        int32      `json:"schema"`
 	ZeroThreshold jsonNumber `json:"zero_threshold"`
@@ -238,7 +238,7 @@ func (e *environment) writeValue(s *inspect.Survey, v *inspect.Value, buckets bo
 		fmt.Fprintf(e.stdout, "counted since %s, %s\n", moment(v.Created).human, inspect.Ago(v.Created, s.Time))
 	}
 	if s.Err != nil && v.Family.Type.Cumulative() {
-		fmt.Fprintln(e.stdout, "incomplete: something could not be read, so a scrape leaves this out")
+		fmt.Fprintln(e.stdout, "incomplete: a file could not be read, so a scrape lacks the series")
 	}
 	g := &grid{columns: partColumns}
 	for i := range v.Parts {
@@ -250,7 +250,7 @@ func (e *environment) writeValue(s *inspect.Survey, v *inspect.Value, buckets bo
 		if who == "" {
 			who = "the archive"
 		}
-		fmt.Fprintf(e.stdout, "left out: %s, whose %s is %s and not %s\n", inspect.Escape(who), c.Reason, inspect.Escape(c.Theirs), inspect.Escape(c.Ours))
+		fmt.Fprintf(e.stdout, "not merged: %s, whose %s is %s and not %s\n", inspect.Escape(who), c.Reason, inspect.Escape(c.Theirs), inspect.Escape(c.Ours))
 	}
 	if buckets && v.Buckets != nil {
 		e.writeBuckets(v)
@@ -287,7 +287,7 @@ func readingText(r *inspect.Reading) string {
 	return inspect.FormatNumber(r.Value)
 }
 
-// partColumns are those of a contribution.
+// partColumns are the columns of a contribution.
 var partColumns = []column{
 	{name: "state"},
 	{name: "pid", right: true},
@@ -313,7 +313,7 @@ func partRow(v *inspect.Value, c *inspect.Contribution) []cell {
 	return []cell{plain(string(c.State())).in(stateColor(c.State())), pid, name, label, value, share(v, c), started}
 }
 
-// exactRow is what a table has no room for.
+// exactRow has the cells that a table has no room for.
 func exactRow(c *inspect.Contribution) []cell {
 	var sum, file cell
 	if c.Observed {

@@ -6,7 +6,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// help is cobra's, but for what it does with a verb that there is not.
+// help is cobra's, except for an unknown verb.
 func (e *environment) help() *cobra.Command {
 	return &cobra.Command{
 		Use:   "help [VERB]",

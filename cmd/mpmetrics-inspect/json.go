@@ -12,9 +12,8 @@ import (
 	"github.com/mpmetrics/mpmetrics/internal/layout"
 )
 
-// jsonVersion is the version of all JSON that the command writes; docs/inspect-json.md
-// describes it. Fields are added under the same version; one that changes or leaves
-// makes another.
+// jsonVersion is the version of all JSON from the command; docs/inspect-json.md describes the
+// JSON. New fields keep the version; a changed or removed field makes a new version.
 const jsonVersion = 1
 
 // document begins every JSON document.
@@ -36,8 +35,7 @@ func writeJSON(out io.Writer, v any) error {
 	return e.Encode(v)
 }
 
-// jsonNumber is a float64 that JSON may not have a number for: "NaN", "+Inf" and
-// "-Inf" are texts.
+// jsonNumber is a float64. "NaN", "+Inf" and "-Inf" are texts, because JSON has no such numbers.
 type jsonNumber float64
 
 // MarshalJSON implements json.Marshaler.

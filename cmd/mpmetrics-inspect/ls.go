@@ -16,16 +16,16 @@ func (e *environment) ls() *cobra.Command {
 		Short: "List the processes that count in the directory, and the archive of the dead",
 		Long: `List the processes that count in the directory, and the archive of the dead.
 
-  live        it lives: its file is locked
-  dead        it has ended, and waits to be absorbed into the archive
-  archived    what it has counted is in the archive; its file is about to be removed
-  damaged     its file is left out of every scrape, because it is damaged or none of ours
-  refused     its file is left out for another reason: a copy, another version or user
-  unreadable  it could not be read for the moment
-  gone        its file was removed by hand
+  live        the process lives: its file is locked
+  dead        the process has ended, and waits for its absorption into the archive
+  archived    the archive has the counts of the process; its file is about to be removed
+  damaged     every scrape skips the file, because the file is damaged or foreign
+  refused     every scrape skips the file: a copy, or of another version or user
+  unreadable  the file could not be read this time
+  gone        the file was removed by hand
 
-Exit status 3 if a file could not be read, or if values are left out because processes
-do not agree; standard error says which, what that means, and what to do.`,
+Exit status 3 if a file could not be read, or if definitions conflict so that values
+are not merged; standard error lists the problems, with meaning and remedy.`,
 		Example: "  mpmetrics-inspect ls --wide\n  mpmetrics-inspect ls -o json | jq '.processes[] | select(.state == \"live\") | .pid'",
 		Args:    usageArgs(cobra.NoArgs),
 		RunE: func(*cobra.Command, []string) error {
@@ -148,7 +148,7 @@ func archiveText(s *inspect.Survey) string {
 		line += fmt.Sprintf(", samples of %d of them", a.Dead)
 	}
 	if !a.Begun.IsZero() {
-		line += ", totals began anew " + inspect.Ago(a.Begun, s.Time)
+		line += ", totals restarted " + inspect.Ago(a.Begun, s.Time)
 	}
 	if n := len(s.Quarantine); n > 0 {
 		line += fmt.Sprintf("; %d files in quarantine", n)

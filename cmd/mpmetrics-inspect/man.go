@@ -39,8 +39,8 @@ func (e *environment) man() *cobra.Command {
 	return cmd
 }
 
-// manHeader is that of a page. Its date is that of the sources, where it is known: the
-// same version makes the same page.
+// manHeader is the header of a page. The date is the date of the sources, if known: the same
+// version makes the same page.
 func manHeader(cmd *cobra.Command) *doc.GenManHeader {
 	h := &doc.GenManHeader{Title: strings.ToUpper(pageName(cmd)), Section: "1", Source: "mpmetrics", Manual: "mpmetrics"}
 	if info, ok := debug.ReadBuildInfo(); ok {

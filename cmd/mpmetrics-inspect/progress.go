@@ -12,7 +12,7 @@ type bar struct {
 	tracker *progress.Tracker
 }
 
-// fewForBar is the work that is over before a bar can be read.
+// fewForBar is an amount of work too short for a bar.
 const fewForBar = 100
 
 // progress shows the progress of work in so many steps on standard error.

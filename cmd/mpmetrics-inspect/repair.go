@@ -20,19 +20,19 @@ func (e *environment) repair() *cobra.Command {
 	yes := false
 	cmd := &cobra.Command{
 		Use:   "repair FILE...",
-		Short: "Save what is readable of damaged files into new ones",
-		Long: `Save what is readable of the damaged files of dead processes into new files, which are
+		Short: "Save the readable part of damaged files into new files",
+		Long: `Save the readable part of damaged files of dead processes into new files, which are
 counted and absorbed like any other. The damaged files are in quarantine afterwards;
-what is in quarantine already can be repaired too, and stays there. Without --yes it
-says what would be saved, and what is lost, and changes nothing.
+a file already in quarantine can be repaired too, and stays there. Without --yes
+repair lists the readable and the lost parts, and changes nothing.
 
-Names and labels have checksums, values have none: look at the largest ones before you
-say yes. What was absorbed cannot be taken out of a total again. Series that cannot be
-saved leave the totals, also where a collector has still shown them.
+Names and labels have checksums, values have none: look at the largest values before you
+say yes. An absorbed value cannot be taken out of a total again. Lost series leave
+the totals, even if a collector has still shown them.
 
-A file whose process lives is not repaired: the process makes it anew by itself.
+The file of a living process is not repaired: the process replaces the file by itself.
 
-Exit status 3 if something of a file is lost.`,
+Exit status 3 if a part of a file is lost.`,
 		Example: "  mpmetrics-inspect repair /dev/shm/shop/mpmetrics/quarantine/*.mpm\n  mpmetrics-inspect repair --yes /dev/shm/shop/mpmetrics/quarantine/4711-….mpm",
 		Args:    usageArgs(cobra.MinimumNArgs(1)),
 		RunE:    func(_ *cobra.Command, args []string) error { return e.repairAll(args, yes) },
@@ -59,7 +59,7 @@ type jsonRepairFile struct {
 	Error    string   `json:"error,omitempty"`
 }
 
-// repairAll repairs files, one after the other.
+// repairAll repairs files, in order.
 func (e *environment) repairAll(paths []string, yes bool) error {
 	j := jsonRepair{Version: jsonVersion, Kind: "repair", DryRun: !yes, Files: []jsonRepairFile{}}
 	bar := e.progress("repairing", len(paths))
@@ -115,9 +115,9 @@ func repairHint(err error) string {
 		{salvage.ErrLives, "wait a second; mpmetrics-inspect ls shows whether it has"},
 		{salvage.ErrAbsorbed, "nothing is missing; the file can be removed"},
 		{salvage.ErrThere, "nothing is missing"},
-		{salvage.ErrBoot, "its counts belong to totals that are gone: adding them to the new ones would be wrong"},
-		{salvage.ErrNotDamaged, "mpmetrics-inspect check says what that means"},
-		{salvage.ErrNothing, "the file can be removed when you have seen why"},
+		{salvage.ErrBoot, "its counts belong to totals before the restart: adding them to the new totals would be wrong"},
+		{salvage.ErrNotDamaged, "mpmetrics-inspect check explains the reason"},
+		{salvage.ErrNothing, "the file can be removed once you know the reason"},
 		{compact.ErrBusy, "try again"},
 		{os.ErrNotExist, "mpmetrics-inspect ls --wide lists the files, and the quarantine is a directory beside them"},
 	} {
@@ -128,7 +128,7 @@ func repairHint(err error) string {
 	return "nothing was changed"
 }
 
-// writeFound says what was saved of a file, or would be.
+// writeFound shows the saved part of a file.
 func (e *environment) writeFound(path string, f *salvage.Found, done bool) {
 	verb := "would save"
 	if done {

@@ -20,8 +20,8 @@ func (e *environment) root() *cobra.Command {
 Works on the directory of a running service without disturbing anybody, and writes
 nothing unless the verb says so. Without a verb it lists the processes, as ls does.
 
-The directory is that of --dir, else of $MPMETRICS_URL, else of $MPMETRICS_DIR. A URL,
-such as redis://host:6379/0?namespace=shop, is that of a server in its place.
+The directory comes from --dir, else from $MPMETRICS_URL, else from $MPMETRICS_DIR. A URL,
+such as redis://host:6379/0?namespace=shop, names a server instead of a directory.
 
 Exit status: 0 all is fine, 1 it failed, 2 the call is wrong, 3 problems were found.`,
 		Example: `  mpmetrics-inspect --dir /dev/shm/shop
@@ -42,7 +42,7 @@ Exit status: 0 all is fine, 1 it failed, 2 the call is wrong, 3 problems were fo
 	flags.SortFlags = false
 	flags.StringVarP(&e.dir, "dir", "d", "", "directory or URL of the service, as it is configured for it (default $MPMETRICS_URL, then $MPMETRICS_DIR)")
 	flags.StringVar(&e.archiveDir, "archive-dir", "", "directory of the archive, if it is configured to be elsewhere (default $"+envArchiveDir+")")
-	flags.DurationVar(&e.timeout, "timeout", 0, "time that reading may take; what a scrape has by default is 8s")
+	flags.DurationVar(&e.timeout, "timeout", 0, "time that reading may take; 8s by default, as in a scrape")
 	flags.BoolVar(&e.access.GroupShared, "group-shared", false, "the directory is shared with a group: found out by itself where it exists")
 	flags.BoolVar(&e.access.AllowNetworkFS, "allow-network-fs", false, "read a directory on a network file system too")
 	root.Flags().AddFlagSet(list.Flags())
@@ -80,7 +80,7 @@ const (
 	change = "change"
 )
 
-// usageArgs makes what an argument check finds a mistake in the call.
+// usageArgs turns the error of an argument check into a usage error.
 func usageArgs(check cobra.PositionalArgs) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if err := check(cmd, args); err != nil {

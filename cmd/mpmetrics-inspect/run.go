@@ -40,7 +40,7 @@ func (u usageError) Unwrap() error { return u.err }
 
 func usagef(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
 
-// hinted is an error with what to do about it.
+// hinted is an error with a remedy.
 type hinted struct {
 	error
 	hint string
@@ -48,13 +48,13 @@ type hinted struct {
 
 func (h hinted) Unwrap() error { return h.error }
 
-// errProblems says that problems were found, and shown already.
+// errProblems is returned after problems were found and shown.
 var errProblems = errors.New("problems found")
 
-// errTold is a failure that was told already.
+// errTold is a failure already shown.
 var errTold = errors.New("failed")
 
-// exit says what has failed and returns the status.
+// exit shows the error and returns the exit status.
 func (e *environment) exit(err error) int {
 	switch {
 	case err == nil:
@@ -75,7 +75,7 @@ func (e *environment) exit(err error) int {
 		e.hint(h.hint)
 	}
 	if _, ok := errors.AsType[usageError](err); ok {
-		e.hint(program + " help shows what there is")
+		e.hint(program + " help lists the verbs")
 		return exitUsage
 	}
 	return exitFailure
@@ -84,7 +84,7 @@ func (e *environment) exit(err error) int {
 // complain writes a line for whoever called.
 func (e *environment) complain(text string) { fmt.Fprintf(e.stderr, "%s: %s\n", program, text) }
 
-// hint writes lines that belong to the line before.
+// hint writes lines about the line before.
 func (e *environment) hint(text string) {
 	for line := range strings.SplitSeq(text, "\n") {
 		fmt.Fprintf(e.stderr, "    %s\n", line)

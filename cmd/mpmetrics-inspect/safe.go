@@ -8,11 +8,11 @@ import (
 	"unicode/utf8"
 )
 
-// safeWriter writes to a terminal what may hold bytes from files as they are, an
-// exposition or JSON: characters that a terminal would obey are written as in Go.
+// safeWriter writes text with bytes from files, an exposition or JSON, to a terminal. Control
+// characters are escaped as in Go.
 type safeWriter struct{ out io.Writer }
 
-// safe protects a terminal. What goes to a file or into a pipe stays as it is.
+// safe protects a terminal. Output to a file or a pipe stays unchanged.
 func safe(out io.Writer) io.Writer {
 	if _, ok := terminal(out); !ok {
 		return out
@@ -20,7 +20,7 @@ func safe(out io.Writer) io.Writer {
 	return &safeWriter{out}
 }
 
-// raw is the stream behind, for who writes control characters of his own.
+// raw is the stream under a safeWriter, for the writer of own control characters.
 func raw(out io.Writer) io.Writer {
 	if s, ok := out.(*safeWriter); ok {
 		return s.out

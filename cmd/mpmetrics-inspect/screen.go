@@ -28,7 +28,7 @@ type screen struct {
 	series        bool // the series are shown, and not the processes
 	sort          [2]int
 	reverse       bool
-	at            int // line of the list that is marked
+	at            int // marked line of the list
 	paused        bool
 	typing        bool // a filter
 	filter        string
@@ -46,7 +46,7 @@ type (
 // Init implements tea.Model.
 func (s *screen) Init() tea.Cmd { return s.read() }
 
-// read reads once more, with the filter as it is now.
+// read reads again, with the current filter.
 func (s *screen) read() tea.Cmd {
 	filter := s.filter
 	return func() tea.Msg {
@@ -67,8 +67,7 @@ func (s *screen) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 			s.moment = msg.Moment
 			s.arrange()
 		}
-		// The next tick begins when this reading is over: a slow one is not asked
-		// for another meanwhile.
+		// The next tick starts after the reading: during a slow reading no other reading starts.
 		return s, tea.Tick(s.interval, func(time.Time) tea.Msg { return tickMsg{} })
 	case tickMsg:
 		return s, s.read()
@@ -139,7 +138,7 @@ func (s *screen) typed(key, typed string) {
 	}
 }
 
-// setFilter makes the filter hold for what is shown, and for the readings to come.
+// setFilter sets the filter for the current view and for the next readings.
 func (s *screen) setFilter(f string) { s.filter, s.at = f, 0 }
 
 func (s *screen) view() int {
@@ -159,7 +158,7 @@ func (s *screen) length() int {
 	return len(s.moment.Processes)
 }
 
-// shownSeries are those that the filter leaves: it may be newer than the reading.
+// shownSeries are the series that match the filter: the filter may be newer than the reading.
 func (s *screen) shownSeries() []inspect.SeriesRate {
 	if s.filter == "" {
 		return s.moment.Series
@@ -170,7 +169,7 @@ func (s *screen) shownSeries() []inspect.SeriesRate {
 	})
 }
 
-// Columns by which one can sort, the largest or the first letter first.
+// Columns of a sort order, the largest or the first letter first.
 var (
 	processColumns = []string{"rate", "pid", "program", "state", "age", "series", "size"}
 	seriesColumns  = []string{"rate", "value", "series"}
@@ -183,7 +182,7 @@ func (s *screen) columns() []string {
 	return processColumns
 }
 
-// arrange sorts what is shown, and keeps the mark inside.
+// arrange sorts the shown lines, and keeps the mark inside.
 func (s *screen) arrange() {
 	if s.moment != nil {
 		slices.SortStableFunc(s.moment.Processes, s.turned(compareRates(processColumns[s.sort[0]])))
@@ -239,7 +238,7 @@ func turnedSeries(reverse bool, column string) func(a, b inspect.SeriesRate) int
 
 // Lines around the list.
 const (
-	linesAbove = 3 // two of summary, one of column names
+	linesAbove = 3 // two lines of summary, one of column names
 	linesBelow = 1
 )
 
@@ -355,7 +354,7 @@ func (s *screen) rate(r float64) string {
 	return rateText(r)
 }
 
-// list is the lines of a grid that there is room for, with the marked one among them.
+// list has as many lines of a grid as fit, with the marked line among them.
 func (s *screen) list(g *grid) []string {
 	rows := s.rows()
 	first := max(0, min(s.at-rows/2, len(g.rows)-rows))

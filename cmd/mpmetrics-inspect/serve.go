@@ -21,17 +21,17 @@ func (e *environment) serve() *cobra.Command {
 		Use:   "serve",
 		Short: "Serve the metrics of the directory, and a status page: the sidecar",
 		Long: `Serve the metrics of the directory, and a status page: the sidecar of processes that
-have no HTTP themselves. What processes have counted is served also after they were
+have no HTTP server. The sidecar serves the counts of processes even after they were
 killed. Dead processes are absorbed in the background.
 
-It has no metrics of its own. It may be started before the directory is there, and
-goes on when that is removed. Nobody depends on it: any process that counts in the
-directory can be scraped instead.
+The sidecar has no own metrics. The sidecar may start before the directory exists, and
+goes on after its removal. No process depends on the sidecar: any process that counts
+in the directory can be scraped instead.
 
   /metrics      text, OpenMetrics or protobuf, as the scraper asks for
-  /             what is in the directory: processes, families, archive, problems
-  /-/healthy    it runs
-  /-/ready      it has looked at the directory`,
+  /             the content of the directory: processes, families, archive, problems
+  /-/healthy    the sidecar runs
+  /-/ready      the sidecar has read the directory`,
 		Example: "  mpmetrics-inspect serve --dir /run/shop\n  mpmetrics-inspect serve --web.listen-address :9897 --web.config.file web.yml",
 		Args:    usageArgs(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -65,7 +65,7 @@ directory can be scraped instead.
 	f.BoolVar(&systemd, "web.systemd-socket", false, "use the sockets that systemd gives instead of addresses")
 	f.IntVar(&o.MaxRequests, "web.max-requests", 40, "scrapes that are answered at once; 0: any number")
 	f.DurationVar(&o.Interval, "web.interval", 2*time.Second, "how often the page looks at the directory")
-	f.BoolVar(&o.NoAbsorption, "no-absorption", false, "leave absorbing dead processes to others")
+	f.BoolVar(&o.NoAbsorption, "no-absorption", false, "leave dead processes to other absorbers")
 	f.StringVar(&level, "log.level", "info", "log: "+strings.Join(promslog.LevelFlagOptions, ", "))
 	f.StringVar(&format, "log.format", "logfmt", "log: "+strings.Join(promslog.FormatFlagOptions, ", "))
 	return cmd

@@ -22,11 +22,11 @@ func (e *environment) show() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "show FILE|PID",
 		Short: "Show one process: header, families with kind and mode, the largest series",
-		Long: `Show one process, by its pid or its file: what its header says, its families with
+		Long: `Show one process, by its pid or its file: its header, its families with
 kind and mode, and its series with the largest values. A file may be anywhere, in
-quarantine too; of a damaged one the header is shown if that is readable.
+quarantine too; of a damaged file show shows the header, if readable.
 
-With --raw also what is behind: buckets, slabs with their offsets, and what the pages
+With --raw also the raw file: buckets, slabs with their offsets, and what the pages
 are used for. internal/layout/layout.go of the sources draws the format.`,
 		Example: "  mpmetrics-inspect show 4711\n  mpmetrics-inspect show --raw /dev/shm/shop/mpmetrics/quarantine/4711-….mpm",
 		Args:    usageArgs(cobra.ExactArgs(1)),
@@ -76,7 +76,7 @@ func (e *environment) process(name string) (p *inspect.Process, end func(), err 
 		p, err = inspect.ReadFile(name)
 		return p, func() {}, err
 	}
-	return nil, nil, hinted{err, "mpmetrics-inspect ls --wide lists pids and files; what was absorbed is in the archive only"}
+	return nil, nil, hinted{err, "mpmetrics-inspect ls --wide lists pids and files; absorbed counts are in the archive only"}
 }
 
 type jsonDetail struct {
@@ -202,7 +202,7 @@ func labelNames(f *layout.Family) []string {
 	return names
 }
 
-// writeHeader shows what the header of a file says.
+// writeHeader shows the header of a file.
 func (e *environment) writeHeader(p *inspect.Process) {
 	line := func(name, value string) { fmt.Fprintf(e.stdout, "%-10s %s\n", name, value) }
 	line("file", inspect.Escape(p.Path))
@@ -226,7 +226,7 @@ func (e *environment) writeHeader(p *inspect.Process) {
 	line("series", fmt.Sprintf("%d, %d of them mirrored", p.SeriesTotal(), p.Mirrored))
 }
 
-// writeRaw shows what bbolt holds.
+// writeRaw shows the content of bbolt's buckets.
 func (e *environment) writeRaw(d *inspect.Detail) {
 	r := d.Raw
 	if r == nil {

@@ -26,7 +26,7 @@ type column struct {
 	right bool // numbers
 }
 
-// cell is a value as a person reads it, and exactly.
+// cell is a value, in a form for people and exactly.
 type cell struct {
 	human string
 	exact string
@@ -35,7 +35,7 @@ type cell struct {
 
 func (g *grid) add(cells ...cell) { g.rows = append(g.rows, cells) }
 
-// plain is a cell that reads the same for everybody.
+// plain is a cell with the same text in both forms.
 func plain(s string) cell { return cell{human: s, exact: s} }
 
 func (c cell) in(color text.Colors) cell {
@@ -114,7 +114,7 @@ func number[T int | int64 | uint64](n T) cell { return plain(fmt.Sprint(n)) }
 // size is a cell with a number of bytes.
 func size(n int64) cell { return cell{human: inspect.HumanSize(n), exact: fmt.Sprint(n)} }
 
-// moment is a cell with a time, of which zero is none.
+// moment is a cell with a time, empty for the zero time.
 func moment(t time.Time) cell {
 	if t.IsZero() {
 		return cell{human: "-"}

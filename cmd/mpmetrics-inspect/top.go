@@ -41,7 +41,7 @@ it prints lines, as watch does.
 	return cmd
 }
 
-// screen shows the full screen until somebody quits.
+// screen shows the full screen until the user quits.
 func (e *environment) screen(ctx context.Context, flags rateFlags) error {
 	meter, done, err := e.meter()
 	if err != nil {
@@ -50,7 +50,7 @@ func (e *environment) screen(ctx context.Context, flags rateFlags) error {
 	defer done()
 	s := newScreen(meter, flags.interval, e.colors())
 	_, err = tea.NewProgram(s, tea.WithContext(ctx), tea.WithInput(e.stdin), tea.WithOutput(raw(e.stdout))).Run()
-	s.reading.Lock() // Close waits for the reading that runs
+	s.reading.Lock() // Close waits for the current reading
 	if errors.Is(err, tea.ErrInterrupted) || ctx.Err() != nil {
 		return nil
 	}

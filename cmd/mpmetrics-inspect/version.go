@@ -22,7 +22,7 @@ func (e *environment) version() *cobra.Command {
 	}
 }
 
-// versionText is that of the module, as go install writes it into the program.
+// versionText is the version of the module, as go install writes the version into the program.
 func versionText() string {
 	version, revision := "(devel)", ""
 	if info, ok := debug.ReadBuildInfo(); ok {

@@ -12,7 +12,7 @@ import (
 	"github.com/mpmetrics/mpmetrics/internal/inspect"
 )
 
-// rateFlags are what top and watch have in common.
+// rateFlags are the common flags of top and watch.
 type rateFlags struct {
 	interval time.Duration
 	count    int
@@ -38,9 +38,9 @@ func (e *environment) watch() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "watch",
 		Short: "Print a line with rates for each interval",
-		Long: `Print a line for each interval: processes, series, what all count in a second, and
-the series that grow fastest. The rate of a process is what its counters, and the
-counts of its histograms and summaries, gain in a second. It ends with a signal, or
+		Long: `Print a line for each interval: processes, series, the rate of all processes, and
+the series that grow fastest. The rate of a process is the growth of its counters, and of
+the counts of its histograms and summaries, per second. watch ends with a signal, or
 after --count lines; the directory may come and go.
 
 With -o json each line is a document.`,
@@ -59,7 +59,7 @@ With -o json each line is a document.`,
 	return cmd
 }
 
-// meter returns a meter of what --match means, and what gives its files back.
+// meter returns a meter of the series of --match, and a function that closes its files.
 func (e *environment) meter() (m *inspect.Meter, done func(), err error) {
 	sel, err := e.selector()
 	if err != nil {

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// The drawing, in its own units; the page gives it the width it has.
+// The size of the drawing, in its own units; the page scales the drawing.
 const (
 	chartWidth  = 720
 	chartHeight = 220
@@ -15,21 +15,20 @@ const (
 	chartBottom = 20 // for the times
 	chartTop    = 16
 
-	// maxLines is how many processes have a line of their own. There are as many
-	// colours.
+	// maxLines is the number of processes with their own line, and of colours.
 	maxLines = 8
 
 	// A line is broken where so many samples are missing.
 	maxMissing = 3
 
-	// What is beyond is drawn at the edge: an axis that has to end above it could not.
+	// A larger rate is drawn at the edge, because an axis cannot end above the largest float64.
 	maxRate = 1e300
 )
 
 // drawn reports whether there is a place for a point: a counter may be given Inf.
 func (p point) drawn() bool { return !math.IsNaN(p.rate) && !math.IsInf(p.rate, 0) }
 
-// chart is a drawing of rates over time, as the template wants it.
+// chart is a drawing of rates over time, in the form of the template.
 type chart struct {
 	Width, Height         int
 	Lines                 []line
@@ -41,13 +40,13 @@ type chart struct {
 
 // line is one process.
 type line struct {
-	Number int // its colour
+	Number int // index of the colour
 	Name   string
 	Path   string
 	Rate   string
 }
 
-// level is a line across, with its number.
+// level is a horizontal line with its number.
 type level struct {
 	Y    float64
 	Text string
@@ -59,8 +58,8 @@ type moment struct {
 	Text string
 }
 
-// draw draws rates; interval is the usual one between samples. nil: there is nothing to
-// draw yet.
+// draw draws rates; interval is the usual interval between samples. draw returns nil if no rate is
+// known yet.
 func draw(all []rates, from, to time.Time, interval time.Duration, name func(process string) string) *chart {
 	if len(all) == 0 || !to.After(from) {
 		return nil
@@ -110,8 +109,8 @@ func draw(all []rates, from, to time.Time, interval time.Duration, name func(pro
 	return c
 }
 
-// scale returns where an axis ends that holds a value, and its steps: one, two or five
-// times a power of ten, of which there are four to eight.
+// scale returns the end of an axis for values up to top, and the step: one, two or five times a
+// power of ten. The axis has four to eight steps.
 func scale(top float64) (end, step float64) {
 	if top < 1/maxRate {
 		return 1, 0.25
@@ -127,7 +126,7 @@ func scale(top float64) (end, step float64) {
 	return step * math.Ceil(top/step), step
 }
 
-// humanNumber is a number as a person reads it.
+// humanNumber formats a number for people.
 func humanNumber(v float64) string {
 	switch a := math.Abs(v); {
 	case a >= 1e9:

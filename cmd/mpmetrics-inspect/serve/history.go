@@ -11,20 +11,19 @@ const (
 	// keptFor is how far back a chart reaches.
 	keptFor = 5 * time.Minute
 
-	// A family is sampled from when somebody looks at its page until so long after
-	// that. More than so many are not sampled at once: each costs a walk over its
-	// series.
+	// A family is sampled for watchedFor after each visit of its page. At most maxWatched families
+	// are sampled: each costs a walk over its series.
 	watchedFor = 10 * time.Minute
 	maxWatched = 20
 )
 
-// sample is what each process had counted for a family at a time.
+// sample is the count of each process for a family at a time.
 type sample struct {
 	time   time.Time
 	totals map[string]float64 // by name of the file
 }
 
-// history are the samples of families that somebody looks at.
+// history are the samples of the watched families.
 type history struct {
 	families map[string]*watched
 }
@@ -34,7 +33,7 @@ type watched struct {
 	samples []sample
 }
 
-// ask notes that somebody looks at a family.
+// ask notes a visit of a family's page.
 func (h *history) ask(family string, now time.Time) {
 	w := h.families[family]
 	if w == nil {
@@ -47,7 +46,7 @@ func (h *history) ask(family string, now time.Time) {
 	w.asked = now
 }
 
-// drop forgets the family that nobody has looked at for longest.
+// drop forgets the family with the oldest visit.
 func (h *history) drop() {
 	names := slices.SortedFunc(maps.Keys(h.families), func(a, b string) int {
 		return h.families[a].asked.Compare(h.families[b].asked)
@@ -55,7 +54,7 @@ func (h *history) drop() {
 	delete(h.families, names[0])
 }
 
-// add takes a sample of each family that is watched.
+// add takes a sample of each watched family.
 func (h *history) add(now time.Time, totals func(family string) map[string]float64) {
 	for name, w := range h.families {
 		if now.Sub(w.asked) > watchedFor {
@@ -64,12 +63,12 @@ func (h *history) add(now time.Time, totals func(family string) map[string]float
 		}
 		w.samples = append(w.samples, sample{now, totals(name)})
 		old := slices.IndexFunc(w.samples, func(s sample) bool { return now.Sub(s.time) <= keptFor })
-		w.samples = slices.Clone(w.samples[old:]) // the last one is new
+		w.samples = slices.Clone(w.samples[old:]) // the last sample is new, so old is found
 	}
 }
 
-// rates are what a process counted in a second, between each two samples. None is there
-// where it was not in both, or began anew.
+// rates are the rates of a process, between each two samples. A point is missing if the process is
+// missing in one of the samples, or was reset.
 type rates struct {
 	process string
 	points  []point

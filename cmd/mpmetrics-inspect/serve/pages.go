@@ -15,7 +15,7 @@ import (
 //go:embed pages/*.html static/*
 var files embed.FS
 
-// pages serves the status pages. They need nothing from elsewhere.
+// pages serves the status pages. The pages load nothing from other servers.
 type pages struct {
 	watcher   *watcher
 	templates *template.Template
@@ -62,7 +62,7 @@ func (p *pages) missing(w http.ResponseWriter, text string) {
 	p.show(w, http.StatusNotFound, "missing.html", "not found", text)
 }
 
-// page is what every template gets.
+// page is the data of every template.
 type page struct {
 	Title         string
 	TelemetryPath string
@@ -70,8 +70,8 @@ type page struct {
 	Body          any
 }
 
-// policy lets nothing in that is not from here: what stands in a label cannot load or
-// run anything, even if it were not escaped.
+// policy admits only own content: a label value cannot load or run anything, even without
+// escaping.
 const policy = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
 func (p *pages) show(w http.ResponseWriter, status int, name, title string, body any) {
@@ -89,5 +89,5 @@ func (p *pages) show(w http.ResponseWriter, status int, name, title string, body
 	h.Set("Referrer-Policy", "no-referrer")
 	h.Set("Cache-Control", "no-store")
 	w.WriteHeader(status)
-	_, _ = b.WriteTo(w) // who has gone does not want it
+	_, _ = b.WriteTo(w) // a client that has left needs no answer
 }

@@ -1,9 +1,9 @@
-// Package serve is the sidecar: a process without metrics of its own that serves
-// those of a directory, and a page that shows what is in it.
+// Package serve is the sidecar: a process without own metrics that serves the metrics of a
+// directory, and a status page.
 //
-// It may be started before the directory is there, and goes on when that is removed.
-// Nobody depends on it: any process that counts in the directory can be scraped
-// instead, and a second sidecar does no harm.
+// The sidecar may start before the directory exists, and goes on after the removal of the
+// directory. No process depends on the sidecar: Prometheus can scrape any process that counts in
+// the directory instead, and a second sidecar does no harm.
 package serve
 
 import (
@@ -27,11 +27,11 @@ import (
 	"github.com/mpmetrics/mpmetrics/internal/directory"
 )
 
-// DefaultAddress is where a sidecar listens unless it is told otherwise: on this
-// machine only, since the page says more than a scrape does.
+// DefaultAddress is the default address of a sidecar: on the local machine only, because the page
+// shows more than a scrape.
 const DefaultAddress = "127.0.0.1:9897"
 
-// Opts says what to serve, and where.
+// Opts says which directory to serve, and how.
 type Opts struct {
 	// Dir, ArchiveDir and Access are as in inspect.Opts.
 	Dir        string
@@ -45,36 +45,35 @@ type Opts struct {
 	// TelemetryPath is the path of the metrics, such as /metrics.
 	TelemetryPath string
 
-	// MaxRequests bounds the scrapes that are answered at once; what is beyond gets
-	// status 503. 0: no bound.
+	// MaxRequests bounds concurrent scrapes; a scrape above the bound gets status 503. 0: no bound.
 	MaxRequests int
 
 	// Interval is how often the page looks at the directory: MinInterval or more. 0: 2 s.
 	Interval time.Duration
 
-	// NoAbsorption leaves absorbing the dead to others.
+	// NoAbsorption leaves dead processes to other absorbers.
 	NoAbsorption bool
 
 	Logger *slog.Logger
 }
 
-// MinInterval bounds the samples of a chart, and what looking costs.
+// MinInterval bounds the samples of a chart, and the cost of reading.
 const MinInterval = 100 * time.Millisecond
 
 const (
 	defaultInterval = 2 * time.Second
 
-	// A client that does not read holds its own connection only, and not for ever.
+	// A client that does not read holds only its own connection, for a limited time.
 	readHeaderTimeout = 10 * time.Second
 	writeTimeout      = time.Minute
 	idleTimeout       = 2 * time.Minute
 
-	// shutdownPatience is how long a scrape may go on once the sidecar is to end:
-	// less than what systemd and Kubernetes wait before they kill.
+	// shutdownPatience is the time for a scrape after the end of the sidecar begins: less than the
+	// time of systemd and Kubernetes before they kill.
 	shutdownPatience = 10 * time.Second
 )
 
-// Run serves until the context ends, and then until what was begun is answered.
+// Run serves until the context ends, and then until the current requests are answered.
 func Run(ctx context.Context, o Opts) error {
 	s, err := newServer(o)
 	if err != nil {
@@ -96,7 +95,7 @@ func Run(ctx context.Context, o Opts) error {
 		o.Logger.Info("Shutting down")
 		patience, cancel := context.WithTimeout(context.Background(), shutdownPatience)
 		defer cancel()
-		_ = server.Shutdown(patience) // what is not answered by then is not
+		_ = server.Shutdown(patience) // requests after the patience get no answer
 	})
 	if err := web.ListenAndServe(server, &o.Web, o.Logger); !errors.Is(err, http.ErrServerClosed) {
 		return err
@@ -137,15 +136,15 @@ func newServer(o Opts) (*server, error) {
 	return s, nil
 }
 
-// checkTelemetryPath refuses what ServeMux would panic at, or take for a pattern, and
-// what would hide a page.
+// checkTelemetryPath refuses a path that ServeMux would panic at or take for a pattern, and a path
+// that would hide a page.
 func checkTelemetryPath(p string) error {
 	first, _, _ := strings.Cut(strings.TrimPrefix(p, "/"), "/")
 	switch {
 	case !strings.HasPrefix(p, "/"), path.Clean(p) != p, strings.ContainsAny(p, "{}?#% \t"):
-		return fmt.Errorf("telemetry path %q: want one that begins with a slash, such as /metrics", p)
+		return fmt.Errorf("telemetry path %q: want a clean path that begins with a slash, such as /metrics", p)
 	case slices.Contains([]string{"", "-", "family", "process", "static"}, first):
-		return fmt.Errorf("telemetry path %q: want one that is not that of a page", p)
+		return fmt.Errorf("telemetry path %q: want a path other than the paths of pages", p)
 	}
 	return nil
 }
@@ -165,7 +164,7 @@ func (s *server) absorption() compact.Opts {
 	}
 }
 
-// start lets the background work begin; the channel is closed when it has ended.
+// start starts the background work; the channel is closed at the end of the work.
 func (s *server) start(ctx context.Context) <-chan struct{} {
 	done := make(chan struct{})
 	go func() {
@@ -185,15 +184,15 @@ func (s *server) start(ctx context.Context) <-chan struct{} {
 	return done
 }
 
-// absorb absorbs the dead that nobody's scrape has. A sidecar that is scraped does so
-// after each scrape.
+// absorb absorbs dead processes if no scrape has done so. A scraped sidecar absorbs after each
+// scrape.
 func (s *server) absorb(ctx context.Context) {
 	if s.opts.NoAbsorption || !s.watcher.deadWait() {
 		return
 	}
 	_, err := compact.Run(ctx, s.opts.Dir, s.absorption())
 	if err != nil && ctx.Err() == nil && !errors.Is(err, compact.ErrBusy) {
-		s.opts.Logger.Debug("Dead processes are not absorbed", "err", err) // the collector says it aloud
+		s.opts.Logger.Debug("Dead processes are not absorbed", "err", err) // the collector warns
 	}
 }
 
@@ -202,7 +201,7 @@ func (s *server) close() {
 	s.watcher.close()
 }
 
-// errorLog writes what promhttp says.
+// errorLog writes the errors of promhttp.
 type errorLog struct{ log *slog.Logger }
 
 // Println implements promhttp.Logger.

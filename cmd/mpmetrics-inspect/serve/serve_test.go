@@ -99,7 +99,7 @@ func TestPages(t *testing.T) {
 	_, family := s.get(t, "/family?name=orders_total")
 	wants(t, "family", family, "counter", "plain", ">6<", ">4<", "Rate by process")
 	_, conflict := s.get(t, "/family?name=queue")
-	wants(t, "family in conflict", conflict, "left out", "Conflicts")
+	wants(t, "family in conflict", conflict, "not merged", "Conflicts")
 	o := s.watcher.overview()
 	_, process := s.get(t, o.Processes.Shown[0].URL)
 	wants(t, "process", process, "orders_total", o.Processes.Shown[0].File)

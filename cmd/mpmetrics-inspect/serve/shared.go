@@ -7,19 +7,19 @@ import (
 	dto "github.com/prometheus/client_model/go"
 )
 
-// shared gathers once for all scrapes that wait for their turn: many Prometheus servers
-// cost little more than one. A scrape never gets what was gathered before it began, and
-// so has all that was counted by then.
+// shared gathers once for all waiting scrapes: many Prometheus servers cost little more than one.
+// A scrape only gets a gathering that began after the scrape, and so all counts from before the
+// scrape.
 type shared struct {
 	gatherer prometheus.Gatherer
 
-	turn sync.Mutex // held while somebody gathers
+	turn sync.Mutex // held during a gathering
 
 	mu      sync.Mutex // guards waiting
-	waiting *gathering // that begins next; nil: nobody waits for it
+	waiting *gathering // next gathering; nil: no scrape waits
 }
 
-// gathering is one result for all who wait for it.
+// gathering is one result for all waiting scrapes.
 type gathering struct {
 	done     chan struct{}
 	families []*dto.MetricFamily
@@ -42,7 +42,7 @@ func (s *shared) Gather() ([]*dto.MetricFamily, error) {
 	s.turn.Lock()
 	defer s.turn.Unlock()
 	s.mu.Lock()
-	s.waiting = nil // who comes from now on waits for the next one
+	s.waiting = nil // later scrapes wait for the next gathering
 	s.mu.Unlock()
 	defer close(g.done)
 	g.families, g.err = s.gatherer.Gather()

@@ -11,17 +11,17 @@ import (
 	"github.com/mpmetrics/mpmetrics/internal/inspect"
 )
 
-// What the templates show. All text from files is escaped for people here, so that
-// control characters are seen, and for HTML by the templates.
+// Data of the templates. All text from files is escaped here for people, so that control
+// characters are visible, and by the templates for HTML.
 
-// overview is the first page. It does not change once it was made.
+// overview is the first page. An overview never changes.
 type overview struct {
 	Directory string
 	Present   bool
 	Time      time.Time
 	Took      time.Duration
 	Complete  bool
-	Missing   string // why it is not
+	Missing   string // why the metrics are not complete
 
 	Live, Dead, Other int // processes
 	Rate              float64
@@ -37,7 +37,7 @@ type overview struct {
 	ChartURL    string
 }
 
-// rows are those of a table, of which a page shows so many.
+// rows are the rows of a table, with only the first rows shown.
 type rows[T any] struct {
 	Shown []T
 	All   int
@@ -46,7 +46,7 @@ type rows[T any] struct {
 // More is how many are not shown.
 func (r rows[T]) More() int { return r.All - len(r.Shown) }
 
-// rowsOf leaves out what a page has no room for: what weighs least.
+// rowsOf keeps the rows with the largest weight, as many as a page has room for.
 func rowsOf[T any](all []T, most int, weight func(T) int) rows[T] {
 	r := rows[T]{Shown: all, All: len(all)}
 	if len(all) <= most {
@@ -66,7 +66,7 @@ func rowsOf[T any](all []T, most int, weight func(T) int) rows[T] {
 	return r
 }
 
-// gravity is what a problem weighs.
+// gravity is the weight of a problem.
 func gravity(p inspect.Problem) int {
 	if p.Severity == inspect.Error {
 		return 1
@@ -168,7 +168,7 @@ func (w *watcher) overviewOf() *overview {
 	return o
 }
 
-// chart draws what a family's processes count.
+// chart draws the rates of a family's processes.
 func (w *watcher) chart(family string) *chart {
 	all, from, to := w.history.of(family)
 	return draw(all, from, to, w.interval, func(file string) string {
@@ -219,7 +219,7 @@ type familyView struct {
 	Bounds    []float64
 	Conflicts []conflictRow
 	Values    []valueRow
-	More      int // series that are not shown
+	More      int // series without a row
 	Chart     *chart
 	Charted   bool // there may be a chart
 }
@@ -232,7 +232,7 @@ type conflictRow struct {
 type valueRow struct {
 	Labels []labelView
 	Value  string
-	Sum    string // of what is observed
+	Sum    string // sum of the observations
 	Since  string
 	Parts  []partRow
 }
@@ -247,15 +247,15 @@ type partRow struct {
 }
 
 const (
-	// maxRows, maxProblems, maxValues and maxParts bound a page, which is made again every two
-	// seconds: who needs all uses ls, check, show, analyze, or get.
+	// maxRows, maxProblems, maxValues and maxParts bound a page, because the page is made every two
+	// seconds. ls, check, show, analyze and get have no such bounds.
 	maxRows     = 1000
 	maxProblems = 100
 	maxValues   = 200
 	maxParts    = 12
 )
 
-// family makes the page of a family, nil if there is none of that name.
+// family makes the page of a family, nil if the family is missing.
 func (w *watcher) family(name string) (v *familyView) {
 	w.with(func(s *inspect.Survey) {
 		if s == nil {
@@ -328,7 +328,7 @@ type processView struct {
 	ID, Boot  string
 	Format    int
 	OtherBoot bool
-	Means     string // what the error means, and its remedy
+	Means     string // meaning of the error, and its remedy
 	Remedy    string
 	Families  rows[processFamily]
 	Mirrored  int
@@ -340,7 +340,7 @@ type processFamily struct {
 	Share                 float64
 }
 
-// process makes the page of a process by the name of its file, nil if there is none.
+// process makes the page of a process by the name of its file, nil if the file is missing.
 func (w *watcher) process(file string) (v *processView) {
 	w.with(func(s *inspect.Survey) {
 		if s == nil {

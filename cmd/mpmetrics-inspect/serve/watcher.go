@@ -13,22 +13,22 @@ import (
 // maxAbsorptions is how many of the recent absorptions the page shows.
 const maxAbsorptions = 10
 
-// watcher looks at the directory again and again. Scrapes do not need it.
+// watcher reads the directory repeatedly, for the pages. Scrapes do not need the watcher.
 type watcher struct {
 	interval time.Duration
 	last     atomic.Pointer[overview] // nil before the first look
 
-	mu          sync.Mutex // guards what follows: a survey is good until the next
+	mu          sync.Mutex // guards the fields below: a survey is good until the next
 	inspector   *inspect.Inspector
 	survey      *inspect.Survey
 	totals      map[string]float64 // of cumulative families, as of survey
-	rates       map[string]float64 // of these, in a second
+	rates       map[string]float64 // of cumulative families, per second
 	history     history
 	absorptions []absorption // the newest first
 	closed      bool
 }
 
-// absorption is what the archive has taken between two looks.
+// absorption is the growth of the archive between two readings.
 type absorption struct {
 	Time      time.Time
 	Processes uint64
@@ -44,10 +44,10 @@ func newWatcher(o Opts) *watcher {
 	}
 }
 
-// access says what the directory may be like, as it was found.
+// access returns the access of the directory, as found.
 func (w *watcher) access() directory.Access { return w.inspector.Access() }
 
-// overview is what the last look found, nil before the first.
+// overview is the result of the last reading, nil before the first.
 func (w *watcher) overview() *overview { return w.last.Load() }
 
 // deadWait reports whether dead processes wait to be absorbed.
@@ -76,8 +76,8 @@ func (w *watcher) look() {
 	w.last.Store(w.overviewOf())
 }
 
-// measure finds out how fast families are counted, and lets the fastest be sampled: its
-// chart is on the first page.
+// measure computes the rates of families, and lets the fastest family be sampled for the chart of
+// the first page.
 func (w *watcher) measure(before *inspect.Survey) {
 	totals, rates := map[string]float64{}, map[string]float64{}
 	busiest := ""
@@ -96,7 +96,7 @@ func (w *watcher) measure(before *inspect.Survey) {
 		}
 	}
 	w.totals, w.rates = totals, rates
-	// Another one now and then would be a chart that never has a past.
+	// A change of the family too often would leave the chart without a past.
 	if shown := w.chosen(); busiest != "" && (shown == "" || rates[busiest] > 2*rates[shown]) {
 		w.history.ask(busiest, w.survey.Time)
 	} else if shown != "" {
@@ -104,8 +104,8 @@ func (w *watcher) measure(before *inspect.Survey) {
 	}
 }
 
-// events reports whether a family counts what the service does: not bytes or seconds,
-// of which there are many more, and not what the runtime does.
+// events reports whether a family counts events of the service: not bytes or seconds, with their
+// much larger numbers, and not the runtime.
 func events(f *inspect.Family) bool {
 	for _, of := range []string{"_bytes_total", "_seconds_total"} {
 		if strings.HasSuffix(f.Name, of) {
@@ -115,8 +115,8 @@ func events(f *inspect.Family) bool {
 	return !strings.HasPrefix(f.Name, "go_") && !strings.HasPrefix(f.Name, "process_")
 }
 
-// chosen is the family whose chart is on the first page: the fastest of those that are
-// sampled. Empty: none is.
+// chosen is the family of the chart on the first page: the fastest sampled family. Empty: no
+// family is sampled.
 func (w *watcher) chosen() (name string) {
 	for family := range w.history.families {
 		f := w.survey.Family(family)
@@ -127,7 +127,7 @@ func (w *watcher) chosen() (name string) {
 	return name
 }
 
-// note notes that the archive has taken something.
+// note notes the growth of the archive.
 func (w *watcher) note(before *inspect.Survey) {
 	if before == nil {
 		return
@@ -143,7 +143,7 @@ func (w *watcher) note(before *inspect.Survey) {
 	}
 }
 
-// with calls do with the last survey, nil before the first. Nobody looks meanwhile.
+// with calls do with the last survey, nil before the first. No reading happens meanwhile.
 func (w *watcher) with(do func(s *inspect.Survey)) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
