@@ -1,5 +1,5 @@
-// Package render turns what was merged into metrics of client_golang, for who
-// answers scrapes and for who looks into a directory.
+// Package render turns merged series into metrics of client_golang, for collectors and for
+// mpmetrics-inspect.
 package render
 
 import (
@@ -16,13 +16,12 @@ import (
 	"github.com/mpmetrics/mpmetrics/internal/mirror"
 )
 
-// Renderer turns merged series into metrics. It keeps what does not change from
-// scrape to scrape: descriptors, label pairs, start timestamps. It is for one
-// goroutine at a time.
+// Renderer turns merged series into metrics. A Renderer keeps descriptors, label pairs and start
+// timestamps from scrape to scrape. Only one goroutine may use a Renderer at a time.
 type Renderer struct {
 	hidden func(name string) bool
 	descs  map[*merge.Family]*familyDescs
-	begun  int64 // start timestamps are not older: totals began anew then
+	begun  int64 // time of the last restart of totals: no start timestamp is older
 }
 
 type familyDescs struct {
@@ -30,15 +29,15 @@ type familyDescs struct {
 	byLabels   map[string]*prometheus.Desc // by rendered.names
 }
 
-// rendered is what is kept of a series.
+// rendered is the constant part of a series.
 type rendered struct {
 	labels  []*dto.LabelPair
-	names   string // of the labels and of the const labels with their values, joined
+	names   string // of the labels, and of the const labels with their values, joined
 	created int64
 	start   *timestamppb.Timestamp
 }
 
-// New returns a Renderer that leaves out the families whose names are hidden.
+// New returns a Renderer without the hidden families.
 func New(hidden func(name string) bool) *Renderer {
 	return &Renderer{hidden: hidden, descs: map[*merge.Family]*familyDescs{}}
 }
@@ -64,10 +63,9 @@ func (m *metric) Write(out *dto.Metric) error {
 	return nil
 }
 
-// Metrics copies the values out of the merger: the registry reads them when the
-// next scrape may be merging already. With cumulative false only gauges are
-// shown. Memory is taken for all series of a kind at once. No start timestamp is
-// older than begun.
+// Metrics copies the values out of the merger, because the registry may read the metrics when the
+// next scrape is merging already. With cumulative false Metrics returns only gauges. Metrics
+// allocates memory for all series of a kind at once. No start timestamp is older than begun.
 func (r *Renderer) Metrics(m *merge.Merger, cumulative bool, begun int64) []prometheus.Metric {
 	r.begun = begun
 	families := m.Families()
@@ -94,13 +92,12 @@ func (r *Renderer) Metrics(m *merge.Merger, cumulative bool, begun int64) []prom
 	return all.out
 }
 
-// shown reports whether a family is part of a scrape with or without the
-// cumulative ones.
+// shown reports whether a family is part of a scrape, with or without cumulative families.
 func (r *Renderer) shown(f *merge.Family, cumulative bool) bool {
 	return (cumulative || !f.Type.Cumulative()) && !r.hidden(f.Name)
 }
 
-// prune forgets families that are gone.
+// prune drops the descriptors of families that no longer exist.
 func (r *Renderer) prune(families []*merge.Family) {
 	if len(r.descs) <= 2*len(families) {
 		return
@@ -123,9 +120,9 @@ func (r *Renderer) family(f *merge.Family) *familyDescs {
 	return d
 }
 
-// of returns the descriptor for a set of label names: series of one family may
-// have different ones, and a pedantic registry compares. It is equal to the one
-// that the owner's vec describes.
+// of returns the descriptor for a set of label names: series of one family may have different
+// label names, and a pedantic registry compares descriptors. The descriptor equals the descriptor
+// of the owner's vec.
 func (d *familyDescs) of(f *merge.Family, s *merge.Series, key string) *prometheus.Desc {
 	desc := d.byLabels[key]
 	if desc == nil {
@@ -162,7 +159,7 @@ func (r *Renderer) series(s *merge.Series) *rendered {
 		s.Cache = c
 	}
 	switch created := max(s.Created, r.begun); {
-	case s.Created == 0: // a mirrored one that does not say
+	case s.Created == 0: // a mirrored series without a start timestamp
 		c.created, c.start = 0, nil
 	case c.start == nil || c.created != created:
 		c.created, c.start = created, timestamppb.New(time.Unix(0, created))
@@ -292,8 +289,8 @@ func exemplar(e *merge.Exemplar) *dto.Exemplar {
 	return e.Ref.(*dto.Exemplar)
 }
 
-// withExemplars puts exemplars to their buckets. That of +Inf, which is implied,
-// is there when it has one.
+// withExemplars adds exemplars to their buckets. The bucket of +Inf is implied; withExemplars adds
+// the bucket if the bucket has an exemplar.
 func withExemplars(buckets []*dto.Bucket, all []*merge.Exemplar, count uint64) []*dto.Bucket {
 	last := len(all) - 1
 	for i, e := range all[:last] {

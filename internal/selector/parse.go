@@ -47,14 +47,14 @@ func (p *parser) errorf(at int, format string, args ...any) error {
 	return &Error{Text: p.text, Position: at, Message: fmt.Sprintf(format, args...)}
 }
 
-// next is what stands at the position, for an error.
+// next describes the character at the position, for an error.
 func (p *parser) next() string {
 	r, n := utf8.DecodeRuneInString(p.rest())
 	switch {
 	case n == 0:
 		return "the end"
 	case r == utf8.RuneError:
-		return "bytes that are no UTF-8"
+		return "bytes that are not UTF-8"
 	}
 	return strconv.QuoteRune(r)
 }
@@ -71,8 +71,8 @@ func (p *parser) take(token string) bool {
 	return true
 }
 
-// identifier takes a name that needs no quotes: of a metric, where it may have
-// colons, or of a label. It returns "" if there is none.
+// identifier takes a name without quotes: of a metric, possibly with colons, or of a label.
+// identifier returns "" if no name follows.
 func (p *parser) identifier(metric bool) string {
 	n := 0
 	for n < len(p.rest()) {
@@ -133,7 +133,7 @@ func (p *parser) condition(s *Selector) error {
 		m.negative = true
 	case p.take("="):
 	default:
-		return p.errorf(p.at, "want =, !=, =~ or !~ behind the label %q, not %s", label, p.next())
+		return p.errorf(p.at, "want =, !=, =~ or !~ after the label %q, not %s", label, p.next())
 	}
 	p.space()
 	at := p.at
@@ -146,7 +146,7 @@ func (p *parser) condition(s *Selector) error {
 		return err
 	}
 	if expression {
-		// By itself first: ")(" is an expression only between other parentheses.
+		// Compile the expression alone first: ")(" is an expression only inside other parentheses.
 		if _, err = regexp.Compile(m.value); err == nil {
 			// Anchored, and a dot is any character: as in PromQL.
 			m.regexp, err = regexp.Compile("^(?s:" + m.value + ")$")

@@ -4,9 +4,8 @@
 //	name{label="value", other!="value", path=~"/a.*", method!~"GET|PUT"}
 //	{"name that needs quotes", "label too"="value"}
 //
-// Prometheus's own parser comes with the whole of Prometheus. This one does what
-// the documentation of PromQL says of selectors, but for one thing: a selector may
-// match every series.
+// Prometheus's own parser depends on the whole of Prometheus. Package selector follows the
+// documentation of PromQL, with one exception: a selector may match every series.
 package selector
 
 import (
@@ -15,10 +14,10 @@ import (
 	"strings"
 )
 
-// NameLabel stands for the name of a series among its labels.
+// NameLabel is the label with the name of a series.
 const NameLabel = "__name__"
 
-// Selector says which series are meant.
+// Selector selects series.
 type Selector struct {
 	text     string
 	matchers []matcher
@@ -29,7 +28,7 @@ type matcher struct {
 	label    string
 	negative bool
 	value    string
-	regexp   *regexp.Regexp // nil: the value itself
+	regexp   *regexp.Regexp // nil: compare with value
 }
 
 func (m *matcher) matches(v string) bool {
@@ -39,8 +38,8 @@ func (m *matcher) matches(v string) bool {
 	return (v == m.value) != m.negative
 }
 
-// Matches reports whether a series is meant. label returns the value of a label, ""
-// for one that the series does not have: to PromQL there is no difference.
+// Matches reports whether the selector matches a series. label returns the value of a label, ""
+// for a missing label: PromQL makes no difference.
 func (s *Selector) Matches(name string, label func(name string) string) bool {
 	for i := range s.matchers {
 		m := &s.matchers[i]
@@ -55,7 +54,7 @@ func (s *Selector) Matches(name string, label func(name string) string) bool {
 	return true
 }
 
-// Name returns the name that the selector asks for, "" if it is more than one.
+// Name returns the name in the selector, "" if the selector may match several names.
 func (s *Selector) Name() string {
 	for _, m := range s.matchers {
 		if m.label == NameLabel && m.regexp == nil && !m.negative {
@@ -65,13 +64,13 @@ func (s *Selector) Name() string {
 	return ""
 }
 
-// String returns the text that was parsed.
+// String returns the parsed text.
 func (s *Selector) String() string { return s.text }
 
-// Error says what is wrong with a selector, and where.
+// Error describes a mistake in a selector, and its position.
 type Error struct {
 	Text     string // of the selector
-	Position int    // in it, in bytes
+	Position int    // in Text, in bytes
 	Message  string
 }
 

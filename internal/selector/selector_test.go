@@ -114,8 +114,8 @@ func TestErrors(t *testing.T) {
 		{`a{b="c"}[5m]`, 8, `want the end, not '['`},
 		{`rate(a)`, 4, `want { or the end, not '('`},
 		{`a{`, 2, `want the name of a label, not the end`},
-		{`a{b`, 3, `want =, !=, =~ or !~ behind the label "b", not the end`},
-		{`a{b:c="x"}`, 3, `want =, !=, =~ or !~ behind the label "b", not ':'`},
+		{`a{b`, 3, `want =, !=, =~ or !~ after the label "b", not the end`},
+		{`a{b:c="x"}`, 3, `want =, !=, =~ or !~ after the label "b", not ':'`},
 		{`a{b==""}`, 4, `want a value in quotes, not '='`},
 		{`a{b=c}`, 4, `want a value in quotes, not 'c'`},
 		{`a{b="c}`, 4, `the quotes are not closed`},
@@ -129,7 +129,7 @@ func TestErrors(t *testing.T) {
 		{`a{"b"}`, 2, `the name is given twice: "a" and "b"`},
 		{`{"a","b"}`, 5, `the name is given twice: "a" and "b"`},
 		{`a{__name__="b"}`, 2, `the name is given twice`},
-		{"a{\xff", 2, `bytes that are no UTF-8`},
+		{"a{\xff", 2, `bytes that are not UTF-8`},
 	} {
 		s, err := Parse(c.selector)
 		e, ok := errors.AsType[*Error](err)
@@ -146,7 +146,7 @@ func TestErrors(t *testing.T) {
 	if got, want := e.Mark(), "{\"größe\"x}\n        ^"; got != want {
 		t.Errorf("mark:\n%s\nwant:\n%s", got, want)
 	}
-	if got, want := e.Error(), `selector, character 9: want =, !=, =~ or !~ behind the label "größe", not 'x'`; got != want {
+	if got, want := e.Error(), `selector, character 9: want =, !=, =~ or !~ after the label "größe", not 'x'`; got != want {
 		t.Errorf("error %s, want %s", got, want)
 	}
 }
