@@ -1,3 +1,3 @@
-// Package prometheus asks Prometheus's own code, its parsers and promtool, what
-// it reads in our output. A module of its own: Prometheus brings many others.
+// Package prometheus checks our output with Prometheus's own code: its parsers and promtool. The
+// package is a separate module, because Prometheus has many dependencies.
 package prometheus

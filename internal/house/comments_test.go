@@ -48,11 +48,6 @@ var pending = map[string]string{
 	"internal/reader":                    "comments are rewritten with the table of both readers",
 	"internal/remote":                    "comments are rewritten with the table of both readers",
 	"internal/scan":                      "comments are rewritten with its interface",
-	"internal/testing/damage":            "comments are rewritten in the next commits",
-	"internal/testing/memoryserver":      "comments are rewritten in the next commits",
-	"internal/testing/promserver":        "comments are rewritten in the next commits",
-	"internal/testing/redisserver":       "comments are rewritten in the next commits",
-	"internal/testing/storetest":         "comments are rewritten in the next commits",
 	"store":                              "comments are rewritten while the package is split",
 	"store/redis":                        "comments are rewritten in the next commits",
 }

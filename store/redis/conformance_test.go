@@ -26,7 +26,7 @@ func TestMain(m *testing.M) {
 
 // lacks are the rows that an interval between two flushes breaks.
 var lacks = map[string]string{
-	"what is counted is shown at once":                        "others see it with the next flush",
+	"counts are shown at once":                                "others see it with the next flush",
 	"nothing that returned is lost at SIGKILL":                "values are on the heap until they are flushed",
 	"no series whose constructor returned is lost at SIGKILL": "likewise",
 }

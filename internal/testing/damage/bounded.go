@@ -6,13 +6,13 @@ import (
 	"time"
 )
 
-// Bounds of what one bad file may cost.
+// Bounds of the cost of one bad file.
 const (
 	maxTime   = time.Second
 	maxMemory = 64 << 20
 )
 
-// Bounded runs what must be quick and small whatever the files hold.
+// Bounded runs do, and fails if do is slow or allocates much, whatever the files contain.
 func Bounded(t testing.TB, what string, do func()) {
 	t.Helper()
 	var before, after runtime.MemStats

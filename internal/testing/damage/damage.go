@@ -1,5 +1,5 @@
-// Package damage is what disks, kernels, other programs and bad intentions do to
-// a file, and what the file may cost whoever meets it then. For tests only.
+// Package damage damages files like disks, kernels, other programs and attackers do, and bounds
+// the cost for readers of such a file. For tests only.
 package damage
 
 import (
@@ -11,7 +11,7 @@ import (
 	"github.com/mpmetrics/mpmetrics/internal/layout"
 )
 
-// bbolt's page format, as far as it is damaged here.
+// bbolt's page format, as far as the tests damage the format.
 const (
 	page         = layout.PageSize
 	pageFlagsAt  = 8
@@ -154,7 +154,7 @@ func inSlab(kind layout.SlabKind, from, n int) func(*rand.Rand, []byte) []byte {
 	return func(r *rand.Rand, b []byte) []byte { return flip(r, b, slab(r, b, kind)+from, n) }
 }
 
-// cycle lets the buckets of the root lead back to pages that are above them.
+// cycle lets the buckets of the root lead back to pages above the buckets.
 func cycle(r *rand.Rand, b []byte) []byte {
 	root := binary.LittleEndian.Uint64(b[newestMeta(b)+pageHead+16:])
 	at := int(root) * page
@@ -176,7 +176,7 @@ func newestMeta(b []byte) int {
 	return 0
 }
 
-// forgeMeta changes what a meta page says, with the right checksum.
+// forgeMeta changes a field of a meta page, with the right checksum.
 func forgeMeta(r *rand.Rand, b []byte) []byte {
 	meta := b[newestMeta(b)+pageHead:][:metaBytes]
 	switch at := []int{8, 12, 16, 24, 32, 40, 48}[r.IntN(7)]; {
@@ -198,12 +198,11 @@ func sealMeta(meta []byte) {
 	binary.LittleEndian.PutUint64(meta[metaSumAt:], sum.Sum64())
 }
 
-// forgeRecords puts records into the log that are well-formed as far as a
-// checksum can tell.
+// forgeRecords puts records with right checksums into the log.
 func forgeRecords(r *rand.Rand, b []byte) []byte {
 	at := slab(r, b, layout.LogSlab) + layout.SlabHeaderBytes
 	end := at + 4000
-	for range r.IntN(8) { // behind some of the true ones
+	for range r.IntN(8) { // after some of the true records
 		n := layout.RecordLength(binary.NativeEndian.Uint64(b[at:]))
 		if n == 0 || n == layout.Continued || at+layout.RecordBytes(int(n)) > end-100 {
 			break

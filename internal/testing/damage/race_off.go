@@ -2,5 +2,5 @@
 
 package damage
 
-// slowdown is what a machine that is busy costs.
+// slowdown is the factor of a busy machine.
 const slowdown = 2

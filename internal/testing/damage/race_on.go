@@ -2,5 +2,5 @@
 
 package damage
 
-// slowdown is what the race detector costs, on a machine that is busy.
+// slowdown is the factor of the race detector, on a busy machine.
 const slowdown = 10

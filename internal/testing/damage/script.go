@@ -6,8 +6,8 @@ import (
 	"github.com/mpmetrics/mpmetrics/internal/layout"
 )
 
-// Tape is what a fuzzer has written, to be taken piece by piece. What it lacks is
-// zero: every tape means something, and a shorter one means less.
+// Tape is the input of a fuzzer, taken piece by piece. After the end a Tape has zeros: every tape
+// has a meaning, and a shorter tape does less.
 type Tape []byte
 
 // Bytes takes n bytes.
@@ -17,14 +17,14 @@ func (t *Tape) Bytes(n int) []byte {
 	return b
 }
 
-// Byte takes one.
+// Byte takes a byte.
 func (t *Tape) Byte() byte { return t.Bytes(1)[0] }
 
 // Below takes a number from 0 to n−1, for n up to 256.
 func (t *Tape) Below(n int) int { return int(t.Byte()) % n }
 
-// The operations of a script that changes a file. A file is too long for a fuzzer
-// to find its way in it, and has checksums that it would never meet.
+// The operations of a script that changes a file. Scripts exist because a file is too long for a
+// fuzzer, and has checksums that a fuzzer would never hit.
 const (
 	opWrite  = iota // offset of 3 bytes, length of 1, bytes
 	opCut           // offset
@@ -33,25 +33,25 @@ const (
 	operations
 )
 
-// Write is the script that writes bytes at an offset.
+// Write is a script that writes bytes at an offset.
 func Write(offset int, b ...byte) []byte {
 	return append([]byte{opWrite, byte(offset >> 16), byte(offset >> 8), byte(offset), byte(len(b))}, b...)
 }
 
-// Cut is the script that cuts the file at an offset.
+// Cut is a script that cuts the file at an offset.
 func Cut(offset int) []byte {
 	return []byte{opCut, byte(offset >> 16), byte(offset >> 8), byte(offset)}
 }
 
-// Record is the script that puts a record at the end of the log.
+// Record is a script that puts a record at the end of the log.
 func Record(payload []byte) []byte { return append([]byte{opRecord, byte(len(payload))}, payload...) }
 
-// Meta is the script that puts a number into the newest meta page.
+// Meta is a script that puts a number into the newest meta page.
 func Meta(offset int, n uint64) []byte {
 	return binary.LittleEndian.AppendUint64([]byte{opMeta, byte(offset)}, n)
 }
 
-// Perform changes a file as a script says, and takes all of it.
+// Perform changes a file by a script, to the end of the script.
 func Perform(script Tape, file []byte) []byte {
 	offset := func() int {
 		b := script.Bytes(3)
@@ -76,7 +76,7 @@ func Perform(script Tape, file []byte) []byte {
 	return file
 }
 
-// appendRecord puts a record at the end of a log that fits one slab.
+// appendRecord puts a record at the end of a log of one slab.
 func appendRecord(file, payload []byte) {
 	for p := layout.ValueOffset; p < len(file); p += page {
 		h, err := layout.DecodeSlab(file[p:])

@@ -1,3 +1,3 @@
-// Package memoryserver is a remote.Server in the memory of a test: what a server has to
-// do, without one, and with everything that goes wrong on the way to it and in it.
+// Package memoryserver is a remote.Server in the memory of a test: the model of a real server,
+// with every fault of the server and of the connection.
 package memoryserver

@@ -28,7 +28,7 @@ func open(location *url.URL, _ *slog.Logger) (remote.Server, error) {
 	return c, nil
 }
 
-// Location is one that leads this process to the client.
+// Location is a location for the client, valid in this process.
 func (c *Client) Location() string {
 	mu.Lock()
 	defer mu.Unlock()

@@ -12,14 +12,14 @@ import (
 	"github.com/mpmetrics/mpmetrics/internal/remote"
 )
 
-// Server is one namespace. Its clock stands until it is moved.
+// Server is one namespace. Its clock moves only by Advance.
 type Server struct {
 	mu    sync.Mutex
 	state *State
-	late  []func() // updates that are still on their way
+	late  []func() // updates still on their way
 }
 
-// State is all that a server has. A test may change it, and put back an older one.
+// State is the whole state of a server. A test may change the state, and put back an older state.
 type State struct {
 	Now        time.Time
 	Epoch      string // empty: no archive
@@ -30,7 +30,7 @@ type State struct {
 	Partitions map[layout.ID]*Partition
 }
 
-// Partition is what there is of one.
+// Partition is the state of one partition.
 type Partition struct {
 	Header   string
 	Start    int64
@@ -39,12 +39,12 @@ type Partition struct {
 	Families map[string]string
 	Series   map[string]string
 	Values   map[string]string
-	Rests    string  // epoch of the archive that has its bases
-	Had      [3]bool // its hashes, after the last update
+	Rests    string  // epoch of the archive with the bases
+	Had      [3]bool // hashes in use after the last update
 	expires  time.Time
 }
 
-// New makes a server that has nothing.
+// New makes an empty server.
 func New() *Server { return &Server{state: empty(time.Unix(1_700_000_000, 0))} }
 
 func empty(now time.Time) *State {
@@ -66,7 +66,7 @@ func (s *State) clone() *State {
 	return &c
 }
 
-// Do lets a test look at the state, and change it.
+// Do lets a test look at the state, and change the state.
 func (s *Server) Do(do func(*State)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -92,8 +92,7 @@ func (s *Server) Snapshot() *State {
 	return s.state.clone()
 }
 
-// GoBack puts a snapshot in the place of the state, as a failover to a replica does
-// that was behind. Time goes on.
+// GoBack replaces the state by a snapshot, like a failover to a replica that lagged. Time goes on.
 func (s *Server) GoBack(to *State) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -109,8 +108,7 @@ func (s *Server) Lose() {
 	s.state = empty(s.state.Now)
 }
 
-// Deliver carries out the updates that are late, in the order that pick says: it is
-// given how many there are.
+// Deliver carries out the late updates. pick chooses the next update among n.
 func (s *Server) Deliver(pick func(n int) int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -121,16 +119,16 @@ func (s *Server) Deliver(pick func(n int) int) {
 	}
 }
 
-// Fate is what becomes of one call on its way.
+// Fate is the fate of one call.
 type Fate uint8
 
 // The fates.
 const (
 	Answered  Fate = iota
-	Dropped        // before it came to the server
-	Unheard        // it was carried out, and the answer is lost
-	Repeated       // it is carried out once more, later
-	Postponed      // it is carried out later, after whoever called has given up
+	Dropped        // lost before the server
+	Unheard        // carried out, but the answer is lost
+	Repeated       // carried out, and once more later
+	Postponed      // carried out later, after the caller has given up
 )
 
 // Fates are all fates.
@@ -138,14 +136,13 @@ const Fates = 5
 
 var errFate = errors.New("connection was cut")
 
-// Client is a connection of one process. Fate is asked at each call; nil: all are
-// answered.
+// Client is the connection of one process. Each call asks Fate; nil: all calls are answered.
 type Client struct {
 	*Server
 	Fate func() Fate
 }
 
-// call does something at once, with the fate that it has.
+// call carries out do, by its fate.
 func (c *Client) call(do func(s *State)) error {
 	fate := Answered
 	if c.Fate != nil {
@@ -182,7 +179,7 @@ func (c *Client) Update(_ context.Context, updates []remote.Update) ([]remote.Re
 	if failed != nil {
 		return nil, failed
 	}
-	return append([]remote.Reply(nil), replies...), nil // those that come late come to nobody
+	return append([]remote.Reply(nil), replies...), nil // a copy: late updates write into replies
 }
 
 func (s *State) update(u *remote.Update, mine string) remote.Reply {

@@ -1,5 +1,5 @@
-// Package promserver runs the programs of the Prometheus project for tests: a real server that scrapes what a test serves,
-// and answers queries.
+// Package promserver runs the programs of the Prometheus project for tests: a real server scrapes
+// the test and answers queries.
 package promserver
 
 import (
@@ -18,7 +18,8 @@ import (
 	"time"
 )
 
-// FindTool finds a program of the Prometheus project, or says how to get it.
+// FindTool finds a program of the Prometheus project. If the program is missing, FindTool fails
+// the test with a hint.
 func FindTool(t *testing.T, name string) string {
 	t.Helper()
 	path, err := exec.LookPath(name)
@@ -31,7 +32,7 @@ func FindTool(t *testing.T, name string) string {
 // Server is a Prometheus server with one target.
 type Server struct{ url string }
 
-// Start starts the server on a free port, with flags; it ends with the test.
+// Start starts the server on a free port, with flags. The server ends with the test.
 func Start(t *testing.T, binary, target string, flags ...string) Server {
 	t.Helper()
 	dir := t.TempDir()
@@ -97,7 +98,7 @@ func (s *Sample) UnmarshalJSON(text []byte) error {
 	return err
 }
 
-// ask asks a query and says when the server could not be asked: it may be starting.
+// ask asks a query. An error means that the server may still be starting.
 func (p Server) ask(query string) ([]Series, error) {
 	response, err := http.Get(p.url + "/api/v1/query?" + url.Values{"query": {query}}.Encode())
 	if err != nil {
@@ -129,7 +130,8 @@ func (p Server) Query(t *testing.T, query string) []Series {
 	return found
 }
 
-// WaitForSample waits until the newest stored sample of a series is acceptable, and returns it.
+// WaitForSample waits until the newest stored sample of a series is acceptable, and returns the
+// sample.
 func (p Server) WaitForSample(t *testing.T, selector string, acceptable func(Sample) bool) Sample {
 	t.Helper()
 	const patience = 60 * time.Second // the first scrape comes some seconds after the start
@@ -160,7 +162,7 @@ func (p Server) WaitForValue(t *testing.T, query string, want float64) {
 	t.Fatalf("%s is not %v within %v: %v, %v", query, want, patience, found, err)
 }
 
-// Samples are the stored samples of one series from one to another, both included.
+// Samples are the stored samples of one series between two samples, both included.
 func (p Server) Samples(t *testing.T, selector string, from, to Sample) []Sample {
 	t.Helper()
 	found := p.Query(t, selector+"[10m]")

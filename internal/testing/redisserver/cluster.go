@@ -14,14 +14,14 @@ import (
 // Cluster is a cluster of three servers, each with a third of the slots.
 type Cluster struct{ nodes []*Server }
 
-// StartCluster starts a cluster. It ends with the test.
+// StartCluster starts a cluster. The cluster ends with the test.
 func StartCluster(t testing.TB) *Cluster {
 	t.Helper()
 	c := &Cluster{}
 	args := []string{"--cluster", "create"}
 	for range 3 {
-		// The bus of a node has a port of its own, by default ten thousand above: that may be
-		// somebody's, or no port at all.
+		// The bus of a node has a separate port, by default ten thousand above the port of the
+		// node: the default port may be taken, or invalid.
 		_, bus, _ := net.SplitHostPort(freeAddress(t))
 		n := Start(t, "--cluster-enabled", "yes", "--cluster-node-timeout", "2000", "--cluster-port", bus)
 		c.nodes = append(c.nodes, n)
@@ -45,16 +45,16 @@ func (c *Cluster) URL(parameters string) string {
 	return fmt.Sprintf("redis://%s?addr=%s&addr=%s&%s", c.nodes[0].addr, c.nodes[1].addr, c.nodes[2].addr, parameters)
 }
 
-// Sentinel is a master with a replica, and a sentinel that watches them.
+// Sentinel is a master with a replica, watched by a sentinel.
 type Sentinel struct {
 	Master, Replica *Server
 	sentinel        *Server
 }
 
-// masterSet is what the sentinel calls them.
+// masterSet is the sentinel's name of the set.
 const masterSet = "mpmetrics"
 
-// StartSentinel starts all three. They end with the test.
+// StartSentinel starts all three. The servers end with the test.
 func StartSentinel(t testing.TB) *Sentinel {
 	t.Helper()
 	s := &Sentinel{Master: Start(t)}
@@ -66,7 +66,7 @@ func StartSentinel(t testing.TB) *Sentinel {
 	})
 	s.sentinel = &Server{t: t, addr: freeAddress(t), dir: t.TempDir()}
 	_, own, _ := net.SplitHostPort(s.sentinel.addr)
-	path := s.sentinel.dir + "/sentinel.conf" // it writes there what it learns
+	path := s.sentinel.dir + "/sentinel.conf" // the sentinel writes its state there
 	conf := fmt.Sprintf("bind %s\nport %s\ndir %s\nsentinel monitor %s %s %s 1\nsentinel down-after-milliseconds %s 300\nsentinel failover-timeout %s 2000\n",
 		host, own, s.sentinel.dir, masterSet, host, port, masterSet, masterSet)
 	if err := os.WriteFile(path, []byte(conf), 0o600); err != nil {
@@ -90,12 +90,12 @@ func StartSentinel(t testing.TB) *Sentinel {
 	return s
 }
 
-// URL is a location on the master, whoever that is.
+// URL is a location on the current master.
 func (s *Sentinel) URL(parameters string) string {
 	return fmt.Sprintf("redis://%s/0?master_set=%s&%s", s.sentinel.addr, masterSet, parameters)
 }
 
-// Failover kills the master and waits until the replica is one.
+// Failover kills the master and waits until the replica is the master.
 func (s *Sentinel) Failover() {
 	s.Master.t.Helper()
 	s.Master.Kill()

@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// Server is a server on a loopback port, with a directory of its own.
+// Server is a server on a loopback port, with a separate directory.
 type Server struct {
 	t       testing.TB
 	addr    string
@@ -23,10 +23,10 @@ type Server struct {
 	log     bytes.Buffer
 }
 
-// patience is far above what a server takes to start.
+// patience is far above the time a server takes to start.
 const patience = 20 * time.Second
 
-// find finds a program of Redis, or says how to get it.
+// find finds a program of Redis. If the program is missing, find fails the test with a hint.
 func find(t testing.TB, name, debian string) string {
 	t.Helper()
 	path, err := exec.LookPath(name)
@@ -36,7 +36,8 @@ func find(t testing.TB, name, debian string) string {
 	return path
 }
 
-// Start starts a server that keeps nothing on a disk unless flags say so. It ends with the test.
+// Start starts a server that keeps nothing on a disk, unless flags change the default. The server
+// ends with the test.
 func Start(t testing.TB, flags ...string) *Server {
 	t.Helper()
 	s := &Server{t: t, addr: freeAddress(t), dir: t.TempDir(), flags: flags}
@@ -66,10 +67,10 @@ func (s *Server) Addr() string { return s.addr }
 // URL is a location on the server.
 func (s *Server) URL(parameters string) string { return "redis://" + s.addr + "/0?" + parameters }
 
-// Flags are those of the next start.
+// Flags are the flags of the next start.
 func (s *Server) Flags(flags ...string) { s.flags = flags }
 
-// Again starts the server where it was, when it has ended.
+// Again restarts an ended server at the same address.
 func (s *Server) Again() {
 	s.t.Helper()
 	host, port, _ := net.SplitHostPort(s.addr)
@@ -82,7 +83,8 @@ func (s *Server) Again() {
 	Eventually(s.t, "a server that answers", func() bool { return s.try("ping") == nil })
 }
 
-// Stop ends the server as a supervisor does, Kill as a crash does, and Pause lets it hang until Continue.
+// Stop ends the server like a supervisor, Kill like a crash, and Pause lets the server hang until
+// Continue.
 func (s *Server) Stop() { s.end(syscall.SIGTERM) }
 
 // Kill ends the server at once.
@@ -91,7 +93,7 @@ func (s *Server) Kill() { s.end(syscall.SIGKILL) }
 // Pause stops the server's process.
 func (s *Server) Pause() { _ = s.command.Process.Signal(syscall.SIGSTOP) }
 
-// Continue continues it.
+// Continue continues a paused server.
 func (s *Server) Continue() { _ = s.command.Process.Signal(syscall.SIGCONT) }
 
 func (s *Server) end(signal syscall.Signal) {
@@ -103,7 +105,7 @@ func (s *Server) end(signal syscall.Signal) {
 	s.command = nil
 }
 
-// Do runs a command and returns what redis-cli prints.
+// Do runs a command and returns the output of redis-cli.
 func (s *Server) Do(args ...string) string {
 	s.t.Helper()
 	out, err := s.cli(args...)

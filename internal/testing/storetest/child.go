@@ -8,13 +8,13 @@ import (
 	"strings"
 )
 
-// child is a process of its own that counts.
+// child is a child process that counts.
 type child struct {
 	cmd *exec.Cmd
 	out *bufio.Reader
 }
 
-// start starts what a row's child does, in a process of its own.
+// start starts the child of a row, in a separate process.
 func (t *trial) start(row string) *child {
 	t.Helper()
 	cmd := exec.Command(os.Args[0], t.location)
@@ -32,7 +32,7 @@ func (t *trial) start(row string) *child {
 	return c
 }
 
-// line is the next line that the child says.
+// line is the next line of the child.
 func (c *child) line(t *trial) string {
 	t.Helper()
 	line, err := c.out.ReadString('\n')
@@ -42,13 +42,13 @@ func (c *child) line(t *trial) string {
 	return strings.TrimSpace(line)
 }
 
-// kill kills the child, and returns how many lines it has said since.
+// kill kills the child, and returns the number of lines since.
 func (c *child) kill() (lines int) {
 	if c.cmd.ProcessState != nil {
 		return 0
 	}
-	_ = c.cmd.Process.Kill() // it may have ended by itself
+	_ = c.cmd.Process.Kill() // the child may have ended by itself
 	rest, _ := io.ReadAll(c.out)
-	_ = c.cmd.Wait() // which says that it was killed
+	_ = c.cmd.Wait() // the error says "killed"
 	return strings.Count(string(rest), "\n")
 }

@@ -14,7 +14,7 @@ import (
 	"github.com/mpmetrics/mpmetrics/store"
 )
 
-// Names of rows that have children, which have to know them.
+// Names of rows with children: the children get the names.
 const (
 	killed       = "nothing that returned is lost at SIGKILL"
 	killedLater  = "nothing that was flushed is lost at SIGKILL"
@@ -32,11 +32,11 @@ func gaugeOpts(name string) prometheus.GaugeOpts { return prometheus.GaugeOpts{N
 
 var rows = []row{
 	{name: "counters are exact", test: countersAreExact},
-	{name: "what is counted is shown at once", test: atOnce},
+	{name: "counts are shown at once", test: atOnce},
 	{name: "histograms and summaries are of one instant", test: oneInstant},
-	{name: "gauges that nobody set read zero", test: neverSet},
+	{name: "gauges never set read zero", test: neverSet},
 	{name: "exemplars are shown", test: exemplars},
-	{name: "a deleted series leaves, and begins anew", test: deleted},
+	{name: "a deleted series leaves, and restarts", test: deleted},
 	{name: "native histograms are shown", test: natives},
 	{name: "the Registerer's collectors are shown", test: registered},
 	{name: "updates after Close go nowhere", test: afterClose},
@@ -51,8 +51,8 @@ var rows = []row{
 	{name: left, test: liveLeaves, child: setAndWait},
 }
 
-// countersAreExact: whole numbers up to 2^53 and beyond, and sums of others as float64
-// adds them, from many goroutines.
+// countersAreExact counts whole numbers up to 2^53 and beyond, and fractions, summed as float64
+// sums them, from many goroutines.
 func countersAreExact(t *trial) {
 	s := t.open()
 	v := s.NewCounterVec(counterOpts("c_total"), labels)
@@ -92,7 +92,7 @@ func atOnce(t *trial) {
 	}
 }
 
-// oneInstant: while many observe the value one, count, sum and buckets agree in every
+// oneInstant: while many goroutines observe the value one, count, sum and buckets agree in every
 // scrape.
 func oneInstant(t *trial) {
 	s := t.open()
@@ -169,7 +169,7 @@ func deleted(t *trial) {
 	t.shows("before", g, map[string]float64{"c_total/x": 5, "c_total/y": 7})
 	before := t.metrics(g)["c_total/x"].Counter.CreatedTimestamp.AsTime()
 	v.DeleteLabelValues("x")
-	held.Inc() // to no effect on anything that is shown from now on
+	held.Inc() // without effect on shown values
 	v.WithLabelValues("x").Add(2)
 	t.shows("made again, at once", g, map[string]float64{"c_total/x": 2, "c_total/y": 7})
 	if after := t.metrics(g)["c_total/x"].Counter.CreatedTimestamp.AsTime(); !after.After(before) {
@@ -193,7 +193,7 @@ func natives(t *trial) {
 	}
 }
 
-// registered: what others register is shown as it is registered.
+// registered: a foreign collector's metrics are shown as registered.
 func registered(t *trial) {
 	s := t.open()
 	auto := promauto.With(s.Registerer())
@@ -270,7 +270,7 @@ func oldest(t *trial) {
 	}
 }
 
-// conflict: the newest decides, and nobody else is harmed.
+// conflict: the newest definition wins, and no other family is harmed.
 func conflict(t *trial) {
 	old, young := t.open(), t.open()
 	old.NewGauge(gaugeOpts("x")).Set(9)
@@ -307,7 +307,7 @@ func losesNothing(t *trial) {
 	m := t.metrics(t.scraper())
 	count, _ := value(m["c_total"])
 	h := m["h"].GetHistogram()
-	// Each may have done once what it did not come to say.
+	// Each child may have counted once more without a line.
 	if count < float64(said) || count > float64(said+5) {
 		t.Errorf("%v counted, %d said", count, said)
 	}
@@ -316,7 +316,7 @@ func losesNothing(t *trial) {
 	}
 }
 
-// makeSeries makes one series after the other, and says so afterwards.
+// makeSeries makes series in a loop, and prints a line after each.
 func makeSeries(s *store.Store) {
 	v := s.NewCounterVec(counterOpts("c_total"), labels)
 	for n := 0; ; n++ {
@@ -354,7 +354,7 @@ func losesLittle(t *trial) {
 	}
 	m := t.metrics(t.scraper())
 	for _, name := range []string{"c_total", "h"} {
-		// Each may have flushed once what it did not come to say.
+		// Each child may have flushed once more without a line.
 		if n, _ := value(m[name]); n < float64(said) || n > float64(said+3) {
 			t.Errorf("%s is %v, %d flushed", name, n, said)
 		}

@@ -1,7 +1,6 @@
-// Package storetest is what every backend of package store has to do, as one suite of
-// tests: the promises of the package, told by instruments and scrapes alone. Whatever
-// keeps the values, what holds for one holds for all, or the backend says which row it
-// cannot promise, and why.
+// Package storetest is one suite of tests for every backend of package store: the promises of the
+// package, tested only through instruments and scrapes. A backend keeps every promise, or names
+// the missing promises with reasons.
 //
 //	func TestMain(m *testing.M) { storetest.Main(m) }
 //
@@ -27,10 +26,10 @@ import (
 	"github.com/mpmetrics/mpmetrics/store"
 )
 
-// Backend is what is tested.
+// Backend is the backend under test.
 type Backend struct {
-	// Location returns a location for store.Opts that nobody has used yet. It is the
-	// same for all processes of a row.
+	// Location returns an unused location for store.Opts. All processes of a row share the
+	// location.
 	Location func(t testing.TB) string
 
 	// Lacks are the rows that the backend cannot promise, each with the reason.
@@ -64,10 +63,10 @@ func Run(t *testing.T, b Backend) {
 	}
 }
 
-// childEnv names the row whose child the test binary is.
+// childEnv is the environment variable with the row of a child.
 const childEnv = "MPMETRICS_STORETEST"
 
-// Main runs the tests of a package that calls Run, and in children what they do.
+// Main runs the tests of a package that calls Run, or, in a child, the work of the row.
 func Main(m *testing.M) {
 	name, isChild := os.LookupEnv(childEnv)
 	if !isChild {
@@ -97,17 +96,17 @@ func opts(location string) store.Opts {
 type row struct {
 	name  string
 	test  func(t *trial)
-	child func(s *store.Store) // what its children do; nil: it has none
+	child func(s *store.Store) // work of the row's children; nil: no children
 }
 
 // trial is one row on one backend.
 type trial struct {
 	*testing.T
 	location string
-	stores   []*store.Store // opened; through the last one memory is collected
+	stores   []*store.Store // opened stores; the last store is scraped if it counts in memory
 }
 
-// open opens a store, which readers take for a process of its own.
+// open opens a store. To readers each store is another process.
 func (t *trial) open() *store.Store {
 	t.Helper()
 	s, err := store.Open(opts(t.location))
@@ -126,7 +125,7 @@ func (t *trial) close(s *store.Store) {
 	}
 }
 
-// scraper is a registry whose collector absorbs the dead.
+// scraper is a registry whose collector absorbs dead processes.
 func (t *trial) scraper() prometheus.Gatherer {
 	t.Helper()
 	o := collector.Opts{Location: t.location, Logger: slog.New(slog.DiscardHandler)}
@@ -140,7 +139,7 @@ func (t *trial) scraper() prometheus.Gatherer {
 	return r
 }
 
-// metrics are those of a scrape behind a Flush of all stores, by name and label values.
+// metrics are the metrics of a scrape after a Flush of all stores, by name and label values.
 func (t *trial) metrics(g prometheus.Gatherer) map[string]*dto.Metric {
 	t.Helper()
 	for _, s := range t.stores {
@@ -149,7 +148,7 @@ func (t *trial) metrics(g prometheus.Gatherer) map[string]*dto.Metric {
 	return t.scraped(g)
 }
 
-// scraped are those of a scrape, without that.
+// scraped are the metrics of a scrape without a Flush.
 func (t *trial) scraped(g prometheus.Gatherer) map[string]*dto.Metric {
 	t.Helper()
 	families, err := g.Gather()
@@ -172,8 +171,8 @@ func (t *trial) scraped(g prometheus.Gatherer) map[string]*dto.Metric {
 	return all
 }
 
-// value is a number that a scrape has, and whether it is there: the count of what is
-// observed.
+// value is the number of a metric, and whether the metric exists: of histograms and summaries the
+// count.
 func value(m *dto.Metric) (v float64, there bool) {
 	switch {
 	case m == nil:
@@ -190,10 +189,10 @@ func value(m *dto.Metric) (v float64, there bool) {
 	return m.Untyped.GetValue(), true
 }
 
-// absent stands for a sample that must not be there.
+// absent stands for a missing sample.
 const absent = -1e300
 
-// shows checks that a scrape has these values.
+// shows checks that a scrape has the wanted values.
 func (t *trial) shows(what string, g prometheus.Gatherer, want map[string]float64) {
 	t.Helper()
 	if got := t.differs(g, want); got != "" {
@@ -201,7 +200,7 @@ func (t *trial) shows(what string, g prometheus.Gatherer, want map[string]float6
 	}
 }
 
-// comesTo waits until a scrape has these values: for what takes a tick, or a flush.
+// comesTo waits until a scrape has the wanted values: a tick or a flush may come first.
 func (t *trial) comesTo(what string, g prometheus.Gatherer, want map[string]float64) {
 	t.Helper()
 	for limit := time.Now().Add(20 * time.Second); ; time.Sleep(10 * time.Millisecond) {

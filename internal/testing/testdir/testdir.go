@@ -1,4 +1,4 @@
-// Package testdir makes the directories in which tests count.
+// Package testdir makes directories for the stores of tests.
 package testdir
 
 import (
@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// New returns a directory that goes with the test, on tmpfs where there is one: on a
-// disk a store says so in the log.
+// New returns a directory that is removed with the test, on tmpfs if possible: on a disk a store
+// logs a warning.
 func New(t testing.TB) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("/dev/shm", "mpmetrics-test-")

@@ -1,4 +1,3 @@
-// Package trial holds the tests that need several processes: real children of
-// the test binary, killed by SIGKILL at any point, with a witness outside them
-// that knows what they had finished.
+// Package trial holds the tests with several processes: real children of the test binary, killed
+// by SIGKILL at any point. A witness outside the children knows their finished work.
 package trial
