@@ -49,7 +49,6 @@ var pending = map[string]string{
 	"internal/remote":                    "comments are rewritten with the table of both readers",
 	"internal/scan":                      "comments are rewritten with its interface",
 	"store":                              "comments are rewritten while the package is split",
-	"store/redis":                        "comments are rewritten in the next commits",
 }
 
 var word = regexp.MustCompile(`[A-Za-z']+`)

@@ -15,17 +15,17 @@ const (
 	defaultNamespace  = "default"
 	maxNamespaceBytes = 200
 
-	// dialTimeout and answerTimeout are far above what a server takes, and below what
-	// a scrape may take.
+	// dialTimeout and answerTimeout are far above the usual times of a server, and below the time
+	// of a scrape.
 	dialTimeout   = time.Second
 	answerTimeout = 5 * time.Second
 
 	// Buffers of a connection: a process sends little, and has few connections.
 	bufferBytes = 64 << 10
-	ringScale   = 8 // 256 commands on their way
+	ringScale   = 8 // 256 pending commands
 )
 
-// parameters are those of a location, with what they are for.
+// parameters are the parameters of a location, each with its purpose.
 var parameters = map[string]string{
 	"namespace":     "apart from other services on the same server",
 	"addr":          "a further node of a cluster, or a further sentinel",
@@ -65,6 +65,6 @@ func parse(u *url.URL) (namespace string, o valkey.ClientOption, err error) {
 	o.ReadBufferEachConn, o.WriteBufferEachConn, o.RingScaleEachConn = bufferBytes, bufferBytes, ringScale
 	o.PipelineMultiplex = -1
 	o.DisableCache = true // nothing is read twice
-	o.DisableRetry = true // whoever waits knows better what to send next
+	o.DisableRetry = true // the caller knows better which command to send next
 	return namespace, o, nil
 }

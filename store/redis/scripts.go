@@ -2,7 +2,7 @@ package redis
 
 import (
 	"context"
-	"crypto/sha1" // by which a server knows scripts
+	"crypto/sha1" // the name of a script on a server
 	_ "embed"     // the scripts
 	"encoding/hex"
 
@@ -28,7 +28,7 @@ var (
 	discardScript = scriptOf(discardText)
 )
 
-// script is a script as the server runs it.
+// script is a script in the form of the server.
 type script struct{ text, sha1 string }
 
 func scriptOf(text string) script {
@@ -39,8 +39,8 @@ func scriptOf(text string) script {
 // call is one call of a script.
 type call struct{ keys, args []string }
 
-// known is a call of a script that the server knows, and whole one that it does not need
-// to know.
+// known is a call of a script by its SHA-1, for a server with the script. whole is a call with the
+// text of the script.
 func (s script) known(c valkey.Client, x call) valkey.Completed {
 	return c.B().Evalsha().Sha1(s.sha1).Numkeys(int64(len(x.keys))).Key(x.keys...).Arg(x.args...).Build()
 }
@@ -55,8 +55,8 @@ func unknown(r valkey.ValkeyResult) bool {
 	return ok && err.IsNoScript()
 }
 
-// run calls a script in one pipeline. A server that does not know it, at first and
-// after a restart or SCRIPT FLUSH, gets it whole with those calls that it refused.
+// run calls a script in one pipeline. A server without the script, at first and after a restart or
+// SCRIPT FLUSH, refuses the calls; run sends the refused calls again with the text.
 func (s script) run(ctx context.Context, c valkey.Client, calls []call) []valkey.ValkeyResult {
 	commands := make(valkey.Commands, len(calls))
 	for i, x := range calls {

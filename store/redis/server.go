@@ -17,7 +17,7 @@ import (
 	"github.com/mpmetrics/mpmetrics/internal/remote"
 )
 
-// asideFor is how long what is damaged is kept, for who wants to know why.
+// asideFor is how long damaged data is kept, for an operator.
 const asideFor = 15 * 24 * time.Hour
 
 // server implements remote.Server.
@@ -57,12 +57,12 @@ func (s *server) connected() (valkey.Client, error) {
 	return s.client, nil
 }
 
-// unreachable marks an error. What it wraps is the client's or the server's.
+// unreachable marks an error of the client or the server.
 func unreachable(what string, err error) error {
 	hint := ""
 	switch text := err.Error(); {
 	case strings.HasPrefix(text, "NOPERM"):
-		hint = "; the user lacks rights that the documentation of store/redis lists"
+		hint = "; the user lacks rights; the documentation of store/redis lists the rights"
 	case strings.HasPrefix(text, "OOM"):
 		hint = "; raise maxmemory"
 	case strings.HasPrefix(text, "WRONGPASS"), strings.HasPrefix(text, "NOAUTH"):
@@ -153,8 +153,8 @@ func flags(all ...bool) string {
 
 func decimal(n uint64) string { return strconv.FormatUint(n, 10) }
 
-// Look implements remote.Server. Values come behind the list, and so are not older; the
-// archive is looked at once more behind them.
+// Look implements remote.Server. The values come after the list, and so are not older. The epoch
+// and generation of the archive come once more after the values.
 func (s *server) Look(ctx context.Context, values []layout.ID) (*remote.State, error) {
 	c, err := s.connected()
 	if err != nil {
@@ -197,7 +197,7 @@ func (s *server) look(ctx context.Context, c valkey.Client, list func(valkey.Cli
 	return c.DoMulti(ctx, commands...)
 }
 
-// stateOf reads what the script lists.
+// stateOf reads the answer of the script.
 func stateOf(r valkey.ValkeyResult) (*remote.State, error) {
 	answer, err := r.ToArray()
 	if err != nil || len(answer) != 4 {
@@ -221,7 +221,7 @@ func stateOf(r valkey.ValkeyResult) (*remote.State, error) {
 	for i := 0; i < len(processes); i += 2 {
 		id, err := layout.ParseID(processes[i])
 		if err != nil {
-			continue // not ours
+			continue // foreign
 		}
 		ends, _ := strconv.ParseFloat(processes[i+1], 64)
 		seq, _ := strconv.ParseUint(sequences[processes[i]], 10, 64)
@@ -230,8 +230,8 @@ func stateOf(r valkey.ValkeyResult) (*remote.State, error) {
 	return state, nil
 }
 
-// notHash reports whether somebody has put something else in the place of a hash. That is
-// damage of one partition, and no trouble with the server.
+// notHash reports whether another program has replaced a hash by another type. A replaced hash
+// damages one partition, and is no trouble with the server.
 func notHash(err error) bool { return err != nil && strings.Contains(err.Error(), "WRONGTYPE") }
 
 func archiveHead(r valkey.ValkeyResult) (epoch, generation string, err error) {
@@ -241,7 +241,7 @@ func archiveHead(r valkey.ValkeyResult) (epoch, generation string, err error) {
 	}
 	epoch, err = answer[0].ToString()
 	if valkey.IsValkeyNil(err) {
-		return "", "", nil // nobody has published anything
+		return "", "", nil // no process has published anything
 	}
 	if err != nil {
 		return "", "", err
@@ -393,22 +393,22 @@ func (s *server) Close() {
 	}
 }
 
-// warned keeps a process that opens many stores from repeating itself.
+// warned keeps a process with many stores from repeating the warning.
 var warned sync.Once
 
-// warn says, once in a process, that the server may drop values to get memory.
+// warn logs, once in a process, that the server may drop values to free memory.
 func (s *server) warn(c valkey.Client) {
 	ctx, cancel := context.WithTimeout(context.Background(), answerTimeout)
 	defer cancel()
 	info, err := c.Do(ctx, c.B().Info().Section("memory").Build()).ToString()
 	if err != nil {
-		return // the user may lack the right, and it works without
+		return // without the right, only the warning is missing
 	}
 	for line := range strings.Lines(info) {
 		policy, found := strings.CutPrefix(strings.TrimSpace(line), "maxmemory_policy:")
 		if found && strings.HasPrefix(policy, "allkeys-") {
 			warned.Do(func() {
-				s.log.Warn("mpmetrics: the server drops any key when it lacks memory, and totals begin anew then; set maxmemory-policy to noeviction or volatile-ttl", "policy", policy)
+				s.log.Warn("mpmetrics: the server drops any key when memory is short, and totals restart then; set maxmemory-policy to noeviction or volatile-ttl", "policy", policy)
 			})
 		}
 	}
