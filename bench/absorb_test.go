@@ -72,7 +72,7 @@ func leaveDead(b *testing.B, dir string, processes, series int) {
 // absorb absorbs what there is, without pauses.
 func absorb(b *testing.B, dir string) (processes int) {
 	b.Helper()
-	report, err := compact.Run(context.Background(), dir, compact.Opts{CoreShare: 1})
+	report, err := compact.Run(context.Background(), dir, compact.Opts{Limits: compact.Limits{CoreShare: 1}})
 	if err != nil {
 		b.Fatal(err)
 	}

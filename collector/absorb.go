@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/mpmetrics/mpmetrics/compact"
+	"github.com/mpmetrics/mpmetrics/internal/pace"
 	"github.com/mpmetrics/mpmetrics/internal/scan"
 )
 
@@ -55,7 +56,7 @@ func (a *absorber) consider(s state, err error) {
 	now := time.Now()
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	pause := a.opts.Pause(a.took, s.found.Dead)
+	pause := pace.Pause(a.opts.CoreShare, a.took, s.found.Dead)
 	if a.failed {
 		pause = failedPause
 	}

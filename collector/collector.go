@@ -2,6 +2,7 @@ package collector
 
 import (
 	"cmp"
+	"errors"
 	"context"
 	"fmt"
 	"log/slog"
@@ -36,10 +37,13 @@ type Opts struct {
 	GroupShared    bool
 	AllowNetworkFS bool
 
-	// Absorption says how dead processes are absorbed into the archive. Its
-	// ArchiveDir has to be that of all other processes, and is best left to
-	// $MPMETRICS_ARCHIVE_DIR.
-	Absorption compact.Opts
+	// ArchiveDir is a directory for the archive, as in compact.Opts. Empty: as in Store,
+	// then $MPMETRICS_ARCHIVE_DIR. All processes need the same ArchiveDir: the environment
+	// variable is the better place.
+	ArchiveDir string
+
+	// Absorption bounds the absorption of dead processes in the background of this process.
+	Absorption compact.Limits
 
 	// NoAbsorption leaves absorbing to others: nothing is done in the background
 	// of this process. Files of the dead stay until another collector, or
@@ -109,6 +113,13 @@ func New(o Opts) *Collector {
 	if c.log == nil {
 		c.log = slog.Default()
 	}
+	if err := o.check(); err != nil {
+		c.log.Error("mpmetrics: collector uses defaults for options without a meaning", "err", err)
+		if o.Absorption.Check() != nil {
+			o.Absorption = compact.Limits{}
+		}
+		c.timeout = max(c.timeout, defaultTimeout)
+	}
 	location := o.Location
 	if location == "" {
 		if c.store == nil {
@@ -130,7 +141,7 @@ func New(o Opts) *Collector {
 	if source != nil {
 		c.scanner = scan.New(source, c.merger, c.log, c.totals.readError)
 		if !o.NoAbsorption {
-			c.absorb = newAbsorber(location, c.where, o.Absorption, c.log)
+			c.absorb = newAbsorber(location, c.where, o.absorption(c.store), c.log)
 		}
 	}
 	return c
@@ -157,13 +168,37 @@ func (c *Collector) source(location string, o *Opts) (scan.Source, error) {
 		return nil, err
 	}
 	c.where = slog.String("dir", dir)
-	access := o.access(c.store)
-	o.Absorption.GroupShared, o.Absorption.AllowNetworkFS = access.GroupShared, access.AllowNetworkFS
-	return &scan.Directory{Parent: dir, ArchiveParent: o.Absorption.ArchiveDir, Access: access}, nil
+	return &scan.Directory{Parent: dir, ArchiveParent: o.archiveDir(c.store), Access: o.access(c.store)}, nil
+}
+
+// check returns an error that names each field without a meaning.
+func (o *Opts) check() error {
+	err := o.Absorption.Check()
+	if o.Timeout < 0 {
+		err = errors.Join(err, fmt.Errorf("Opts.Timeout is %v: want a positive duration, or 0 for %v", o.Timeout, defaultTimeout))
+	}
+	return err
+}
+
+// archiveDir returns the configured directory of the archive.
+func (o *Opts) archiveDir(s *store.Store) string {
+	if o.ArchiveDir == "" && s != nil {
+		return s.Opts().ArchiveDir
+	}
+	return o.ArchiveDir
+}
+
+// absorption returns the options of an absorption.
+func (o *Opts) absorption(s *store.Store) compact.Opts {
+	access := o.access(s)
+	return compact.Opts{
+		Limits: o.Absorption, ArchiveDir: o.archiveDir(s),
+		GroupShared: access.GroupShared, AllowNetworkFS: access.AllowNetworkFS,
+	}
 }
 
 // access says what the directory may be like.
-func (o Opts) access(s *store.Store) directory.Access {
+func (o *Opts) access(s *store.Store) directory.Access {
 	a := directory.Access{GroupShared: o.GroupShared, AllowNetworkFS: o.AllowNetworkFS}.WithEnv()
 	if s != nil {
 		own := s.Opts()

@@ -10,7 +10,7 @@
 // A family of another process whose name the registry has already makes the
 // whole scrape fail: that is how a registry works. Beside collectors of the
 // process itself, such as those of client_golang's default registry, use
-// Gatherer, which shows the merged family in that case.
+// [NewGatherer], which shows the merged family in that case.
 //
 // A scrape takes no lock that another process could feel and writes nothing
 // into any file of theirs. What it shows is monotone, absent, or begun anew: when

@@ -12,29 +12,34 @@ import (
 	"github.com/mpmetrics/mpmetrics/internal/merge"
 )
 
-// gatherer is local and merged families as one.
-type gatherer struct {
+// Gatherer is a prometheus.Gatherer of a local registry and of merged families. Make one
+// with [NewGatherer].
+type Gatherer struct {
 	local     prometheus.Gatherer
 	collector *Collector
 	registry  *prometheus.Registry // of collector alone
 }
 
-// Gatherer returns a Gatherer of a local registry, usually
-// prometheus.DefaultGatherer, and of what a collector with o merges. It is for
+// NewGatherer makes a Gatherer of a local registry, usually
+// prometheus.DefaultGatherer, and of the families that a collector with o merges. It is for
 // registries that hold collectors of the process itself, such as the Go
 // collector, whose families other processes may publish too: where a name is
-// in both, the merged family is shown and the local one is left out and counted
+// in both, the merged family is shown and the local family is left out and counted
 // in mpmetrics_conflicts_total{reason="overlap"}. Do not register a collector in
 // the local registry as well.
-func Gatherer(local prometheus.Gatherer, o Opts) prometheus.Gatherer {
-	g := &gatherer{local: local, collector: New(o), registry: prometheus.NewRegistry()}
+func NewGatherer(local prometheus.Gatherer, o Opts) *Gatherer {
+	g := &Gatherer{local: local, collector: New(o), registry: prometheus.NewRegistry()}
 	g.registry.MustRegister(g.collector)
 	return g
 }
 
+// Close ends an absorption that is at work in the background and gives files and mappings
+// back. Later calls of Gather return the local families alone.
+func (g *Gatherer) Close() error { return g.collector.Close() }
+
 // Gather implements prometheus.Gatherer. An error of the local registry is
-// passed on with what could be gathered.
-func (g *gatherer) Gather() ([]*dto.MetricFamily, error) {
+// returned together with the families that could be gathered.
+func (g *Gatherer) Gather() ([]*dto.MetricFamily, error) {
 	merged, err := g.registry.Gather()
 	if err != nil {
 		return nil, err

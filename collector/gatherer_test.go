@@ -16,7 +16,9 @@ import (
 // gathererOf puts a local registry and a directory together.
 func gathererOf(t testing.TB, local prometheus.Gatherer, o collector.Opts) prometheus.Gatherer {
 	t.Helper()
-	return collector.Gatherer(local, o)
+	g := collector.NewGatherer(local, o)
+	t.Cleanup(func() { g.Close() })
+	return g
 }
 
 // The default registry has a Go collector; another process may publish its own.

@@ -134,7 +134,7 @@ func TestMaxArchiveSeries(t *testing.T) {
 		s := open(t, dir, store.Opts{})
 		s.NewCounterVec(prometheus.CounterOpts{Name: "n_total", Help: "h"}, []string{"i"}).WithLabelValues(fmt.Sprint(i)).Inc()
 		end(t, s)
-		if report := in(t, dir, time.Duration(i)*time.Second, compact.Opts{MaxArchiveSeries: 15}); report.Series > 15 {
+		if report := in(t, dir, time.Duration(i)*time.Second, compact.Opts{Limits: compact.Limits{MaxArchiveSeries: 15}}); report.Series > 15 {
 			t.Fatalf("%d series", report.Series)
 		}
 	}

@@ -19,6 +19,7 @@ import (
 	"github.com/mpmetrics/mpmetrics/internal/boot"
 	"github.com/mpmetrics/mpmetrics/internal/layout"
 	"github.com/mpmetrics/mpmetrics/internal/merge"
+	"github.com/mpmetrics/mpmetrics/internal/pace"
 	"github.com/mpmetrics/mpmetrics/internal/remote"
 	"github.com/mpmetrics/mpmetrics/internal/scan"
 )
@@ -69,16 +70,19 @@ const (
 // the namespace of a server. Steps 5 and 6 are then one exchange that the server carries
 // out at once, if nothing that the archive is based on has changed meanwhile: ErrBusy
 // otherwise.
-func Run(ctx context.Context, dir string, o Opts) (Report, error) {
-	if remote.IsLocation(dir) {
-		w, err := connect(ctx, dir, o.Logger)
+func Run(ctx context.Context, location string, o Opts) (Report, error) {
+	if err := o.check(); err != nil {
+		return Report{}, fmt.Errorf("absorb: %w", err)
+	}
+	if remote.IsLocation(location) {
+		w, err := connect(ctx, location, o.Logger)
 		if err != nil {
 			return Report{}, fmt.Errorf("absorb: %w", err)
 		}
 		defer w.server.Close()
 		return run(ctx, w, o)
 	}
-	w, err := find(dir, o)
+	w, err := find(location, o)
 	if err != nil {
 		return Report{}, fmt.Errorf("absorb: %w", err)
 	}
@@ -163,7 +167,7 @@ func (c *compactor) note() {
 func (c *compactor) pause(ctx context.Context, took time.Duration, waiting int) error {
 	const slice = 100 * time.Millisecond
 	for begin := time.Now(); ; {
-		left := c.opts.Pause(took, waiting) - time.Since(begin)
+		left := pace.Pause(c.opts.CoreShare, took, waiting) - time.Since(begin)
 		if left <= 0 {
 			return ctx.Err()
 		}
@@ -276,7 +280,7 @@ func (c *compactor) look(ctx context.Context) (*listing, error) {
 type plan struct {
 	*listing
 	processes  []*taken
-	quarantine []File
+	quarantine []LeftFile
 	changed    bool // the archive has to be written
 }
 
@@ -301,7 +305,7 @@ func (c *compactor) take(p *plan, name string) {
 		p.processes = append(p.processes, &taken{name, read})
 	case scan.Vanished(err):
 	case reason == scan.Damaged, reason == scan.Foreign, reason == scan.Copy, reason == scan.Returned:
-		p.quarantine = append(p.quarantine, File{Name: name, Reason: string(reason), Err: err})
+		p.quarantine = append(p.quarantine, LeftFile{Name: name, Reason: string(reason), Err: err})
 	default:
 		c.leave(name, err)
 	}
@@ -310,7 +314,7 @@ func (c *compactor) take(p *plan, name string) {
 // leave notes a file that stays.
 func (c *compactor) leave(name string, err error) {
 	c.left[name] = scan.Transient(err)
-	c.report.Left = append(c.report.Left, File{Name: name, Reason: string(scan.ReasonOf(err)), Err: err})
+	c.report.Left = append(c.report.Left, LeftFile{Name: name, Reason: string(scan.ReasonOf(err)), Err: err})
 }
 
 // checkBoot looks whether something of an earlier boot of the machine may be
@@ -349,7 +353,7 @@ func (c *compactor) beginAnew(p *plan) {
 		if !boot.Differ(t.header.BootID, now) {
 			return false
 		}
-		p.quarantine = append(p.quarantine, File{Name: t.name, Reason: string(scan.Boot), Err: errors.New("file of an earlier boot of the machine")})
+		p.quarantine = append(p.quarantine, LeftFile{Name: t.name, Reason: string(scan.Boot), Err: errors.New("file of an earlier boot of the machine")})
 		return true
 	})
 	if c.begin == "" {
@@ -365,13 +369,13 @@ func (c *compactor) beginAnew(p *plan) {
 // putAside moves what was found damaged in step 4 to quarantine. None of it is in
 // the totals, so it does not wait for the archive.
 func (c *compactor) putAside(p *plan) {
-	p.quarantine = slices.DeleteFunc(p.quarantine, func(f File) bool { return !c.putFileAside(f) })
+	p.quarantine = slices.DeleteFunc(p.quarantine, func(f LeftFile) bool { return !c.putFileAside(f) })
 	c.archive.Quarantined += uint64(len(p.quarantine))
 	p.changed = p.changed || len(p.quarantine) > 0
 	p.quarantine = nil
 }
 
-func (c *compactor) putFileAside(f File) bool {
+func (c *compactor) putFileAside(f LeftFile) bool {
 	err := c.quarantine(f.Name, f.Reason+": "+f.Err.Error())
 	switch {
 	case scan.Vanished(err):

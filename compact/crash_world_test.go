@@ -174,13 +174,13 @@ func (c Crash) Run(t testing.TB, dir string, tell func()) {
 	}
 	x := &crashing{files: w, Crash: c, tell: tell}
 	if c.Prune {
-		if _, err := run(t.Context(), w, Opts{CoreShare: 1, Logger: quiet}); err != nil {
+		if _, err := run(t.Context(), w, Opts{Limits: Limits{CoreShare: 1}, Logger: quiet}); err != nil {
 			t.Fatal(err)
 		}
 		x.later = idRetention + 2*pruneSlack
 	}
 	// What it returns nobody would ever see.
-	if _, _ = run(t.Context(), x, Opts{CoreShare: 1, Logger: quiet}); !x.crashed {
+	if _, _ = run(t.Context(), x, Opts{Limits: Limits{CoreShare: 1}, Logger: quiet}); !x.crashed {
 		t.Fatal("it did not come to the crash")
 	}
 }
@@ -214,7 +214,7 @@ func RunFailing(t testing.TB, dir, call string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := run(t.Context(), failing{w, call}, Opts{CoreShare: 1, Logger: quiet}); !errors.Is(err, errFailed) {
+	if _, err := run(t.Context(), failing{w, call}, Opts{Limits: Limits{CoreShare: 1}, Logger: quiet}); !errors.Is(err, errFailed) {
 		t.Fatalf("error %v, want that of %s", err, call)
 	}
 }

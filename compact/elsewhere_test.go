@@ -30,7 +30,7 @@ func TestArchiveElsewhere(t *testing.T) {
 	if got := total(t, dir); got != 1 {
 		t.Errorf("total %v", got)
 	}
-	watch(t, collector.Opts{Location: dir, Absorption: compact.Opts{ArchiveDir: t.TempDir()}}).want("mpmetrics_up", 0)
+	watch(t, collector.Opts{Location: dir, ArchiveDir: t.TempDir()}).want("mpmetrics_up", 0)
 	if _, err := compact.Run(t.Context(), dir, compact.Opts{ArchiveDir: t.TempDir()}); !errors.Is(err, archive.ErrElsewhere) {
 		t.Errorf("two archives for one directory: %v", err)
 	}
@@ -90,8 +90,7 @@ func TestSettleWaits(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer unlock()
-	o := compact.Opts{ArchiveDir: t.TempDir()}
-	if s, err := store.Open(store.Opts{Location: dir, Absorption: o}); !errors.Is(err, compact.ErrBusy) {
+	if s, err := store.Open(store.Opts{Location: dir, ArchiveDir: t.TempDir()}); !errors.Is(err, compact.ErrBusy) {
 		s.Close()
 		t.Errorf("got %v, want %v", err, compact.ErrBusy)
 	}

@@ -47,7 +47,7 @@ func TestCallsFail(t *testing.T) {
 			for n := range 3 {
 				die(t, dir, float64(n+1))
 			}
-			report, err := compact.RunHooked(t.Context(), t, dir, compact.Opts{CoreShare: 1}, compact.FailOnce(test.call, test.err))
+			report, err := compact.RunHooked(t.Context(), t, dir, compact.Opts{Limits: compact.Limits{CoreShare: 1}}, compact.FailOnce(test.call, test.err))
 			if test.fail != errors.Is(err, test.err) || !test.fail && err != nil {
 				t.Errorf("error %v, want %v: %v", err, test.err, test.fail)
 			}
@@ -80,7 +80,7 @@ func TestArchiveCannotBeKept(t *testing.T) {
 			damage(t, archivePath(dir))
 			die(t, dir, 2)
 			test.make(t, filepath.Join(sub(dir), layout.QuarantineName))
-			_, err := compact.RunHooked(t.Context(), t, dir, compact.Opts{CoreShare: 1}, test.before)
+			_, err := compact.RunHooked(t.Context(), t, dir, compact.Opts{Limits: compact.Limits{CoreShare: 1}}, test.before)
 			if err == nil || !strings.Contains(err.Error(), test.want) {
 				t.Errorf("error %v, want %q", err, test.want)
 			}
@@ -103,7 +103,7 @@ func TestCannotBePutAside(t *testing.T) {
 		dir := t.TempDir()
 		die(t, dir, 1)
 		write(t, filepath.Join(sub(dir), layout.FileName(1, layout.NewID())), nil)
-		report, err := compact.RunHooked(t.Context(), t, dir, compact.Opts{CoreShare: 1}, compact.FailOnce("quarantine", test.err))
+		report, err := compact.RunHooked(t.Context(), t, dir, compact.Opts{Limits: compact.Limits{CoreShare: 1}}, compact.FailOnce("quarantine", test.err))
 		if err != nil || report.Absorbed != 1 || len(report.Quarantined) != 0 || len(report.Left) != test.left {
 			t.Errorf("%v: report %+v, %v", test.err, report, err)
 		}
@@ -135,7 +135,7 @@ func TestContextEnds(t *testing.T) {
 			die(t, dir, 1)
 			die(t, dir, 2)
 			ctx, cancel := context.WithCancel(t.Context())
-			_, err := compact.RunHooked(ctx, t, dir, compact.Opts{CoreShare: 1}, func(name, _ string) error {
+			_, err := compact.RunHooked(ctx, t, dir, compact.Opts{Limits: compact.Limits{CoreShare: 1}}, func(name, _ string) error {
 				if name == call {
 					cancel()
 				}
@@ -154,7 +154,7 @@ func TestContextEnds(t *testing.T) {
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		lists := 0
-		report, err := compact.RunHooked(ctx, t, dir, compact.Opts{CoreShare: 1e-6}, func(call, _ string) error {
+		report, err := compact.RunHooked(ctx, t, dir, compact.Opts{Limits: compact.Limits{CoreShare: 1e-6}}, func(call, _ string) error {
 			if call == "list" {
 				lists++
 			}
@@ -180,7 +180,7 @@ func TestContextEnds(t *testing.T) {
 			die(t, dir, 1)
 		}
 		lists := 0
-		_, err := compact.RunHooked(t.Context(), t, dir, compact.Opts{CoreShare: 1e-6}, func(call, _ string) error {
+		_, err := compact.RunHooked(t.Context(), t, dir, compact.Opts{Limits: compact.Limits{CoreShare: 1e-6}}, func(call, _ string) error {
 			if call == "list" {
 				lists++
 			}
@@ -207,7 +207,7 @@ func TestNothingIsForgottenUnread(t *testing.T) {
 		absorb(t, dir, compact.Opts{})
 		living := open(t, dir, store.Opts{})
 		living.NewCounter(prometheus.CounterOpts{Name: "other_total", Help: "h"}).Inc()
-		report, err := compact.RunHooked(t.Context(), t, dir, compact.Opts{CoreShare: 1, ForgetAfter: time.Nanosecond}, compact.FailOnce("read", test.err))
+		report, err := compact.RunHooked(t.Context(), t, dir, compact.Opts{Limits: compact.Limits{CoreShare: 1, ForgetAfter: time.Nanosecond}}, compact.FailOnce("read", test.err))
 		if err != nil || report.Forgotten != test.want {
 			t.Errorf("%v: %d forgotten, %v, want %d", test.err, report.Forgotten, err, test.want)
 		}
@@ -248,7 +248,7 @@ func TestOldTemporaries(t *testing.T) {
 // each other's.
 func TestArchiveOfTwo(t *testing.T) {
 	dir, disk := t.TempDir(), t.TempDir()
-	o := compact.Opts{ArchiveDir: disk, CoreShare: 1}
+	o := compact.Opts{Limits: compact.Limits{CoreShare: 1}, ArchiveDir: disk}
 	die(t, dir, 1)
 	absorb(t, dir, o)
 	unlock, err := compact.Lock(disk)
@@ -264,7 +264,7 @@ func TestArchiveOfTwo(t *testing.T) {
 
 func TestReportSaysEverything(t *testing.T) {
 	r := compact.Report{
-		Absorbed: 1, Removed: 2, Quarantined: make([]compact.File, 3), Left: make([]compact.File, 4), Temporary: 5,
+		Absorbed: 1, Removed: 2, Quarantined: make([]compact.LeftFile, 3), Left: make([]compact.LeftFile, 4), Temporary: 5,
 		Unabsorbed: 6, Expired: 7, Forgotten: 8, Pruned: 9, Aside: "damaged",
 	}
 	const want = "1 processes absorbed, 2 files removed that were absorbed before, 3 files put aside, 4 files left, 5 temporary files removed, " +
@@ -274,19 +274,6 @@ func TestReportSaysEverything(t *testing.T) {
 	}
 	if got, want := (compact.Report{}).String(), "0 processes absorbed"; got != want {
 		t.Errorf("got %q, want %q", got, want)
-	}
-}
-
-func TestPause(t *testing.T) {
-	for _, test := range []struct {
-		share   float64
-		waiting int
-		want    time.Duration
-	}{{0, 1, 19 * time.Second}, {0, 512, 19 * time.Second}, {0, 513, time.Second}, {0.25, 513, 3 * time.Second}, {1, 1, 0}, {2, 1, 0}} {
-		got := compact.Opts{CoreShare: test.share}.Pause(time.Second, test.waiting).Round(time.Microsecond)
-		if got != test.want {
-			t.Errorf("share %v, %d waiting: %v, want %v", test.share, test.waiting, got, test.want)
-		}
 	}
 }
 

@@ -1,34 +1,54 @@
 package compact
 
 import (
+	"errors"
+	"fmt"
 	"log/slog"
 	"time"
 
 	"github.com/mpmetrics/mpmetrics/internal/directory"
+	"github.com/mpmetrics/mpmetrics/internal/pace"
 )
 
-// Opts says how to absorb. The zero value is right for most.
+// Opts says how to absorb. The zero value is right for most services.
 type Opts struct {
+	Limits
+
 	// ArchiveDir is a directory for the archive. Empty: $MPMETRICS_ARCHIVE_DIR,
-	// then where the archive was before, then the directory of the files. Set it
-	// to one on a disk, in all processes alike, when totals should outlast a
-	// reboot; each shared directory needs one of its own. What is not in the
-	// archive when the machine goes down is lost, and totals begin anew then: run
+	// then where the archive was before, then the directory of the files. Set ArchiveDir
+	// to a directory on a disk, in all processes alike, when totals should outlast a
+	// reboot; each shared directory needs an archive directory of its own. Values that are
+	// not in the archive when the machine goes down are lost, and totals restart then: call
 	// Run as the last step of a shutdown.
 	ArchiveDir string
 
+	// GroupShared and AllowNetworkFS are as in store.Opts, and have to be the same there.
+	GroupShared    bool
+	AllowNetworkFS bool
+
+	// MinDead is the least number of dead processes for which an absorption starts.
+	// 0: one.
+	MinDead int
+
+	// Logger takes one line for each file that is put aside. nil: slog.Default().
+	Logger *slog.Logger
+}
+
+// Limits bounds the content of the archive, and the share of a core that absorbing takes.
+// The zero value is right for most services.
+type Limits struct {
 	// DeadSampleRetention is how long the samples of All gauges are shown after
 	// their process was absorbed. 0: one hour.
 	DeadSampleRetention time.Duration
 
-	// MaxArchiveSeries bounds the series in the archive. Of those beyond it that
-	// no living process has, the ones that were touched least recently leave, and
+	// MaxArchiveSeries bounds the series in the archive. Beyond the bound, series that no
+	// live process has are dropped, the least recently touched series first, and
 	// count in mpmetrics_forgotten_series_total. 0: 500,000. A scraper keeps
-	// about half a kilobyte of memory for each.
+	// about half a kilobyte of memory for each series.
 	MaxArchiveSeries int
 
-	// ForgetAfter is how long a series stays that no living process has: it leaves
-	// whole when no process that had it was absorbed for so long. 0: 15 days, as
+	// ForgetAfter is how long a series stays that no live process has: the series
+	// is dropped whole when no process that had it was absorbed for so long. 0: 15 days, as
 	// long as Prometheus keeps samples by default.
 	ForgetAfter time.Duration
 
@@ -36,30 +56,41 @@ type Opts struct {
 	// and 1. 0: a twentieth, and up to a half while more than 512 dead files wait.
 	// 1: no pauses.
 	CoreShare float64
-
-	// GroupShared and AllowNetworkFS are as in store.Opts, and have to be what they
-	// are there.
-	GroupShared    bool
-	AllowNetworkFS bool
-
-	// MinDead is the least number of dead files that are worth beginning. 0: one.
-	MinDead int
-
-	// Logger takes one line for each file that is put aside. nil: slog.Default().
-	Logger *slog.Logger
 }
 
 const (
 	defaultDeadSampleRetention = time.Hour
 	defaultMaxArchiveSeries    = 500_000
 	defaultForgetAfter         = 15 * 24 * time.Hour
-	defaultCoreShare           = 0.05
-
-	// manyDead is when absorbing may take hurryShare: the files cost every scrape
-	// more than absorbing them does.
-	manyDead   = 512
-	hurryShare = 0.5
 )
+
+// Check returns an error that names each field without a meaning: negative durations and
+// counts, and a share of a core that is not between 0 and 1.
+func (l Limits) Check() error {
+	var errs []error
+	if l.DeadSampleRetention < 0 {
+		errs = append(errs, fmt.Errorf("Limits.DeadSampleRetention is %v: want a positive duration, or 0 for %v", l.DeadSampleRetention, defaultDeadSampleRetention))
+	}
+	if l.MaxArchiveSeries < 0 {
+		errs = append(errs, fmt.Errorf("Limits.MaxArchiveSeries is %d: want 1 or more, or 0 for %d", l.MaxArchiveSeries, defaultMaxArchiveSeries))
+	}
+	if l.ForgetAfter < 0 {
+		errs = append(errs, fmt.Errorf("Limits.ForgetAfter is %v: want a positive duration, or 0 for %v", l.ForgetAfter, defaultForgetAfter))
+	}
+	if !(l.CoreShare >= 0 && l.CoreShare <= 1) { // NaN too
+		errs = append(errs, fmt.Errorf("Limits.CoreShare is %v: want 0 to 1, or 0 for %v", l.CoreShare, pace.Share))
+	}
+	return errors.Join(errs...)
+}
+
+// check is Check of all fields.
+func (o Opts) check() error {
+	err := o.Limits.Check()
+	if o.MinDead < 0 {
+		err = errors.Join(err, fmt.Errorf("Opts.MinDead is %d: want 1 or more, or 0 for 1", o.MinDead))
+	}
+	return err
+}
 
 func (o Opts) access() directory.Access {
 	return directory.Access{GroupShared: o.GroupShared, AllowNetworkFS: o.AllowNetworkFS}.WithEnv()
@@ -79,17 +110,4 @@ func (o Opts) withDefaults() Opts {
 		o.Logger = slog.Default()
 	}
 	return o
-}
-
-// Pause is how long to wait after an absorption that took so long, while so many
-// dead files wait: so that absorbing takes no more than CoreShare of a core.
-func (o Opts) Pause(took time.Duration, waiting int) time.Duration {
-	share := defaultCoreShare
-	switch {
-	case o.CoreShare > 0:
-		share = min(o.CoreShare, 1)
-	case waiting > manyDead:
-		share = hurryShare
-	}
-	return time.Duration(float64(took) * (1/share - 1))
 }

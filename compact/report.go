@@ -8,11 +8,11 @@ import (
 
 // Report says what an absorption did.
 type Report struct {
-	Absorbed    int    // processes whose values are in the archive now
-	Removed     int    // files of processes that the archive held already
-	Quarantined []File // files that were put aside
-	Left        []File // dead files that stay for now
-	Temporary   int    // files of processes that were killed while they made them, removed
+	Absorbed    int        // processes whose values are in the archive now
+	Removed     int        // files of processes that the archive held already
+	Quarantined []LeftFile // files that were put aside
+	Left        []LeftFile // dead files that stay for now
+	Temporary   int        // files of processes that were killed while they made them, removed
 
 	Unabsorbed int    // sums that were not finite and are gone with their process
 	Expired    int    // processes whose All samples left
@@ -23,11 +23,11 @@ type Report struct {
 	Series  int           // in the archive
 	Bytes   int64         // of the archive
 	Batches int           // archives that were written
-	Took    time.Duration // pauses between batches aside
+	Took    time.Duration // work alone, without the pauses between batches
 }
 
-// File is a file and why it was treated as it was.
-type File struct {
+// LeftFile is a file that was not absorbed, and why.
+type LeftFile struct {
 	Name   string
 	Reason string
 	Err    error // may be nil

@@ -113,7 +113,7 @@ func (x *simulation) tick(a *actor) {
 func (x *simulation) compact(a *actor) {
 	w := x.control.world(&memoryWorld{a, x.memory})
 	for range x.runs {
-		report, err := run(context.Background(), w, Opts{CoreShare: 1, Logger: quiet})
+		report, err := run(context.Background(), w, Opts{Limits: Limits{CoreShare: 1}, Logger: quiet})
 		x.outcome.pruned += report.Pruned
 		switch {
 		case a.crashed:

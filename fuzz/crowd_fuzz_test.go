@@ -176,7 +176,7 @@ func (c *crowd) check(what string, shown map[string]*dto.Metric, there places, m
 func (c *crowd) absorb() (report compact.Report, err error) {
 	c.t.Helper()
 	damage.Bounded(c.t, "absorption", func() {
-		report, err = compact.Run(c.t.Context(), c.dir, compact.Opts{CoreShare: 1, Logger: silent})
+		report, err = compact.Run(c.t.Context(), c.dir, compact.Opts{Limits: compact.Limits{CoreShare: 1}, Logger: silent})
 	})
 	return report, err
 }

@@ -116,7 +116,7 @@ func (c *crowd) names() []string {
 
 func (c *crowd) absorbAll() {
 	c.t.Helper()
-	if _, err := compact.Run(c.t.Context(), c.dir, compact.Opts{CoreShare: 1, Logger: silent}); err != nil {
+	if _, err := compact.Run(c.t.Context(), c.dir, compact.Opts{Limits: compact.Limits{CoreShare: 1}, Logger: silent}); err != nil {
 		c.t.Fatal(err)
 	}
 }

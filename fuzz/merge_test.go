@@ -112,7 +112,7 @@ func perform(w *world, script *damage.Tape, ps []*process) {
 	l := labelValues[int(label)%len(labelValues)]
 	switch {
 	case op == opAbsorb:
-		if _, err := compact.Run(w.t.Context(), w.dir, compact.Opts{CoreShare: 1, Logger: silent}); err != nil {
+		if _, err := compact.Run(w.t.Context(), w.dir, compact.Opts{Limits: compact.Limits{CoreShare: 1}, Logger: silent}); err != nil {
 			w.t.Fatal(err)
 		}
 	case p.store == nil:

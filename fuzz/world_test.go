@@ -221,7 +221,7 @@ func (w *world) absorb() compact.Report {
 	var report compact.Report
 	damage.Bounded(w.t, "absorption", func() {
 		var err error
-		if report, err = compact.Run(w.t.Context(), w.dir, compact.Opts{CoreShare: 1, Logger: silent}); err != nil {
+		if report, err = compact.Run(w.t.Context(), w.dir, compact.Opts{Limits: compact.Limits{CoreShare: 1}, Logger: silent}); err != nil {
 			w.t.Errorf("absorption: %v", err)
 		}
 	})

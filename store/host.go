@@ -18,8 +18,10 @@ type host Store
 // Absorb absorbs the dead of the location of the store, unless another process does.
 func (h *host) Absorb(ctx context.Context, minDead int) {
 	s := (*Store)(h)
-	o := s.opts.Absorption
-	o.MinDead = max(o.MinDead, minDead)
+	o := compact.Opts{
+		Limits: s.opts.Absorption, ArchiveDir: s.opts.ArchiveDir, MinDead: minDead,
+		GroupShared: s.opts.GroupShared, AllowNetworkFS: s.opts.AllowNetworkFS, Logger: s.opts.Logger,
+	}
 	if _, err := compact.Run(ctx, s.Location(), o); err != nil && ctx.Err() == nil && !errors.Is(err, compact.ErrBusy) {
 		s.opts.Logger.Warn("mpmetrics: dead processes are not absorbed", s.place.Where(), "err", err)
 	}

@@ -37,7 +37,7 @@ func newPlace(s *Store) (place.Place, error) {
 	}
 	o.dir = dir
 	return owner.New(owner.Config{
-		Dir: dir, ArchiveDir: o.Absorption.ArchiveDir, Access: o.access(), Process: o.Process,
+		Dir: dir, ArchiveDir: o.ArchiveDir, Access: o.access(), Process: o.Process,
 		Logger: o.Logger, Tick: tick, Now: clock, NoAbsorption: o.NoAbsorption, Host: (*host)(s),
 	}, s.catalog), nil
 }

@@ -42,59 +42,62 @@ type Opts struct {
 	// Location is a directory that the processes of the service share, the URL of a
 	// server, such as redis://host:6379/0?namespace=shop (see package store/redis, which
 	// the program has to import), or "memory:" for plain in-process metrics. Empty:
-	// $MPMETRICS_URL, then $MPMETRICS_DIR, then memory. The directory may belong to
-	// anybody; the files are in its subdirectory "mpmetrics", which is made if missing.
-	// It should be on tmpfs.
+	// $MPMETRICS_URL, then $MPMETRICS_DIR, then memory. Any user may own the directory; the
+	// files are in its subdirectory "mpmetrics", which Open makes if missing. The directory
+	// should be on tmpfs.
 	Location string
 
 	// Process is the value of the label "process" that tells the samples of
 	// All and LiveAll gauges apart. Empty: $MPMETRICS_PROCESS, then the pid, or host:pid
-	// on a server. Set it when the pid says nothing, for instance to the number of a
+	// on a server. Set Process when the pid says nothing, for instance to the number of a
 	// worker.
 	Process string
 
-	// MaxSeries bounds the series of this process that are published: what is
-	// beyond counts in memory only, and in mpmetrics_dropped_series_total.
-	// 0: 100,000; at most 1,048,576, which is what readers take from one process.
-	// Raise it when that counter moves and the labels are sound.
+	// MaxSeries bounds the series of this process that are published: series beyond the
+	// bound count in memory only, and in mpmetrics_dropped_series_total.
+	// 0: 100,000; at most 1,048,576, because readers take no more from one process.
+	// Raise MaxSeries when that counter moves and the labels are sound.
 	MaxSeries int
 
 	// FlushInterval is how often the collectors of Registerer are mirrored into
-	// the file, and on a server how often everything is published: what was counted
-	// since is lost at SIGKILL. A process that misses ten flushes is taken for dead
-	// there, until it is back. 0: one second.
+	// the file, and on a server how often all values are published: SIGKILL loses the
+	// counts since the last flush. On a server a process that misses ten flushes counts as
+	// dead until its next flush. 0: one second.
 	FlushInterval time.Duration
 
 	// Modes says how families of the collectors of Registerer are merged, by name
 	// or by a pattern as path.Match takes it: an exact name first, then the longest
-	// pattern. Counters may have a mode too, Max for a total that is not the
-	// process's own and that all processes mirror; Omit leaves a family out.
-	// MostRecent is not possible. Set it where the default of Registerer is wrong:
+	// pattern. Counters may have a mode too: Max for a total that belongs to no single
+	// process and that all processes mirror. Omit leaves a family out.
+	// MostRecent is not possible. Set Modes where the default of Registerer is wrong:
 	// {"go_goroutines": LiveAll} shows each process.
 	Modes map[string]MergeMode
 
 	// GroupShared opens the subdirectory to the users of its group, for a sidecar
-	// that runs as another user: they read each other's metrics, and absorb each
-	// other's dead. All processes have to set it, by this field or by
-	// $MPMETRICS_GROUP_SHARED=1. Only a group of which everybody is trusted will
-	// do: its members can forge values and remove files.
+	// that runs as another user: the users read each other's metrics, and absorb each
+	// other's dead processes. All processes have to set GroupShared, by this field or by
+	// $MPMETRICS_GROUP_SHARED=1. Trust every member of the group: members can forge values
+	// and remove files.
 	GroupShared bool
 
 	// AllowNetworkFS permits a directory on NFS, SMB, 9p, FUSE and the like, as
-	// $MPMETRICS_ALLOW_NETWORK_FS=1 does. By default it is refused: whether a
-	// process lives is known by a lock, and counting happens in mapped memory,
-	// and few of these keep either promise. Set it only where you know that one
-	// does, and all processes are on one machine.
+	// $MPMETRICS_ALLOW_NETWORK_FS=1 does. By default such a directory is refused, because
+	// a lock tells which process lives, and counting happens in mapped memory,
+	// and few network file systems keep either promise. Set AllowNetworkFS only where you
+	// know that yours does, and all processes are on one machine.
 	AllowNetworkFS bool
 
-	// Absorption says how dead processes are absorbed into the archive by a
-	// process that finds many of them when it opens the store. Its ArchiveDir has
-	// to be that of all other processes, and is best left to
-	// $MPMETRICS_ARCHIVE_DIR.
-	Absorption compact.Opts
+	// ArchiveDir is a directory for the archive, as in compact.Opts. Empty:
+	// $MPMETRICS_ARCHIVE_DIR. All processes need the same ArchiveDir: the environment
+	// variable is the better place.
+	ArchiveDir string
+
+	// Absorption bounds the absorption of dead processes by a process that finds many of
+	// them when it opens the store.
+	Absorption compact.Limits
 
 	// NoAbsorption leaves absorbing to collectors and compact.Run. A directory
-	// that nobody scrapes then grows with each process.
+	// that no collector reads then grows with each process.
 	NoAbsorption bool
 
 	// Logger takes one line for each change of state. nil: slog.Default().
@@ -112,7 +115,7 @@ func (o Opts) check() error {
 	if o.FlushInterval < 0 {
 		errs = append(errs, fmt.Errorf("Opts.FlushInterval is %v: want a positive duration, or 0 for %v", o.FlushInterval, defaultFlushInterval))
 	}
-	return errors.Join(append(errs, checkModes(o.Modes))...)
+	return errors.Join(append(errs, checkModes(o.Modes), o.Absorption.Check())...)
 }
 
 // withDefaults fills the fields in that are not set. An error says which fields have no
@@ -143,16 +146,12 @@ func (o Opts) withDefaults() (Opts, error) {
 	if o.Logger == nil {
 		o.Logger = slog.Default()
 	}
-	if o.Absorption.Logger == nil {
-		o.Absorption.Logger = o.Logger
-	}
 	access := o.access().WithEnv()
 	o.GroupShared, o.AllowNetworkFS = access.GroupShared, access.AllowNetworkFS
-	o.Absorption.GroupShared, o.Absorption.AllowNetworkFS = access.GroupShared, access.AllowNetworkFS
 	return o, err
 }
 
-// processOf is the value of the label "process" unless one is configured.
+// processOf returns the value of the label "process" that is not configured.
 func processOf(location string, pid int) string {
 	if !remote.IsLocation(location) {
 		return strconv.Itoa(pid)

@@ -66,7 +66,7 @@ type jsonAside struct {
 	Error  string `json:"error,omitempty"`
 }
 
-func jsonAsideOf(files []compact.File) []jsonAside {
+func jsonAsideOf(files []compact.LeftFile) []jsonAside {
 	all := make([]jsonAside, 0, len(files))
 	for _, f := range files {
 		j := jsonAside{File: f.Name, Reason: f.Reason}
@@ -139,7 +139,7 @@ func (e *environment) absorb(ctx context.Context) error {
 		stop = bar.follow(func() int { return all - left(directory) })
 	}
 	report, err := compact.Run(ctx, s.Parent, compact.Opts{
-		ArchiveDir: e.archiveDir, CoreShare: 1, GroupShared: access.GroupShared, AllowNetworkFS: access.AllowNetworkFS,
+		Limits: compact.Limits{CoreShare: 1}, ArchiveDir: e.archiveDir, GroupShared: access.GroupShared, AllowNetworkFS: access.AllowNetworkFS,
 		Logger: slog.New(slog.DiscardHandler),
 	})
 	stop()
@@ -166,7 +166,7 @@ func (e *environment) absorb(ctx context.Context) error {
 	}
 	for _, files := range []struct {
 		what string
-		all  []compact.File
+		all  []compact.LeftFile
 	}{{"put into quarantine", report.Quarantined}, {"left", report.Left}} {
 		for _, f := range files.all {
 			e.complain(fmt.Sprintf("%s: %s: %s: %v", inspect.Escape(f.Name), files.what, f.Reason, f.Err))

@@ -77,7 +77,7 @@ func TestInspectorFollows(t *testing.T) {
 	check("two live", Live, Live)
 	end()
 	check("one is dead", Live, Dead)
-	if _, err := compact.Run(t.Context(), dir, compact.Opts{CoreShare: 1, Logger: silent}); err != nil {
+	if _, err := compact.Run(t.Context(), dir, compact.Opts{Limits: compact.Limits{CoreShare: 1}, Logger: silent}); err != nil {
 		t.Fatal(err)
 	}
 	check("it is absorbed", Live, Archived)

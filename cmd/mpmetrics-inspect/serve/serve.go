@@ -119,7 +119,7 @@ func newServer(o Opts) (*server, error) {
 	o.Interval = cmp.Or(o.Interval, defaultInterval)
 	s := &server{opts: o, watcher: newWatcher(o)}
 	s.collector = collector.New(collector.Opts{
-		Location: o.Dir, Absorption: s.absorption(), NoAbsorption: o.NoAbsorption, Logger: o.Logger,
+		Location: o.Dir, ArchiveDir: o.ArchiveDir, NoAbsorption: o.NoAbsorption, Logger: o.Logger,
 		GroupShared: s.watcher.access().GroupShared, AllowNetworkFS: o.Access.AllowNetworkFS,
 	})
 	registry := prometheus.NewRegistry()

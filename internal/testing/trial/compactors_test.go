@@ -39,7 +39,7 @@ func compactForever(args []string) error {
 	}
 	for {
 		held := &underLock{Context: context.Background()}
-		report, err := compact.Run(held, args[0], compact.Opts{CoreShare: 1, MinDead: minDead})
+		report, err := compact.Run(held, args[0], compact.Opts{Limits: compact.Limits{CoreShare: 1}, MinDead: minDead})
 		outcome := "run"
 		switch {
 		case errors.Is(err, compact.ErrBusy):
@@ -100,7 +100,7 @@ func absorptions(t testing.TB, output *bufio.Reader) (all []absorption) {
 // absorbRest absorbs what is left.
 func absorbRest(t testing.TB, dir string) compact.Report {
 	t.Helper()
-	report, err := compact.Run(context.Background(), dir, compact.Opts{CoreShare: 1, Logger: silent})
+	report, err := compact.Run(context.Background(), dir, compact.Opts{Limits: compact.Limits{CoreShare: 1}, Logger: silent})
 	if err != nil {
 		t.Fatal(err)
 	}

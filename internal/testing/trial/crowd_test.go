@@ -36,7 +36,7 @@ func absorbOnce(args []string) error {
 		}
 	}()
 	begin := time.Now()
-	report, err := compact.Run(context.Background(), args[0], compact.Opts{CoreShare: 1, Logger: silent})
+	report, err := compact.Run(context.Background(), args[0], compact.Opts{Limits: compact.Limits{CoreShare: 1}, Logger: silent})
 	if err != nil {
 		return err
 	}
@@ -177,7 +177,7 @@ func TestDescriptors(t *testing.T) {
 			}
 		}
 	})
-	o := newObserver(t, newLedger(), collector.Opts{Location: dir, Absorption: compact.Opts{CoreShare: 1}})
+	o := newObserver(t, newLedger(), collector.Opts{Location: dir, Absorption: compact.Limits{CoreShare: 1}})
 	scrapes := 0
 	for limit := time.Now().Add(time.Minute); len(processFiles(t, dir)) > live && time.Now().Before(limit); scrapes++ {
 		checkTotals(t, o, live, dead)

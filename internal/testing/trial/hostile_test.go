@@ -64,7 +64,7 @@ func TestT11Hostile(t *testing.T) {
 	if err := tooMany.Close(); err != nil {
 		t.Fatal(err)
 	}
-	report, err := compact.Run(t.Context(), dir, compact.Opts{CoreShare: 1, Logger: silent})
+	report, err := compact.Run(t.Context(), dir, compact.Opts{Limits: compact.Limits{CoreShare: 1}, Logger: silent})
 	if err != nil || len(report.Left) != 2 || len(report.Quarantined) != 0 {
 		t.Errorf("absorption: %v, %v; want both left where they are: they may be sound", report, err)
 	}

@@ -118,7 +118,7 @@ func TestDeadSamplesLeave(t *testing.T) {
 		s.Close()
 	}
 	absorb := func(retention time.Duration) compact.Report {
-		report, err := compact.Run(context.Background(), dir, compact.Opts{DeadSampleRetention: retention, Logger: silent})
+		report, err := compact.Run(context.Background(), dir, compact.Opts{Limits: compact.Limits{DeadSampleRetention: retention}, Logger: silent})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -43,7 +43,7 @@ func permit(args []string) error {
 	case "scrape":
 		fmt.Println(sayScrape(dir))
 	case "absorb":
-		report, err := compact.Run(context.Background(), dir, compact.Opts{CoreShare: 1, Logger: silent})
+		report, err := compact.Run(context.Background(), dir, compact.Opts{Limits: compact.Limits{CoreShare: 1}, Logger: silent})
 		if err != nil {
 			fmt.Println(err)
 			return nil
