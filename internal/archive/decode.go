@@ -102,7 +102,7 @@ func (d *Decoder) Take(r layout.Record) error {
 }
 
 func (d *Decoder) family(number uint32) (*layout.Family, error) {
-	if int(number) >= len(d.families) {
+	if uint64(number) >= uint64(len(d.families)) {
 		return nil, fmt.Errorf("unknown family %d: %w", number, layout.ErrDamaged)
 	}
 	return d.families[number], nil

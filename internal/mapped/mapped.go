@@ -12,10 +12,6 @@ import (
 	"runtime/debug"
 )
 
-// SeesWrites reports whether a mapping shows writes by system calls. OpenBSD keeps mappings and
-// writes apart.
-const SeesWrites = runtime.GOOS != "openbsd"
-
 // ErrFault is returned by Guard for a memory fault.
 var ErrFault = errors.New("mapped memory is gone")
 

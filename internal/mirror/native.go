@@ -50,7 +50,7 @@ func fromSpans(spans []*dto.BucketSpan, deltas []int64) ([]layout.NativeBucket, 
 		if i > 0 && s.GetOffset() < 0 {
 			return nil, fmt.Errorf("native span %d goes back by %d: %w", i, s.GetOffset(), layout.ErrDamaged)
 		}
-		if int(s.GetLength()) > len(deltas) {
+		if uint64(s.GetLength()) > uint64(len(deltas)) {
 			return nil, fmt.Errorf("native span of %d buckets, %d are there: %w", s.GetLength(), len(deltas), layout.ErrDamaged)
 		}
 		for _, d := range deltas[:s.GetLength()] {

@@ -142,7 +142,7 @@ func (p *File) walk(from, end mark, do func(payload []byte, word uint64) error) 
 	at := from
 	for at != end {
 		word := at.slab.word(at.used).Load()
-		n := int(layout.RecordLength(word))
+		n := layout.RecordLength(word)
 		if n == layout.Continued {
 			next := slices.IndexFunc(p.slabs, func(s *slab) bool { return s.header.Number == layout.ContinuedIn(word) })
 			at = mark{p.slabs[next], 0}
@@ -151,7 +151,7 @@ func (p *File) walk(from, end mark, do func(payload []byte, word uint64) error) 
 		if err := do(at.slab.bytes(at.used + layout.RecordWordBytes)[:n:n], word); err != nil {
 			return err
 		}
-		at.used += layout.RecordBytes(n)
+		at.used += layout.RecordBytes(int(n))
 	}
 	return nil
 }

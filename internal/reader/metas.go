@@ -13,7 +13,7 @@ import (
 // It looks at the pages through a mapping, most files being as they were, and so
 // spares two system calls for each. In doubt it reports false.
 func (r *File) unchanged() bool {
-	if r.log.slab == nil || !mapped.SeesWrites {
+	if r.log.slab == nil {
 		return false
 	}
 	if r.metas == nil {
