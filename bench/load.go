@@ -5,13 +5,13 @@ import (
 	"os"
 )
 
-// loads is the load average of the machine: what else it does decides how much a figure says.
+// loads is the load average of the machine: a figure from a busy machine says little.
 type loads struct {
 	before float64
 	rounds sample
 }
 
-// loadAverage is that of a minute, 0 where the system does not tell it.
+// loadAverage is the load average of a minute, 0 if unknown.
 func loadAverage() (load float64) {
 	if text, err := os.ReadFile("/proc/loadavg"); err == nil {
 		_, _ = fmt.Sscan(string(text), &load)
@@ -21,7 +21,7 @@ func loadAverage() (load float64) {
 
 func newLoads() *loads { return &loads{before: loadAverage()} }
 
-// note notes the load behind a round.
+// note notes the load after a round.
 func (l *loads) note() { l.rounds = append(l.rounds, loadAverage()) }
 
 func (l *loads) report() string {

@@ -12,13 +12,13 @@ import (
 	"time"
 )
 
-// benchtime is short: many short rounds tell more than few long ones on a machine that is not idle.
+// benchtime is short: on a busy machine many short rounds say more than a few long rounds.
 const benchtime = 100 * time.Millisecond
 
-// slowRounds is how often benchmarks run that take seconds.
+// slowRounds is the number of rounds of benchmarks that take seconds.
 const slowRounds = 7
 
-// bench is the program of the benchmarks, and what it has printed so far.
+// bench is the program of the benchmarks, and its output until now.
 type bench struct {
 	binary, dir string // both are removed in the end
 	keep        *os.File
@@ -27,7 +27,7 @@ type bench struct {
 	end         []func() error
 }
 
-// build builds the benchmarks. They keep what they print in raw.
+// build builds the benchmarks. The file raw keeps their output.
 func build(ctx context.Context, raw string) (_ *bench, err error) {
 	b := &bench{benchtime: benchtime, results: newResults()}
 	defer func() {
@@ -66,7 +66,7 @@ func (b *bench) close() {
 	}
 }
 
-// measure runs all benchmarks, round after round. Short leaves out what takes long.
+// measure runs all benchmarks, round after round. With short, measure skips the long benchmarks.
 func (b *bench) measure(ctx context.Context, rounds int, short bool, load *loads) error {
 	began := time.Now()
 	for round := range rounds {
@@ -92,7 +92,7 @@ func (b *bench) measure(ctx context.Context, rounds int, short bool, load *loads
 	return b.run(ctx, false, "-test.bench=^BenchmarkSlowScrape")
 }
 
-// again runs one row of ours once more, and returns its time.
+// again runs one row of mpmetrics once more, and returns its time.
 func (b *bench) again(ctx context.Context, row string) (nanoseconds float64, err error) {
 	var pattern []string
 	for part := range strings.SplitSeq("Benchmark"+row+"/lib=mpmetrics", "/") {

@@ -22,12 +22,12 @@ var peerScripts embed.FS
 type peer struct {
 	name    string
 	script  string
-	program []string // that runs the script
-	loads   []string // arguments with which it says its version, if the library is there
-	missing string   // how to get it
+	program []string // interpreter of the script
+	loads   []string // arguments that print the library's version, if the library is installed
+	missing string   // how to install the library
 	env     []string
-	reads   bool // a directory that its processes have written
-	forgets bool // what the dead have counted
+	reads   bool // scrapes a directory written by its processes
+	forgets bool // forgets the counts of dead processes
 }
 
 // peerNode is where make puts prom-client.
@@ -51,10 +51,10 @@ var peers = []peer{
 // redisPeer is measured by a benchmark in Go: BenchmarkSlowRedis.
 const redisPeer = "Redis HINCRBYFLOAT"
 
-// besideOf is where what ours took right before and behind a peer is among the results.
+// besideOf is the name, in the results, of mpmetrics' measurements right before and after a peer.
 func besideOf(peer string) string { return "mpmetrics beside " + peer }
 
-// times is how many times as long as ours a peer takes.
+// times is the time of a peer divided by the time of mpmetrics.
 func times(r *results, row, peer string) float64 {
 	ours := r.of(row, besideOf(peer), perOperation)
 	if len(ours) == 0 {
@@ -71,7 +71,7 @@ func peerNames() (names []string) {
 	return append(names, redisPeer)
 }
 
-// scraped is what peers are scraped of, and the row of ours that does the same.
+// scraped is the work of a scrape by peers, and the row of mpmetrics with the same work.
 type scraped struct {
 	what      string // empty: for a plot only
 	shape     string
@@ -81,7 +81,7 @@ type scraped struct {
 	row       string
 }
 
-// increment is no scrape, but the row of the table that says what an update costs.
+// increment is no scrape: increment is the row of the table with the cost of an update.
 var increment = scraped{what: "an increment, by label", shape: "inc", row: "Update/op=WithLabelValues(1).Inc/goroutines=1"}
 
 var scrapes = []scraped{
@@ -98,8 +98,8 @@ var scrapes = []scraped{
 	{"4 × 1000 counters + 1000 dead × 10", "counters", 4, 1000, 1000, "ScrapeAbsorbed/procs=4/absorbed=1000"},
 }
 
-// measurePeers adds what the peers take to the results, and returns the versions of
-// those that are there, and which are missing, and how to get them.
+// measurePeers adds the times of the peers to the results. measurePeers returns the versions of
+// the installed peers, and the missing peers with their installation.
 func measurePeers(ctx context.Context, short bool, b *bench) (versions, missing []string, err error) {
 	r := b.results
 	dir, err := os.MkdirTemp(sharedMemory(), "mpmetrics-peers-")
@@ -141,7 +141,7 @@ func measurePeers(ctx context.Context, short bool, b *bench) (versions, missing 
 	return versions, missing, nil
 }
 
-// field is the word of a text that begins with a prefix, without that.
+// field is the rest of the first word with a prefix.
 func field(text, prefix string) string {
 	for word := range strings.FieldsSeq(text) {
 		if value, ok := strings.CutPrefix(word, prefix); ok {
@@ -151,7 +151,7 @@ func field(text, prefix string) string {
 	return "of an unknown version"
 }
 
-// goVersions are those of the libraries in Go.
+// goVersions are the versions of the Go libraries.
 func goVersions(ctx context.Context) []string {
 	out, err := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Path}} {{.Version}}", "github.com/prometheus/client_golang", "go.etcd.io/bbolt").Output()
 	if err != nil {
@@ -166,7 +166,7 @@ func (p *peer) command(ctx context.Context, arguments ...string) *exec.Cmd {
 	return cmd
 }
 
-// scrape lets the peer do one row of work.
+// scrape measures one row of work of the peer.
 func (p *peer) scrape(ctx context.Context, dir string, s scraped, r *results) error {
 	text, err := peerScripts.ReadFile("peers/" + p.script)
 	if err != nil {
@@ -222,7 +222,7 @@ func digits(factor float64) int {
 	return 0
 }
 
-// gitlabVerdict compares with the fastest of the others, which has a target of its own.
+// gitlabVerdict compares mpmetrics with the fastest peer, which has a separate target.
 func gitlabVerdict(r *results) string {
 	const gitlab, target = "GitLab mmap", 10
 	var out strings.Builder

@@ -11,10 +11,10 @@ import (
 	"github.com/wcharczuk/go-chart/v2/drawing"
 )
 
-// plot is the time of scrapes against one of the things that they depend on.
+// plot is the time of scrapes against one parameter.
 type plot struct {
 	file, title, axis string
-	// at is where on the axis something that was scraped stands, 0: it does not.
+	// at is the position of a scrape on the axis, 0 for a scrape outside the plot.
 	at func(scraped) int
 }
 
@@ -36,7 +36,7 @@ var plots = []plot{
 	}},
 }
 
-// libraries are those of the plots, the floor first.
+// libraries are the libraries in the plots, client_golang first.
 func libraries() []string { return append([]string{"client_golang", "mpmetrics"}, peerNames()...) }
 
 var colors = []drawing.Color{
@@ -44,8 +44,8 @@ var colors = []drawing.Color{
 	drawing.ColorFromHex("2b9a66"), drawing.ColorFromHex("b3261e"),
 }
 
-// draw draws a plot. Both axes are logarithmic: what costs as much for each process is a straight line, and the same
-// distance is the same factor.
+// draw draws a plot. Both axes are logarithmic: a constant cost for each process is a straight
+// line, and equal distances are equal factors.
 func (p plot) draw(r *results) ([]byte, error) {
 	var series []chart.Series
 	var ticks []chart.Tick
@@ -91,14 +91,14 @@ func (p plot) draw(r *results) ([]byte, error) {
 	return out.Bytes(), nil
 }
 
-// sortedBy are those of the scrapes that stand on an axis, in its order.
+// sortedBy returns the scrapes on an axis, in its order.
 func sortedBy(at func(scraped) int) []scraped {
 	on := slices.DeleteFunc(slices.Clone(scrapes), func(s scraped) bool { return at(s) == 0 })
 	slices.SortFunc(on, func(a, b scraped) int { return cmp.Compare(at(a), at(b)) })
 	return on
 }
 
-// writePlots draws the plots into their files.
+// writePlots writes the plots to their files.
 func writePlots(r *results) error {
 	for _, p := range plots {
 		svg, err := p.draw(r)

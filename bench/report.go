@@ -9,7 +9,7 @@ import (
 	"unicode/utf8"
 )
 
-// conditions are what the figures were measured under.
+// conditions are the conditions of the measurement.
 type conditions struct {
 	Date    time.Time
 	Command string
@@ -18,7 +18,7 @@ type conditions struct {
 	Load    string // of the machine meanwhile
 }
 
-// machine says on what this program runs.
+// machine describes the machine of the program.
 func machine(cpu string) string {
 	m := fmt.Sprintf("%d cores of %s, %s/%s", runtime.NumCPU(), cpu, runtime.GOOS, runtime.GOARCH)
 	if kernel, err := os.ReadFile("/proc/sys/kernel/osrelease"); err == nil {
@@ -82,7 +82,8 @@ func (row row) cells(r *results) []string {
 	return cells
 }
 
-// verdict compares with a target. A quarter of the rounds on the good side is no proof that it was missed.
+// verdict compares with a target. If a quarter of the rounds are on the good side, a miss is not
+// proven.
 func verdict(s sample, limit float64) string {
 	switch {
 	case s.median() <= limit:
@@ -124,7 +125,7 @@ func (row row) format(v float64) string {
 	return fmt.Sprintf("%.*f %s", digits, v, unit)
 }
 
-// align writes a table of Markdown that can be read as it is.
+// align writes a table of Markdown with aligned columns, readable without rendering.
 func align(out *strings.Builder, table [][]string) {
 	widths := make([]int, len(table[0]))
 	for _, cells := range table {

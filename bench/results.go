@@ -18,10 +18,11 @@ type results struct {
 
 func newResults() *results { return &results{values: map[string]map[string][]float64{}} }
 
-// cores is what the testing package puts behind a name, and behind one that it has met before.
+// cores is the suffix of a name by the testing package: the number of cores, and a number for a
+// repeated name.
 var cores = regexp.MustCompile(`(#\d+)?-\d+$`)
 
-// parse adds what one run of the benchmarks printed.
+// parse adds the output of one run of the benchmarks.
 func (r *results) parse(in io.Reader) error {
 	lines := bufio.NewScanner(in)
 	for lines.Scan() {
@@ -36,7 +37,7 @@ func (r *results) parse(in io.Reader) error {
 		}
 		name := cores.ReplaceAllString(fields[0], "")
 		if row, ok := strings.CutPrefix(name, "BenchmarkSlowRedis/"); ok {
-			// The testing package makes the space in its name another one.
+			// The testing package replaces the space in the name of the peer.
 			row, _, _ = strings.Cut(row, "/lib=")
 			name = "Benchmark" + row + "/lib=" + redisPeer
 		}

@@ -1,13 +1,13 @@
 package main
 
-// Units of the testing package, and some of ours.
+// Units of the testing package, and own units.
 const (
 	perOperation  = "ns/op"
 	allocations   = "allocs/op"
 	diskBytes     = "disk-B"
 	residentBytes = "resident-B"
 	rareLatency   = "p99.9-ns"
-	outputBytes   = "output-B" // of client_golang, the text; of ours, what is kept for it
+	outputBytes   = "output-B" // of client_golang, the text; of mpmetrics, its memory
 )
 
 // row is one line of the report.
@@ -17,11 +17,11 @@ type row struct {
 	unit   string
 	target target
 
-	// beside names a benchmark of ours that stands in the place of client_golang's.
+	// beside names a benchmark of mpmetrics that replaces the benchmark of client_golang.
 	beside string
 }
 
-// target says when a row is good. At most one of its fields is set; none is no target.
+// target is the target of a row. At most one field is set; without a field the row has no target.
 type target struct {
 	ratio float64 // at most so many times client_golang's
 	more  float64 // at most client_golang's and so much

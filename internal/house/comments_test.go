@@ -31,7 +31,6 @@ func init() {
 
 // pending are packages with comments from before the rule, each with the reason for the delay.
 var pending = map[string]string{
-	"bench":                              "comments are rewritten in the next commits",
 	"collector":                          "comments are rewritten with its interface",
 	"compact":                            "comments are rewritten with its interface",
 	"examples/batch":                     "comments are rewritten in the next commits",
