@@ -1,15 +1,16 @@
 // Batch is a command-line job whose runs count as one.
 //
-// A job that runs for a second is gone before Prometheus asks for its metrics, and the next run begins at zero. Here
-// each run counts into a shared directory, where its counts stay:
+// A job of a second has ended before Prometheus asks for its metrics, and the next run starts at
+// zero. In this example each run counts into a shared directory, and the counts stay there:
 //
 //	export MPMETRICS_DIR=/dev/shm/backup
 //	go run ./examples/batch report.pdf notes.txt
 //	go run ./examples/batch movie.mkv
 //	go run ./examples/batch -metrics
 //
-// With -metrics it prints what all runs have counted until now, for instance into a file that node_exporter's textfile
-// collector reads. A service that runs all the time would serve it instead: see examples/worker-sidecar.
+// With -metrics the job prints the counts of all runs until now, for instance into a file for the
+// textfile collector of node_exporter. A permanent service can serve the counts instead: see
+// examples/worker-sidecar.
 package main
 
 import (
@@ -46,7 +47,7 @@ var (
 )
 
 func main() {
-	metrics := flag.Bool("metrics", false, "print what all runs have counted, and back nothing up")
+	metrics := flag.Bool("metrics", false, "print the counts of all runs, and back nothing up")
 	flag.Parse()
 	run := backUp
 	if *metrics {
@@ -54,7 +55,7 @@ func main() {
 	}
 	if err := run(flag.Args()); err != nil {
 		fmt.Fprintln(os.Stderr, "batch:", err)
-		os.Exit(1) // at once: what was counted is in the directory already
+		os.Exit(1) // at once: the counts are in the directory already
 	}
 }
 
@@ -72,7 +73,7 @@ func backUp(names []string) error {
 	return nil
 }
 
-// printMetrics prints the merged metrics in the text format. The process has no metrics of its own.
+// printMetrics prints the merged metrics in the text format. The process has no own metrics.
 func printMetrics(w io.Writer) error {
 	c := collector.New(collector.Opts{Location: os.Getenv(store.EnvDir)})
 	defer c.Close()

@@ -1,14 +1,15 @@
-// Fiber-prefork shows a Fiber service that preforks, with the middleware that such services use for metrics.
+// Fiber-prefork shows a Fiber service that preforks, with the usual metrics middleware.
 //
-// Fiber starts a child for each core. They share one port, and the kernel decides which of them answers. The
-// middleware, fiberprometheus, knows nothing of that: it registers its metrics where it is told to.
+// Fiber starts a child for each core. All children share one port, and the kernel chooses a child
+// for each connection. The middleware, fiberprometheus, does not know about the children: the
+// middleware only takes a registry.
 //
 //	export MPMETRICS_DIR=/dev/shm/shop
 //	go run . -listen 127.0.0.1:3000 &
 //	curl http://127.0.0.1:3000/books/7
-//	curl http://127.0.0.1:3000/metrics    # whichever process answers
+//	curl http://127.0.0.1:3000/metrics    # any process answers
 //
-// What mpmetrics changes is the two lines at the beginning of newApp.
+// mpmetrics changes only the first two lines of newApp.
 package main
 
 import (

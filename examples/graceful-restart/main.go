@@ -1,15 +1,16 @@
 //go:build unix
 
-// Graceful is a service that is replaced while it runs: on SIGHUP the old process starts the new one, gives it the
-// listening socket, and ends when it has answered what it had begun. For a while both serve, and each scrape meets
-// one of them. The metrics are those of the service, not of a process: no counter begins anew.
+// Graceful is a service that is replaced while running: on SIGHUP the old process starts the new
+// process, passes on the listening socket, and ends after its last answer. For a while both
+// processes serve, and each scrape meets one of the two. The metrics belong to the service, not to
+// a process: no counter restarts.
 //
 //	export MPMETRICS_DIR=/dev/shm/shop
 //	go build -o shop ./examples/graceful-restart
 //	./shop -listen 127.0.0.1:8080 &
 //	curl http://127.0.0.1:8080/work; curl http://127.0.0.1:8080/metrics
 //	go build -o shop ./examples/graceful-restart     # another version
-//	kill -HUP %1                             # the new one prints its pid
+//	kill -HUP %1                             # the new process prints its pid
 package main
 
 import (
@@ -34,7 +35,8 @@ import (
 	"github.com/mpmetrics/mpmetrics/store"
 )
 
-// socketEnv says that the listening socket is open already, as the first descriptor behind the standard ones.
+// socketEnv is set if the listening socket is open already, as the first descriptor after the
+// standard descriptors.
 const (
 	socketEnv = "GRACEFUL_SOCKET"
 	socketFD  = 3
@@ -46,7 +48,7 @@ var (
 		Help: "Requests answered, by all versions that ever ran.",
 	})
 
-	// Of processes that live: the old one is gone from it when it has ended.
+	// Of living processes: the gauge loses the old process when the process ends.
 	serving = store.NewGauge(prometheus.GaugeOpts{
 		Name: "work_processes",
 		Help: "Processes that serve.",
@@ -101,7 +103,7 @@ func serve(address string, pause time.Duration) error {
 	return drain(server, &connections)
 }
 
-// socket is the one that was handed over, or a new one.
+// socket returns the inherited listening socket, or a new socket.
 func socket(address string) (*net.TCPListener, error) {
 	var listener net.Listener
 	var err error
@@ -116,7 +118,7 @@ func socket(address string) (*net.TCPListener, error) {
 	return listener.(*net.TCPListener), nil
 }
 
-// stop starts the next version if it is asked to, and lets this one take no more connections.
+// stop starts the next version on SIGHUP, and stops accepting connections.
 func stop(s os.Signal, listener *net.TCPListener) error {
 	if s == syscall.SIGHUP {
 		if err := replace(listener); err != nil {
@@ -126,8 +128,9 @@ func stop(s os.Signal, listener *net.TCPListener) error {
 	return listener.Close()
 }
 
-// drain answers what was begun. Shutdown alone would cut a connection whose request it has not read by then; so each
-// ends by itself first, behind its answer, if it has something to ask.
+// drain answers the requests on open connections. Shutdown alone would cut a connection with an
+// unread request. Therefore drain first waits a while for connections to end by themselves, each
+// after an answer.
 func drain(server *http.Server, connections *atomic.Int64) error {
 	server.SetKeepAlivesEnabled(false)
 	for limit := time.Now().Add(2 * time.Second); connections.Load() > 0 && time.Now().Before(limit); {

@@ -2,5 +2,5 @@
 
 package main
 
-// Only Unix hands a listening socket over like this.
+// Only Unix can pass on a listening socket this way.
 func main() { panic("graceful needs Unix") }

@@ -1,13 +1,13 @@
-// Grpc shows gRPC servers with the usual middleware, several processes of which count as one.
+// Grpc shows gRPC servers with the usual middleware: several processes count as one.
 //
 //	export MPMETRICS_DIR=/dev/shm/shop
 //	go run . -listen 127.0.0.1:5001 -metrics 127.0.0.1:9001 &
 //	go run . -listen 127.0.0.1:5002 -metrics 127.0.0.1:9002 &
 //	go run . -call 127.0.0.1:5001
-//	curl http://127.0.0.1:9002/metrics    # any of them answers for all
+//	curl http://127.0.0.1:9002/metrics    # any process answers for all
 //
-// The middleware's collector is registered with the store's Registerer instead of with a registry. The service is gRPC's own
-// health service, so that nothing has to be generated.
+// The middleware's collector is registered with the store's Registerer instead of with a registry.
+// The service is gRPC's own health service, so that no code has to be generated.
 package main
 
 import (
@@ -86,7 +86,7 @@ func serve(ctx context.Context, address, metricsAddress string) error {
 	return nil
 }
 
-// call asks a server how a service of it is.
+// call asks a server for the health of a service.
 func call(ctx context.Context, server, service string) error {
 	connection, err := grpc.NewClient(server, grpc.WithTransportCredentials(insecure.NewCredentials()))
 	if err != nil {

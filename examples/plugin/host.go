@@ -21,7 +21,7 @@ import (
 	"github.com/mpmetrics/mpmetrics/collector"
 )
 
-// hosted is a plugin that the host keeps running.
+// hosted is a plugin, kept running by the host.
 type hosted struct {
 	name string
 
@@ -54,7 +54,7 @@ func (h *hosted) start() error {
 	return nil
 }
 
-// do lets the plugin do a task. One that has died since the last is started again.
+// do lets the plugin do a task. do restarts a plugin that has died.
 func (h *hosted) do(seconds float64) (answer string, err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -65,7 +65,7 @@ func (h *hosted) do(seconds float64) (answer string, err error) {
 	return answer, err
 }
 
-// host runs the plugins, and serves their work and the metrics of all.
+// host runs the plugins, and serves their work and the metrics of all plugins.
 func host(ctx context.Context, address string, names ...string) error {
 	defer plugin.CleanupClients()
 	prometheus.MustRegister(collector.New(collector.Opts{}))

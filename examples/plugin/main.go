@@ -1,7 +1,8 @@
-// Plugin shows a host and its plugins, which are processes of their own, started and stopped by HashiCorp's go-plugin.
+// Plugin shows a host and its plugins. Each plugin is a process, started and stopped by
+// HashiCorp's go-plugin.
 //
-// A plugin has no port of its own, and may die at any time. It counts into the directory of the host, with a label that
-// tells it apart; the host serves the metrics of all:
+// A plugin has no port, and may die at any time. Each plugin counts into the directory of the
+// host, with its name in a label; the host serves the metrics of all plugins:
 //
 //	export MPMETRICS_DIR=/dev/shm/images
 //	go build -o images . && ./images -listen 127.0.0.1:9100 &
@@ -9,7 +10,7 @@
 //	curl http://127.0.0.1:9100/do/crop
 //	curl http://127.0.0.1:9100/metrics
 //
-// A plugin inherits the environment of its host, and with it the directory.
+// A plugin inherits the environment of its host, with the directory.
 package main
 
 import (

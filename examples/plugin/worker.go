@@ -10,16 +10,17 @@ import (
 	"github.com/mpmetrics/mpmetrics/store"
 )
 
-// handshake tells a plugin that it was started by this host, and not by a user.
+// handshake proves to a plugin that the host has started the plugin, not a user.
 var handshake = plugin.HandshakeConfig{ProtocolVersion: 1, MagicCookieKey: "IMAGES_PLUGIN", MagicCookieValue: "images"}
 
-// Worker is what a plugin does, as net/rpc wants it.
+// Worker is the work of a plugin, in the form of net/rpc.
 type Worker struct {
 	done    *prometheus.CounterVec
 	seconds prometheus.Histogram
 }
 
-// newWorker makes the metrics of a plugin. All plugins have the same families; the const label tells them apart.
+// newWorker makes the metrics of a plugin. All plugins have the same families; the const label
+// tells the plugins apart.
 func newWorker(name string) *Worker {
 	label := prometheus.Labels{"plugin": name}
 	store.NewGauge(prometheus.GaugeOpts{Name: "image_plugins", Help: "Plugins that run.", ConstLabels: label}).Set(1)
@@ -33,7 +34,7 @@ func newWorker(name string) *Worker {
 	}
 }
 
-// Do does a task: a number of seconds, which it only pretends to take.
+// Do does a task: Do pretends to take a number of seconds.
 func (w *Worker) Do(seconds float64, answer *string) error {
 	if seconds < 0 {
 		w.done.WithLabelValues("failure").Inc()

@@ -13,8 +13,9 @@ import (
 	"github.com/mpmetrics/mpmetrics/store"
 )
 
-// The metrics of a batch job, the other kind of process that counts into the directory. They are vecs, so workers,
-// which never use them, have no series of them: a job lives for a moment, and then only its file tells what it did.
+// The metrics of a batch job, the other kind of process that counts into the directory. Workers
+// never use the metrics, and have no series of them, because all metrics are vecs: a job lives for
+// a moment, and afterwards only its file has its counts.
 var (
 	billedOrders = store.NewCounterVec(prometheus.CounterOpts{
 		Name: "billing_orders_total",
@@ -33,14 +34,15 @@ var (
 	}, []string{"payment"})
 )
 
-// order is what a job has to bill.
+// order is an order that a job has to bill.
 type order struct {
 	payment string
 	euros   float64
 }
 
-// bill is the life of one job: it bills the orders in arguments such as card=0.1 and returns. There is nothing to push:
-// what it has counted by then stays, in a directory whether or not Close is called, on a server behind it.
+// bill is the life of one job: bill bills the orders in arguments such as card=0.1 and returns. A
+// job pushes nothing: its counts stay. In a directory the counts stay with or without Close, on a
+// server after Close.
 func bill(arguments []string) error {
 	var orders []order
 	for _, argument := range arguments {
@@ -66,12 +68,13 @@ func parseOrder(argument string) (order, error) {
 		return order{}, fmt.Errorf("order %q, want payment=euros: %w", argument, err)
 	}
 	if !(euros >= 0) || math.IsInf(euros, 0) {
-		return order{}, fmt.Errorf("order %q: nobody can be billed that", argument)
+		return order{}, fmt.Errorf("order %q: not a payable amount", argument)
 	}
 	return order{payment: payment, euros: euros}, nil
 }
 
-// crash ends this process as the kernel would when memory runs out: nothing of it runs any more.
+// crash ends the process like the kernel does when memory runs out: no code of the process runs
+// afterwards.
 func crash() error {
 	self, err := os.FindProcess(os.Getpid())
 	if err != nil {

@@ -15,9 +15,9 @@ func TestParseOrder(t *testing.T) {
 		{"invoice=20", order{"invoice", 20}, ""},
 		{"card", order{}, "want payment=euros"},
 		{"card=ten", order{}, "want payment=euros"},
-		{"card=-1", order{}, "nobody can be billed"},
-		{"card=NaN", order{}, "nobody can be billed"},
-		{"card=+Inf", order{}, "nobody can be billed"},
+		{"card=-1", order{}, "not a payable amount"},
+		{"card=NaN", order{}, "not a payable amount"},
+		{"card=+Inf", order{}, "not a payable amount"},
 	}
 	for _, test := range tests {
 		got, err := parseOrder(test.argument)

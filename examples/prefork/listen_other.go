@@ -10,7 +10,8 @@ import (
 	"runtime"
 )
 
-// listen says that processes cannot share a port here in the way that this example is about.
+// listen returns an error, because processes cannot share a port on this system as the example
+// needs.
 func listen(context.Context, string) (net.Listener, error) {
 	return nil, fmt.Errorf("several processes on one port: %w on %s", errors.ErrUnsupported, runtime.GOOS)
 }

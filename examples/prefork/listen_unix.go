@@ -10,8 +10,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// listen opens a listener of this process alone on an address that other processes of the same user share.
-// Linux spreads the connections over all of them; macOS allows the sharing, but favours one.
+// listen opens a separate listener of this process on an address shared by other processes of the
+// same user. Linux spreads the connections over all listeners; macOS allows the sharing, but
+// favours one listener.
 func listen(ctx context.Context, addr string) (net.Listener, error) {
 	config := net.ListenConfig{Control: func(_, _ string, conn syscall.RawConn) error {
 		var failed error

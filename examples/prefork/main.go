@@ -1,25 +1,25 @@
 // Prefork is an HTTP service of several processes that counts as one.
 //
-// The program starts itself again as a number of workers, which all listen on the same port; the kernel gives
-// each connection to one of them. A worker that dies is replaced. Whichever worker is asked for /metrics
-// answers for all, the dead included:
+// The program starts itself again as a number of workers. All workers listen on the same port; the
+// kernel gives each connection to one worker. The supervisor replaces a worker that dies. Any
+// worker answers /metrics for all workers, the dead included:
 //
 //	MPMETRICS_DIR=/dev/shm/shop go run ./examples/prefork -addr 127.0.0.1:8080
 //	curl -X POST http://127.0.0.1:8080/work
 //	curl http://127.0.0.1:8080/metrics
 //
-// With -job it is a batch job, which bills some orders and ends. The workers show what it counted for as long as
-// they run, and however many jobs have come and gone:
+// With -job the program is a batch job that bills some orders and ends. The workers show the job's
+// counts for as long as the workers run, however many jobs have come and gone:
 //
 //	MPMETRICS_DIR=/dev/shm/shop go run ./examples/prefork -job card=0.1 invoice=20
 //
-// On several hosts without a directory in common, MPMETRICS_URL names a server instead, and any worker of any host
-// answers for all:
+// On several hosts without a common directory, MPMETRICS_URL names a server instead, and any
+// worker of any host answers for all:
 //
 //	MPMETRICS_URL='redis://10.0.0.5:6379/0?namespace=shop' go run ./examples/prefork
 //
-// What is particular to mpmetrics is in metrics.go, at the top of job.go, one line in worker.go, and Close in main. The
-// rest is an ordinary service.
+// The code for mpmetrics is in metrics.go, at the top of job.go, one line in worker.go, and Close
+// in main. The rest is an ordinary service.
 package main
 
 import (
@@ -35,7 +35,7 @@ import (
 	_ "github.com/mpmetrics/mpmetrics/store/redis" // for MPMETRICS_URL
 )
 
-// workerEnv is set for the processes that serve and unset for the one that starts them.
+// workerEnv is set for workers and unset for the supervisor.
 const workerEnv = "PREFORK_WORKER"
 
 func main() {

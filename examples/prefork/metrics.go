@@ -11,8 +11,9 @@ import (
 	"github.com/mpmetrics/mpmetrics/store"
 )
 
-// The metrics of the service. They are client_golang's own types, made by store's constructors where promauto's
-// would have stood, and need no registration. Nothing touches the directory before the first of them is used.
+// The metrics of the service. The types are client_golang's own types, from store's constructors
+// instead of promauto's, and need no registration. mpmetrics does not touch the directory before
+// the first use of a metric.
 var (
 	requests = store.NewCounterVec(prometheus.CounterOpts{
 		Name: "http_requests_total",
@@ -24,21 +25,24 @@ var (
 		Help: "Time from a request's arrival to its answer.",
 	}, []string{"code", "method"})
 
-	// A gauge without a mode is the sum over the processes that live: what a killed worker had in flight is gone.
+	// A gauge without a mode is the sum over living processes: the requests of a killed worker
+	// disappear.
 	inFlight = store.NewGauge(prometheus.GaugeOpts{
 		Name: "http_requests_in_flight",
 		Help: "Requests being handled now.",
 	})
 
-	// LiveAll keeps the processes apart: one series for each living worker, with its pid as the label process.
+	// LiveAll keeps the processes apart: one series for each living worker, with its pid as the
+	// label process.
 	started = store.NewGauge(prometheus.GaugeOpts{
 		Name: "worker_start_time_seconds",
 		Help: "When the worker began to serve, in seconds since the epoch.",
 	}, store.LiveAll)
 )
 
-// alone is what a worker would know without mpmetrics: a plain counter in a registry of its own, shown on
-// /worker-metrics. The demo sets it against the merged total; a real service has no use for it.
+// alone is the count of a worker without mpmetrics: a plain counter in a separate registry, shown
+// on /worker-metrics. The demo compares alone with the merged total; a real service has no use for
+// alone.
 var (
 	aloneRegistry = prometheus.NewRegistry()
 
@@ -54,7 +58,7 @@ func init() {
 	alone.WithLabelValues("200", "post") // shown from the start, as 0
 }
 
-// instrument counts and times the requests that next handles, with client_golang's own middleware.
+// instrument counts and times the requests of next, with client_golang's own middleware.
 func instrument(next http.Handler) http.Handler {
 	next = promhttp.InstrumentHandlerCounter(alone, next)
 	next = promhttp.InstrumentHandlerCounter(requests, next)

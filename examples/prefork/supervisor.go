@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// startEvery is the least time between two starts in one worker's place: one that dies as soon as it is born is not
-// started in a tight loop.
+// startEvery is the least time between two starts in one worker's place: a worker that dies at
+// once must not be restarted in a tight loop.
 const startEvery = time.Second
 
 // supervise keeps n workers running on addr until ctx ends, and returns when all have left.
@@ -37,7 +37,7 @@ func supervise(ctx context.Context, addr string, n int) error {
 	return nil
 }
 
-// keepRunning fills one worker's place for as long as ctx lasts.
+// keepRunning fills one worker's place until ctx ends.
 func keepRunning(ctx context.Context, program, addr string) {
 	for ctx.Err() == nil {
 		again := time.Now().Add(startEvery)
@@ -53,8 +53,8 @@ func keepRunning(ctx context.Context, program, addr string) {
 	}
 }
 
-// runWorker runs one worker to its end and returns what that was, never nil. The worker inherits the environment, and with it
-// the directory that all workers count into.
+// runWorker runs one worker to its end and returns how the worker ended, never nil. The worker
+// inherits the environment, with the directory of all workers.
 func runWorker(ctx context.Context, program, addr string) error {
 	worker := exec.CommandContext(ctx, program, "-addr", addr)
 	worker.Env = append(os.Environ(), workerEnv+"=1")
@@ -64,15 +64,15 @@ func runWorker(ctx context.Context, program, addr string) error {
 		return fmt.Errorf("start worker: %w", err)
 	}
 	worker.Cancel = lifeline.Close
-	worker.WaitDelay = drainTime + time.Second // after it, the worker is killed
+	worker.WaitDelay = drainTime + time.Second // after the delay, the worker is killed
 	if err := worker.Start(); err != nil {
 		return fmt.Errorf("start worker: %w", err)
 	}
-	_ = worker.Wait() // the state says more: also how a worker left that was not asked to
+	_ = worker.Wait() // the state says more, also about a worker that left on its own
 	return fmt.Errorf("worker %d ended: %v", worker.Process.Pid, worker.ProcessState)
 }
 
-// resolve finds out which port is meant by port 0, and fails early where nobody could listen.
+// resolve finds the real port for port 0, and fails early if no process could listen.
 func resolve(ctx context.Context, addr string) (string, error) {
 	ln, err := listen(ctx, addr)
 	if err != nil {

@@ -16,16 +16,17 @@ import (
 	"github.com/mpmetrics/mpmetrics/collector"
 )
 
-// drainTime is how long a worker that is told to leave may take over the requests it has.
+// drainTime is the time a stopped worker has for its current requests.
 const drainTime = 5 * time.Second
 
-// serve is the life of one worker: it answers requests until ctx ends or its supervisor is gone.
+// serve is the life of one worker: serve answers requests until ctx ends or the supervisor has
+// died.
 func serve(ctx context.Context, addr string) error {
 	ctx, leave := context.WithCancel(ctx)
 	defer leave()
 	go func() {
-		// The supervisor holds the other end and never writes: the end of file means that it wants this
-		// worker to leave, or that it is dead. Nobody is left behind serving.
+		// The supervisor holds the other end and never writes: the end of file means that the
+		// supervisor wants the worker to leave, or has died. So no worker outlives the supervisor.
 		_, _ = io.Copy(io.Discard, os.Stdin)
 		leave()
 	}()
@@ -62,7 +63,8 @@ func routes() http.Handler {
 	return mux
 }
 
-// handleWork stands for the work of a service: it waits a little, as for a database, and answers.
+// handleWork stands for the work of a service: handleWork waits a little, as for a database, and
+// answers.
 func handleWork(w http.ResponseWriter, r *http.Request) {
 	select {
 	case <-time.After(time.Duration(1+rand.IntN(4)) * time.Millisecond):

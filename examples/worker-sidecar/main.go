@@ -1,7 +1,7 @@
-// Sidecar shows a worker that has no HTTP, and the process that serves its metrics.
+// Sidecar shows a worker without HTTP, and the process that serves its metrics.
 //
-// Both share a directory, in a pod an emptyDir in memory. The sidecar has no metrics of its own. It answers for all
-// workers that count there, also after they were killed:
+// Both share a directory, in a pod an emptyDir in memory. The sidecar has no own metrics. The
+// sidecar answers for all workers in the directory, even after they were killed:
 //
 //	export MPMETRICS_DIR=/dev/shm/mail
 //	go run ./examples/worker-sidecar -worker &
@@ -9,7 +9,7 @@
 //	go run ./examples/worker-sidecar -listen 127.0.0.1:9898 &
 //	curl http://127.0.0.1:9898/metrics
 //
-// Either may be started first, and either may be restarted.
+// Either process may start first, and either may be restarted.
 package main
 
 import (
@@ -31,7 +31,7 @@ import (
 	"github.com/mpmetrics/mpmetrics/store"
 )
 
-// The worker's metrics. The sidecar never uses them, and so has no file.
+// The worker's metrics. The sidecar never uses the metrics, and so has no file.
 var (
 	mails = store.NewCounter(prometheus.CounterOpts{
 		Name: "mail_sent_total",
@@ -74,7 +74,7 @@ func work(ctx context.Context) error {
 	}
 }
 
-// serve serves what the workers count.
+// serve serves the counts of the workers.
 func serve(ctx context.Context, address string) error {
 	c := collector.New(collector.Opts{Location: os.Getenv(store.EnvDir)})
 	defer c.Close()

@@ -31,23 +31,13 @@ func init() {
 
 // pending are packages with comments from before the rule, each with the reason for the delay.
 var pending = map[string]string{
-	"collector":                          "comments are rewritten with its interface",
-	"compact":                            "comments are rewritten with its interface",
-	"examples/batch":                     "comments are rewritten in the next commits",
-	"examples/fiber-prefork":             "comments are rewritten in the next commits",
-	"examples/graceful-restart":          "comments are rewritten in the next commits",
-	"examples/grpc":                      "comments are rewritten in the next commits",
-	"examples/internal/child":            "comments are rewritten in the next commits",
-	"examples/plugin":                    "comments are rewritten in the next commits",
-	"examples/prefork":                   "comments are rewritten in the next commits",
-	"examples/prefork/demo":              "comments are rewritten in the next commits",
-	"examples/prefork/internal/loadtest": "comments are rewritten in the next commits",
-	"examples/worker-sidecar":            "comments are rewritten in the next commits",
-	"internal/fork":                      "the package is about to be removed",
-	"internal/reader":                    "comments are rewritten with the table of both readers",
-	"internal/remote":                    "comments are rewritten with the table of both readers",
-	"internal/scan":                      "comments are rewritten with its interface",
-	"store":                              "comments are rewritten while the package is split",
+	"collector":       "comments are rewritten with its interface",
+	"compact":         "comments are rewritten with its interface",
+	"internal/fork":   "the package is about to be removed",
+	"internal/reader": "comments are rewritten with the table of both readers",
+	"internal/remote": "comments are rewritten with the table of both readers",
+	"internal/scan":   "comments are rewritten with its interface",
+	"store":           "comments are rewritten while the package is split",
 }
 
 var word = regexp.MustCompile(`[A-Za-z']+`)

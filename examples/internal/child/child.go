@@ -1,5 +1,5 @@
-// Package child lets the tests of an example run it: as processes of the test binary, which is the example when
-// the environment says so.
+// Package child lets the tests of an example run the example in child processes of the test
+// binary. An environment variable turns the test binary into the example.
 package child
 
 import (
@@ -19,7 +19,7 @@ import (
 // env makes the test binary the example.
 const env = "MPMETRICS_TEST_EXAMPLE"
 
-// Main is what TestMain of an example does: it runs the program in a child, and the tests elsewhere.
+// Main is the body of TestMain: Main runs the program in a child, and the tests otherwise.
 func Main(m *testing.M, program func()) {
 	if os.Getenv(env) != "" {
 		program()
@@ -32,7 +32,7 @@ func Main(m *testing.M, program func()) {
 func Command(t testing.TB, dir string, arguments ...string) *exec.Cmd {
 	t.Helper()
 	cmd := exec.Command(os.Args[0], arguments...)
-	// The race detector lets programs sleep for a second at their end.
+	// By default a program with the race detector sleeps for a second at its end.
 	cmd.Env = append(os.Environ(), env+"=1", store.EnvDir+"="+dir, "GORACE=atexit_sleep_ms=0")
 	cmd.Stderr = os.Stderr
 	return cmd
@@ -44,13 +44,13 @@ type Process struct {
 	out *bufio.Reader
 }
 
-// Start starts the example. It is killed when the test ends.
+// Start starts the example. The process is killed at the end of the test.
 func Start(t testing.TB, dir string, arguments ...string) *Process {
 	t.Helper()
 	return StartCommand(t, Command(t, dir, arguments...))
 }
 
-// StartCommand starts what Command made.
+// StartCommand starts a command of Command.
 func StartCommand(t testing.TB, cmd *exec.Cmd) *Process {
 	t.Helper()
 	out, err := cmd.StdoutPipe()
@@ -65,7 +65,7 @@ func StartCommand(t testing.TB, cmd *exec.Cmd) *Process {
 	return p
 }
 
-// Line is the next line that the process prints.
+// Line is the next line of the process.
 func (p *Process) Line(t testing.TB) string {
 	t.Helper()
 	line, err := p.out.ReadString('\n')
@@ -75,14 +75,14 @@ func (p *Process) Line(t testing.TB) string {
 	return strings.TrimSpace(line)
 }
 
-// Kill kills the process and returns what it has printed since: it stays in the pipe.
+// Kill kills the process and returns its output since the last Line: the output stays in the pipe.
 func (p *Process) Kill() []byte {
 	if p.cmd.ProcessState != nil {
 		return nil
 	}
-	_ = p.cmd.Process.Kill() // it may have ended by itself
+	_ = p.cmd.Process.Kill() // the process may have ended by itself
 	rest, _ := io.ReadAll(p.out)
-	_ = p.cmd.Wait() // which says that it was killed
+	_ = p.cmd.Wait() // the error says "killed"
 	return rest
 }
 
@@ -94,13 +94,13 @@ func (p *Process) Signal(t testing.TB, s os.Signal) {
 	}
 }
 
-// Wait waits until the process has ended by itself, or its output was closed.
+// Wait waits until the process has ended by itself, or has closed its output.
 func (p *Process) Wait() {
 	_, _ = io.Copy(io.Discard, p.out)
-	_ = p.cmd.Wait() // which may say that it was killed
+	_ = p.cmd.Wait() // the error may say "killed"
 }
 
-// Get returns what is at an address, over a connection that is kept if the server keeps it.
+// Get returns the page at an address, over a kept connection if the server keeps connections.
 func Get(url string) (string, error) {
 	answer, err := http.Get(url)
 	if err != nil {
@@ -114,7 +114,7 @@ func Get(url string) (string, error) {
 	return string(b), err
 }
 
-// Scrape returns what is at an address of metrics.
+// Scrape returns the metrics at an address.
 func Scrape(t testing.TB, url string) string {
 	t.Helper()
 	text, err := Get(url)
@@ -124,7 +124,8 @@ func Scrape(t testing.TB, url string) string {
 	return text
 }
 
-// Sample is the value of a sample in an exposition, -1 if it is not there. The name has its labels, as they are written.
+// Sample is the value of a sample in an exposition, -1 for a missing sample. The name includes the
+// labels, as written.
 func Sample(text, name string) float64 {
 	for line := range strings.Lines(text) {
 		rest, found := strings.CutPrefix(line, name+" ")
@@ -136,7 +137,7 @@ func Sample(text, name string) float64 {
 	return -1
 }
 
-// Eventually waits for what comes within a flush or a tick.
+// Eventually waits until holds returns true: a flush or a tick may come first.
 func Eventually(t testing.TB, what string, holds func() bool) {
 	t.Helper()
 	for limit := time.Now().Add(30 * time.Second); !holds(); time.Sleep(20 * time.Millisecond) {

@@ -12,7 +12,7 @@ import (
 	"github.com/mpmetrics/mpmetrics/examples/prefork/internal/loadtest"
 )
 
-// account prints what a trial found, for people.
+// account prints the result of a trial for people.
 func account(out io.Writer, r loadtest.Result, problems []string) {
 	w := tabwriter.NewWriter(out, 0, 8, 2, ' ', 0)
 	row := func(what string, value any, remark string, args ...any) {
@@ -51,7 +51,7 @@ func account(out io.Writer, r loadtest.Result, problems []string) {
 	w.Flush()
 
 	if len(problems) > 0 {
-		// One lost count shows in every scrape that follows: the first few tell all.
+		// One lost count shows in every later scrape: the first few suffice.
 		const enough = 8
 		fmt.Fprintf(out, "\nFAIL: %d problems\n  %s\n", len(problems),
 			strings.Join(problems[:min(enough, len(problems))], "\n  "))

@@ -1,6 +1,6 @@
-// Demo runs the prefork example under load, kills two of its workers in the middle of it, then lets 300 jobs come and
-// go, and prints an account of what was done and what was counted. It fails when the two differ by more than the
-// requests that broke, or when the dead jobs leave more behind than their counts.
+// Demo runs the prefork example under load, kills two of its workers under load, then lets 300
+// jobs come and go, and prints an account of the work and of the counts. Demo fails if work and
+// counts differ by more than the broken requests, or if dead jobs leave more than their counts.
 package main
 
 import (
@@ -38,7 +38,8 @@ func main() {
 	}
 }
 
-// run holds the trial in directories of its own, prints the account, and says whether all is as it should be.
+// run holds the trial in temporary directories, prints the account, and reports whether the trial
+// kept all promises.
 func run(ctx context.Context, trial loadtest.Trial, out io.Writer) (fine bool, err error) {
 	// Not beside the metrics: a container's /dev/shm lets nothing be executed.
 	bin, err := os.MkdirTemp("", "mpmetrics-demo-")
@@ -67,7 +68,7 @@ func run(ctx context.Context, trial loadtest.Trial, out io.Writer) (fine bool, e
 	return len(problems) == 0, nil
 }
 
-// memoryDir is where files of live processes belong: in memory, where the system has a place for that.
+// memoryDir is the file system in memory for files of live processes, if the system has one.
 func memoryDir() string {
 	const shm = "/dev/shm"
 	if info, err := os.Stat(shm); err == nil && info.IsDir() {

@@ -11,7 +11,8 @@ import (
 // program is the package of the example.
 const program = "github.com/mpmetrics/mpmetrics/examples/prefork"
 
-// Build compiles the example into dir, with the race detector if the caller has it, and returns the file.
+// Build compiles the example into dir, with the race detector if the caller has the race detector,
+// and returns the file.
 func Build(ctx context.Context, dir string) (string, error) {
 	binary := filepath.Join(dir, "prefork")
 	if runtime.GOOS == "windows" {

@@ -12,39 +12,39 @@ import (
 )
 
 const (
-	// jobsAtOnce is how many jobs run at a time: one dies while another counts.
+	// jobsAtOnce is the number of jobs at a time: one job dies while another counts.
 	jobsAtOnce = 2
 
-	// crashEvery is which jobs are killed after their last order instead of returning.
+	// crashEvery: every tenth job is killed after its last order instead of returning.
 	crashEvery = 10
 
 	// scrapesTimed is how many scrapes are timed before and after the jobs.
 	scrapesTimed = 50
 
-	// settleTime is how long the dead may take to be absorbed once no more of them come. Absorption is work of the
-	// background, paced on purpose.
+	// settleTime is the time for the absorption of dead jobs after the last job. Absorption is
+	// background work, paced on purpose.
 	settleTime = 5 * time.Second
 
-	// spareFiles are those that a directory has beside one for each living process: the archive, the lock of who
-	// absorbs, and some that are about to go.
+	// spareFiles are the files beside the files of living processes: the archive, the lock, and
+	// some files about to be removed.
 	spareFiles = 4
 )
 
-// Churn is the account of many jobs that came and went while the workers served.
+// Churn is the account of many short jobs during the work of the workers.
 type Churn struct {
-	Jobs      int // that have ended
-	Crashed   int // that were killed, among them
+	Jobs      int // ended
+	Crashed   int // killed, among Jobs
 	Took      time.Duration
 	Settled   time.Duration // from the end of the last job until few files were left, or until patience ended
 	MostFiles int           // files in the directory, when there were most
 	Files     int           // in the end
 	Before    time.Duration // of a scrape in the middle, before the first job
-	After     time.Duration // likewise, when the dead were absorbed
+	After     time.Duration // the same, after the absorption of dead jobs
 	Series    []Tally       // of the jobs, in the end; a family's stand together
-	Watch     *Watch        // of all scrapes, those that were timed too
+	Watch     *Watch        // of all scrapes, timed scrapes included
 }
 
-// Tally is what a scrape shows of a total, and what it has to be to the last bit.
+// Tally is the value of a total in a scrape, and the exact expected value.
 type Tally struct {
 	Total
 	Got, Want float64
@@ -136,7 +136,7 @@ func (t Trial) runJobs(ctx context.Context, ledger *Ledger, result *Churn) error
 	return errors.Join(errs...)
 }
 
-// runJob runs one job to its end, which has to be the one that is meant.
+// runJob runs one job to its end. The job has to end as expected.
 func (t Trial) runJob(ctx context.Context, ledger *Ledger, orders []Order, crash bool) error {
 	args := []string{"-job"}
 	if crash {
@@ -150,7 +150,7 @@ func (t Trial) runJob(ctx context.Context, ledger *Ledger, orders []Order, crash
 	ledger.Give(orders)
 	err := job.Run()
 	if crash && job.ProcessState != nil && !job.ProcessState.Exited() {
-		err = nil // killed, as it should be
+		err = nil // killed as expected
 	} else if crash {
 		err = fmt.Errorf("it was to be killed: %v", job.ProcessState)
 	}
@@ -161,7 +161,7 @@ func (t Trial) runJob(ctx context.Context, ledger *Ledger, orders []Order, crash
 	return nil
 }
 
-// settle scrapes until few files are left or it has taken too long: scrapes are what absorption is started by.
+// settle scrapes until few files are left or settleTime is over: scrapes start absorptions.
 func (t Trial) settle(ctx context.Context, url string, result *Churn) error {
 	begin := time.Now()
 	for ctx.Err() == nil {
@@ -182,7 +182,7 @@ func (t Trial) settle(ctx context.Context, url string, result *Churn) error {
 // filesAllowed is how many files the directory may have when only the workers live.
 func (t Trial) filesAllowed() int { return t.Workers + spareFiles }
 
-// countFiles counts what is in the directory of the metrics, whatever it is called.
+// countFiles counts all names in the directory of the metrics.
 func countFiles(dir string) (int, error) {
 	entries, err := os.ReadDir(filepath.Join(dir, "mpmetrics"))
 	if err != nil {

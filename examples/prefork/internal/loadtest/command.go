@@ -8,7 +8,7 @@ import (
 	"sync"
 )
 
-// command is a process of the example that counts into dir.
+// command is the command of an example's process that counts into dir.
 func command(ctx context.Context, binary, dir string, stderr io.Writer, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, binary, args...)
 	cmd.Env = append(os.Environ(), "MPMETRICS_DIR="+dir, "MPMETRICS_URL=", "MPMETRICS_PROCESS=")
@@ -16,7 +16,8 @@ func command(ctx context.Context, binary, dir string, stderr io.Writer, args ...
 	return cmd
 }
 
-// sharedWriter lets several processes complain into one writer: os/exec copies for each in a goroutine of its own.
+// sharedWriter lets several processes write to one writer: os/exec copies the output of each
+// process in a separate goroutine.
 type sharedWriter struct {
 	mu sync.Mutex // held while writing to
 	to io.Writer

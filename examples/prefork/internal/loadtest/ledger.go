@@ -6,14 +6,14 @@ import (
 	"sync"
 )
 
-// Ledger is the witness of what jobs count, as Load is of requests: it knows what they were given to bill, and what
-// those had billed that have ended.
+// Ledger is the witness of jobs, as Load is of requests. A Ledger knows the orders given to jobs,
+// and the orders of the jobs that have ended.
 type Ledger struct {
-	mu          sync.Mutex // guards what follows, which all that start jobs write
+	mu          sync.Mutex // guards the fields below: every goroutine that starts jobs writes them
 	given, done map[string]entry
 }
 
-// entry is what there is of one payment.
+// entry is the sum of the orders of one payment.
 type entry struct {
 	orders int64
 	euros  *big.Rat // exact: nothing rounds between jobs
@@ -29,15 +29,15 @@ func NewLedger() *Ledger {
 	return l
 }
 
-// Give notes what a job will have to bill; to be called before it starts.
+// Give notes the orders of a job, before the start of the job.
 func (l *Ledger) Give(orders []Order) { l.book(l.given, orders) }
 
-// Done notes what a job has billed; to be called once it has ended.
+// Done notes the orders of a job, after the end of the job.
 func (l *Ledger) Done(orders []Order) { l.book(l.done, orders) }
 
-// book adds the orders of one job as its counters do. In a process, whole amounts are summed apart from the others,
-// and those one after the other, each addition rounding as it does in client_golang's counter. What the processes
-// have comes together without any rounding.
+// book adds the orders of one job like the job's counters do. A process sums whole amounts apart
+// from fractions. Fractions are summed in order, and each addition rounds as in client_golang's
+// counter. The sums of processes are added up without rounding.
 func (l *Ledger) book(entries map[string]entry, orders []Order) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -61,7 +61,7 @@ func (l *Ledger) book(entries map[string]entry, orders []Order) {
 	}
 }
 
-// orders and euros read an entry. The euros are rounded here, and only here: the float64 that is nearest.
+// orders and euros read an entry. Only euros rounds, to the nearest float64.
 func (l *Ledger) orders(entries map[string]entry, payment string) float64 {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -75,8 +75,9 @@ func (l *Ledger) euros(entries map[string]entry, payment string) float64 {
 	return nearest
 }
 
-// Bounds are those of each series of the jobs. Once all jobs have ended, least and most are the same: exact to the
-// last bit. Amounts are never negative and rounding keeps order, so the euros of a job at work are within them too.
+// Bounds are the bounds of each series of the jobs. After the end of all jobs, least and most are
+// the same: exact to the last bit. Amounts are never negative and rounding keeps order, so the
+// euros of a job at work are within the bounds too.
 func (l *Ledger) Bounds() []Bounds {
 	var all []Bounds
 	for _, family := range []string{billedOrders, billedEuros, billingDuration} {

@@ -12,35 +12,36 @@ import (
 	"time"
 )
 
-// The metrics that both see every request, one as a counter and one as a histogram.
+// The metrics of every request, a counter and a histogram.
 const (
 	requestsTotal   = "http_requests_total"
 	requestDuration = "http_request_duration_seconds"
 )
 
 const (
-	// requestsPerConn is how many requests a client sends before it connects anew. The kernel spreads
-	// connections, not requests, over the workers, and a worker that was just started must get its share.
+	// requestsPerConn is the number of requests on one connection. The kernel spreads connections,
+	// not requests, over the workers, and a new worker must get its share.
 	requestsPerConn = 20
 
-	// requestTime bounds a request, many times what the slowest should take.
+	// requestTime bounds a request: many times the time of the slowest request.
 	requestTime = 10 * time.Second
 
-	// refusedPause is how long a client waits that found nobody listening.
+	// refusedPause is the pause of a client after a refused connection.
 	refusedPause = 10 * time.Millisecond
 )
 
-// Load is a number of clients that send one request after the other, and what became of the requests. The counts
-// may be read at any time; each request is in Sent before it leaves and then in one of the others.
+// Load is a number of clients with a request each, and the outcome of the requests. The counts may
+// be read at any time; each request is in Sent before the sending, and afterwards in one of the
+// other counts.
 type Load struct {
 	Sent     atomic.Int64
 	Answered atomic.Int64 // status 200 and a whole body
-	Broken   atomic.Int64 // on the way to a worker when the connection broke: handled or not, nobody can tell
-	Refused  atomic.Int64 // never left, since nobody listened
+	Broken   atomic.Int64 // on the way to a worker when the connection broke: maybe handled
+	Refused  atomic.Int64 // never left: no worker listened
 	Wrong    atomic.Int64 // answered with another status
 }
 
-// Bounds are those of the metrics that see every request.
+// Bounds are the bounds of the metrics of every request.
 func (l *Load) Bounds() []Bounds {
 	var all []Bounds
 	for _, family := range []string{requestsTotal, requestDuration} {
@@ -53,7 +54,7 @@ func (l *Load) Bounds() []Bounds {
 	return all
 }
 
-// Run sends requests to url from all clients until ctx ends, and returns when the last one has its answer.
+// Run sends requests to url from all clients until ctx ends, and returns after the last answer.
 func (l *Load) Run(ctx context.Context, url string, clients int) {
 	var all sync.WaitGroup
 	for range clients {
@@ -62,18 +63,18 @@ func (l *Load) Run(ctx context.Context, url string, clients int) {
 	all.Wait()
 }
 
-// Send sends n requests to url, one after the other.
+// Send sends n requests to url, in sequence.
 func (l *Load) Send(ctx context.Context, url string, n int) {
 	l.client(ctx, url, func(sent int) bool { return sent < n && ctx.Err() == nil })
 }
 
-// client sends requests on a connection of its own while more says so.
+// client sends requests on a separate connection until more returns false.
 func (l *Load) client(ctx context.Context, url string, more func(sent int) bool) {
 	transport := &http.Transport{}
 	defer transport.CloseIdleConnections()
 	client := &http.Client{Transport: transport, Timeout: requestTime}
 	for i := 0; more(i); i++ {
-		// The end of the load must not break a request that is on its way.
+		// The end of the load must not break a request on the way.
 		request, err := http.NewRequestWithContext(context.WithoutCancel(ctx), http.MethodPost, url, nil)
 		if err != nil {
 			panic(fmt.Sprintf("loadtest: bad url %q: %v", url, err))
@@ -100,8 +101,8 @@ func (l *Load) record(status int, err error) {
 	}
 }
 
-// send sends a request once. It must be a POST: net/http sends a GET again by itself when a connection breaks, and
-// the worker that was killed may have counted the first.
+// send sends a request once, as a POST: net/http repeats a GET after a broken connection, and the
+// killed worker may have counted the first request.
 func send(client *http.Client, request *http.Request) (status int, err error) {
 	response, err := client.Do(request)
 	if err != nil {

@@ -9,21 +9,22 @@ const (
 	billingDuration = "billing_order_duration_seconds"
 )
 
-// payments are the values of the one label that the jobs' series have: however many jobs run, the distinct series
+// payments are the values of the only label of the jobs' series: however many jobs run, the series
 // stay the same nine.
 var payments = []string{"card", "cash", "invoice"}
 
-// Order is what a job is told to bill.
+// Order is an order for a job to bill.
 type Order struct {
 	Payment string
 	Euros   float64
 }
 
-// String is the order as an argument of the example. It reads back as the very same float64.
+// String is the order as an argument of the example. The argument parses to the same float64.
 func (o Order) String() string { return fmt.Sprintf("%s=%v", o.Payment, o.Euros) }
 
-// ordersOf makes up what the n-th job has to bill. Most amounts are 0.1, which no float64 is, so that a sum with an
-// error anywhere on the way ends in other digits; some are whole, which counters keep apart. Jobs differ in number.
+// ordersOf makes up the orders of the n-th job. Most amounts are 0.1, not exact in float64, so
+// that an error in a sum changes the digits; some amounts are whole, and counters keep whole
+// amounts apart. Jobs have different numbers of orders.
 func ordersOf(n int) []Order {
 	const least, spread, wholeEvery = 24, 7, 8
 	orders := make([]Order, least+n%spread)

@@ -19,7 +19,7 @@ type Scrape struct {
 	Took     time.Duration // from the request to the last byte's decoding
 }
 
-// Fetch scrapes url on a connection of its own, so that the kernel chooses the worker that answers.
+// Fetch scrapes url on a separate connection, so that the kernel chooses the worker.
 func Fetch(ctx context.Context, url string) (Scrape, error) {
 	begin := time.Now()
 	transport := &http.Transport{DisableKeepAlives: true}
@@ -44,7 +44,8 @@ func Fetch(ctx context.Context, url string) (Scrape, error) {
 	return Scrape{families: families, Took: time.Since(begin)}, nil
 }
 
-// Total names what can be summed: all series of a family, or with a Label those that have a value of it.
+// Total names a sum: of all series of a family, or with a Label of all series with the label's
+// value.
 type Total struct{ Family, Label, Value string }
 
 func (t Total) String() string {
@@ -61,7 +62,7 @@ func (t Total) has(m *dto.Metric) bool {
 	})
 }
 
-// Sum adds up all series of a family, of a histogram its observations, and says whether there is any.
+// Sum adds up all series of a family, of a histogram its observations. ok is false without series.
 func (s Scrape) Sum(family string) (sum float64, ok bool) { return s.Total(Total{Family: family}) }
 
 // Total adds up the series of a total, as Sum does.
@@ -83,7 +84,7 @@ func (s Scrape) Total(t Total) (sum float64, ok bool) {
 	return sum, ok
 }
 
-// Label lists the values that a label has in the series of a family.
+// Label lists the values of a label in the series of a family.
 func (s Scrape) Label(name, label string) []string {
 	var values []string
 	for _, m := range s.families[name].GetMetric() {
@@ -96,8 +97,8 @@ func (s Scrape) Label(name, label string) []string {
 	return values
 }
 
-// Alone asks workers for their own registries until each of the given ones has answered: the requests that each
-// handled, by pid. The kernel chooses who answers, so it takes some tries.
+// Alone asks workers for their own registries until each of pids has answered, and returns the
+// handled requests by pid. The kernel chooses the worker, so Alone needs some tries.
 func Alone(ctx context.Context, url string, pids []int) (map[int]float64, error) {
 	const triesPerWorker = 100
 	counts := make(map[int]float64)

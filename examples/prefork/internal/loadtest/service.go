@@ -15,26 +15,28 @@ import (
 )
 
 const (
-	startTime = 20 * time.Second // for a worker to begin listening, on a machine that is busy
-	stopTime  = 15 * time.Second // for all workers to leave, longer than the example gives them itself
+	startTime = 20 * time.Second // for a worker to start listening, on a busy machine
+	stopTime  = 15 * time.Second // for all workers to leave, longer than the example's own limit
 )
 
 // Service is a running prefork example.
 type Service struct {
 	cmd    *exec.Cmd
 	ended  chan struct{} // closed once cmd has been waited for
-	failed error         // what Wait said; read after ended
+	failed error         // error of Wait; read after ended
 
-	mu      sync.Mutex    // guards what follows, which the reader of the program's output writes
+	mu      sync.Mutex    // guards the fields below: the reader of the program's output writes them
 	url     string        // "" until the first worker listens
-	workers []int         // pids of those that listen, oldest first
+	workers []int         // pids of listening workers, oldest first
 	changed chan struct{} // closed and replaced when workers changes
 }
 
-// Start runs the program with its metrics in dir and returns when all workers listen on a free port of 127.0.0.1.
+// Start runs the program with its metrics in dir and returns as soon as all workers listen on a
+// free port of 127.0.0.1.
 func Start(ctx context.Context, binary, dir string, workers int, stderr io.Writer) (*Service, error) {
 	s := &Service{
-		// It outlives ctx: Stop asks it to leave, so that nothing of it is left behind.
+		// The service outlives ctx: Stop asks the service to leave, so that no process is left
+		// behind.
 		cmd: command(context.WithoutCancel(ctx), binary, dir, stderr,
 			"-addr", "127.0.0.1:0", "-workers", fmt.Sprint(workers)),
 		ended:   make(chan struct{}),
@@ -58,7 +60,7 @@ func Start(ctx context.Context, binary, dir string, workers int, stderr io.Write
 	return s, nil
 }
 
-// follow keeps the list of workers by what the program prints.
+// follow keeps the list of workers by the output of the program.
 func (s *Service) follow(stdout io.Reader) {
 	for lines := bufio.NewScanner(stdout); lines.Scan(); {
 		var pid int
@@ -83,7 +85,7 @@ func (s *Service) URL() string {
 	return s.url
 }
 
-// Workers are the pids of the workers that listen, oldest first.
+// Workers are the pids of the listening workers, oldest first.
 func (s *Service) Workers() []int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -95,7 +97,7 @@ func (s *Service) WaitWorkers(ctx context.Context, n int) error {
 	return s.waitUntil(ctx, fmt.Sprintf("%d workers listen", n), func(workers []int) bool { return len(workers) == n })
 }
 
-// Kill sends SIGKILL to a worker and waits until the supervisor has noticed that it is gone.
+// Kill sends SIGKILL to a worker and waits until the supervisor has noticed the death.
 func (s *Service) Kill(ctx context.Context, pid int) error {
 	if !slices.Contains(s.Workers(), pid) {
 		return fmt.Errorf("kill %d: not a worker of this service", pid)
@@ -133,9 +135,9 @@ func (s *Service) waitUntil(ctx context.Context, what string, holds func(workers
 	}
 }
 
-// Stop asks the service to leave, as systemd or a terminal would, and waits until no process of it is left.
+// Stop asks the service to leave, like systemd or a terminal, and waits until no process is left.
 func (s *Service) Stop() error {
-	// An error means that it has ended already: the wait below tells how.
+	// An error means that the service has ended already: the wait below has the reason.
 	_ = s.cmd.Process.Signal(syscall.SIGTERM)
 	select {
 	case <-s.ended:
@@ -144,7 +146,7 @@ func (s *Service) Stop() error {
 		}
 		return nil
 	case <-time.After(stopTime):
-		// The workers follow by themselves: their standard input ends.
+		// The workers follow, because their standard input ends.
 		_ = s.cmd.Process.Kill()
 		<-s.ended
 		return fmt.Errorf("stop service: it had not left after %v", stopTime)

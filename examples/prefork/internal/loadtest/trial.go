@@ -10,17 +10,18 @@ import (
 	"time"
 )
 
-// scrapeEvery is how often a trial scrapes: often enough that no moment around a kill goes unseen.
+// scrapeEvery is the interval of scrapes in a trial: short enough to see every moment around a
+// kill.
 const scrapeEvery = 50 * time.Millisecond
 
-// Trial is one run of the example under load, with workers killed in the middle of it, and then with jobs that come
-// and go.
+// Trial is one run of the example under load: first with workers killed under load, then with jobs
+// that come and go.
 type Trial struct {
 	Binary   string        // from Build
 	Dir      string        // for the metrics; becomes MPMETRICS_DIR
-	Workers  int           // processes that serve
-	Clients  int           // that send requests all the time
-	Kills    int           // workers to kill, one after the other, spread evenly over Duration
+	Workers  int           // serving processes
+	Clients  int           // clients that send requests all the time
+	Kills    int           // workers to kill, in sequence, spread evenly over Duration
 	Duration time.Duration // of the load
 	Jobs     int           // short-lived processes to run after the load
 	Stderr   io.Writer     // of all processes
@@ -30,23 +31,24 @@ type Trial struct {
 // Result is the account of a trial.
 type Result struct {
 	URL      string
-	Workers  []int // that lived at the end
+	Workers  []int // alive at the end
 	Killed   []int
-	Lingered []int // killed workers whose live gauge was still there at the first scrape after
+	Lingered []int // killed workers with a live gauge in the first scrape after
 
 	Sent, Answered, Broken, Refused, Wrong int64 // as in Load
 
 	Counted  float64         // by the merged counter, at the end
 	Observed float64         // by the merged histogram, at the end
 	InFlight float64         // by the merged gauge, at the end
-	Shown    []int           // the workers that the merged gauge of start times tells of, at the end
-	Alone    map[int]float64 // what each living worker's own registry counted, by pid
+	Shown    []int           // workers in the merged gauge of start times, at the end
+	Alone    map[int]float64 // count of each living worker's own registry, by pid
 	Watch    *Watch
 
 	Churn *Churn // nil without jobs
 }
 
-// Run runs the trial. It returns an error when the trial could not be held; what it found is in the Result.
+// Run runs the trial. An error means that the trial could not be held; the findings are in the
+// Result.
 func (t Trial) Run(ctx context.Context) (result Result, err error) {
 	t.Stderr = &sharedWriter{to: t.Stderr}
 	service, err := Start(ctx, t.Binary, t.Dir, t.Workers, t.Stderr)
@@ -113,7 +115,8 @@ func (t Trial) underLoad(ctx context.Context, service *Service, load *Load, resu
 	return err
 }
 
-// killOne kills the oldest worker, looks whether its live gauge went with it, and waits for its successor.
+// killOne kills the oldest worker, checks that its live gauge has gone, and waits for the
+// successor.
 func (t Trial) killOne(ctx context.Context, service *Service, begin time.Time, result *Result) error {
 	victim := service.Workers()[0]
 	at := time.Since(begin)
@@ -141,7 +144,7 @@ func (t Trial) killOne(ctx context.Context, service *Service, begin time.Time, r
 	return nil
 }
 
-// atRest takes the numbers that stand when no request is on its way any more.
+// atRest reads the numbers at rest, without requests on the way.
 func (t Trial) atRest(ctx context.Context, service *Service, result *Result) error {
 	scrape, err := Fetch(ctx, service.URL()+"/metrics")
 	if err != nil {
@@ -160,7 +163,7 @@ func (t Trial) atRest(ctx context.Context, service *Service, result *Result) err
 	return err
 }
 
-// workersShown lists the pids of the workers that a scrape of the merged metrics shows a live gauge of.
+// workersShown lists the pids of the workers with a live gauge in a scrape of the merged metrics.
 func workersShown(scrape Scrape) ([]int, error) {
 	var pids []int
 	for _, value := range scrape.Label("worker_start_time_seconds", "process") {

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// Problems lists in what the trial fell short of the promise. None is what everybody hopes for.
+// Problems lists the promises that the trial broke, none if all is well.
 func (t Trial) Problems(r Result) []string {
 	var problems []string
 	problem := func(format string, args ...any) { problems = append(problems, fmt.Sprintf(format, args...)) }
@@ -27,8 +27,8 @@ func (t Trial) Problems(r Result) []string {
 	if r.Answered+r.Broken+r.Refused+r.Wrong != r.Sent {
 		problem("%d requests were sent, but what became of them does not add up", r.Sent)
 	}
-	// A client has one request on its way, so a kill breaks at most one for each. More would mean that requests
-	// break for another reason, and that the tolerance above hides something.
+	// A client has one request on the way, so a kill breaks at most one request per client. More
+	// broken requests would have another reason, and the tolerance above would hide a fault.
 	if broken := int64(t.Clients * len(r.Killed)); r.Broken > broken {
 		problem("%d requests broke, where the kills explain at most %d", r.Broken, broken)
 	}
@@ -59,7 +59,7 @@ func (t Trial) Problems(r Result) []string {
 	return problems
 }
 
-// churnProblems lists in what the jobs showed that history costs something, or is not exact.
+// churnProblems lists the costs of history, and inexact totals.
 func (t Trial) churnProblems(c *Churn) []string {
 	var problems []string
 	problem := func(format string, args ...any) { problems = append(problems, fmt.Sprintf(format, args...)) }

@@ -7,26 +7,27 @@ import (
 	"time"
 )
 
-// Bounds is what a witness knows of a total at any moment.
+// Bounds are a witness's bounds of a total at any moment.
 type Bounds struct {
 	Total
-	Least func() float64 // what is done is in every scrape that begins from now on
-	Most  func() float64 // what has not begun is in no scrape that has ended
+	Least func() float64 // finished work: every later scrape has at least so much
+	Most  func() float64 // started work: no earlier scrape has more
 }
 
-// Watch scrapes all through a trial and judges every scrape by what is known at that moment. One goroutine uses it.
+// Watch scrapes all through a trial and judges every scrape by the bounds at the moment. Only one
+// goroutine may use a Watch.
 type Watch struct {
 	bounds []Bounds
-	last   map[Total]float64 // the totals of the newest scrape that had any
+	last   map[Total]float64 // totals of the newest scrape with totals
 
-	Took    []time.Duration // of each scrape that was answered
-	Failed  int             // scrapes whose connection broke: the worker that was to answer was killed
-	LeftOut int             // scrapes that left the totals out and said so by mpmetrics_up 0: a gap, not a fault
-	Dips    int             // totals that were lower than one scrape before
-	Faults  []string        // what should never be, dips among it
+	Took    []time.Duration // of each answered scrape
+	Failed  int             // scrapes with a broken connection: the answering worker was killed
+	LeftOut int             // scrapes without totals and with mpmetrics_up 0: a gap, not a fault
+	Dips    int             // totals lower than in the previous scrape
+	Faults  []string        // faults, dips included
 }
 
-// NewWatch returns a Watch that holds scrapes against bounds.
+// NewWatch returns a Watch with bounds.
 func NewWatch(bounds ...Bounds) *Watch {
 	return &Watch{bounds: bounds, last: make(map[Total]float64)}
 }
@@ -45,7 +46,7 @@ func (w *Watch) Run(ctx context.Context, url string, every time.Duration) {
 	}
 }
 
-// Times scrapes url so many times, one after the other, and returns the time of the scrape in the middle.
+// Times scrapes url n times, in sequence, and returns the median time.
 func (w *Watch) Times(ctx context.Context, url string, n int) time.Duration {
 	from := len(w.Took)
 	for range n {
@@ -69,7 +70,8 @@ func (w *Watch) Once(ctx context.Context, url string) {
 	w.judge(scrape, least)
 }
 
-// judge compares a scrape with the one before and with the bounds, whose least was taken before it.
+// judge compares a scrape with the previous scrape and with the bounds. least was taken before the
+// scrape.
 func (w *Watch) judge(scrape Scrape, least []float64) {
 	if up, ok := scrape.Sum("mpmetrics_up"); !ok || up == 0 {
 		w.LeftOut++
@@ -95,7 +97,7 @@ func (w *Watch) fault(format string, args ...any) {
 	w.Faults = append(w.Faults, fmt.Sprintf(format, args...))
 }
 
-// Last is a total as the newest scrape showed it that did not leave it out.
+// Last is a total in the newest scrape with the total.
 func (w *Watch) Last(t Total) float64 { return w.last[t] }
 
 // Scrapes is how many scrapes were answered.
