@@ -42,7 +42,7 @@ type Archive struct {
 	Size int64
 
 	file     *reader.File      // nil: not from a file, or closed
-	together bool              // archive of a server: a restored snapshot restores the partitions too, so Returned never applies
+	together bool              // of a server, see Returned
 	absorbed []layout.Absorbed // ascending by id
 	open     []layout.ID       // ascending: processes without an absorption at the writing
 }
@@ -76,7 +76,8 @@ func compare(a, b layout.ID) int { return slices.Compare(a[:], b[:]) }
 
 // Returned reports whether a process outside the archive was absorbed long ago: the process is
 // older than a process with a pruned id, and had no file at the pruning. The file of such a
-// process can only come from a backup.
+// process can only come from a backup. On a server Returned is always false, because a restored
+// snapshot restores the partitions together with the archive.
 func (a *Archive) Returned(id layout.ID, start int64) bool {
 	if a.together || start > a.Horizon || a.Holds(id) {
 		return false

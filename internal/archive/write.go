@@ -91,7 +91,7 @@ func (w *writer) archive(a *Archive) error {
 // append adds a record to the log. A full slab ends, and the log goes on in a new slab.
 func (w *writer) append(payload []byte) error {
 	const usual = usualSlabPages*layout.PageSize - layout.ValueOffset - layout.SlabHeaderBytes
-	room := layout.RecordBytes(len(payload)) + layout.WordBytes // with the word at the end of the slab
+	room := layout.RecordBytes(len(payload)) + layout.WordBytes // and the word at the end
 	if len(w.body) > 0 && len(w.body)+room > usual {
 		if err := w.seal(layout.ContinueWord(w.number + 1)); err != nil {
 			return err

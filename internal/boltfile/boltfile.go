@@ -26,7 +26,7 @@ const mapBytes = 64 << 20
 func Create(path string, who directory.Readers) (db *bbolt.DB, file *os.File, inode uint64, err error) {
 	db, err = bbolt.Open(path, 0, &bbolt.Options{
 		Timeout:      lockTimeout,
-		NoSync:       true, // the page cache survives the process; a caller that needs more syncs once, at the end
+		NoSync:       true, // the page cache survives the process; an archive is synced at the end
 		NoGrowSync:   true, // otherwise growing syncs in spite of NoSync
 		FreelistType: bbolt.FreelistMapType,
 		PageSize:     layout.PageSize,

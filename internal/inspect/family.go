@@ -59,7 +59,7 @@ func (s *Survey) families() {
 		f := byName[d.Name]
 		if f == nil {
 			if !suffixed[d.Name] {
-				return nil // only dead processes have the family, in a live mode: the family has no values
+				return nil // a live mode, and only dead processes: no values
 			}
 			f = add(&Family{Name: d.Name, Help: d.Help, Unit: d.Unit, Type: d.Type, Mode: d.Mode})
 		}

@@ -48,7 +48,7 @@ type Value struct {
 // Contribution is the share of one process, or of the archive, in a merged series.
 type Contribution struct {
 	Process *Process // nil: the archive
-	Dead    string   // of the archive, the label of the process with a kept sample; empty: all absorbed counts
+	Dead    string   // label of the kept sample; empty: all absorbed counts
 	Created time.Time
 	Reading
 	Unset bool // a gauge never set: not merged

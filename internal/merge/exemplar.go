@@ -23,7 +23,7 @@ func (e *Exemplar) before(o *Exemplar) bool {
 
 // AddExemplar offers an exemplar of a series, with the labels of the series by name. bound is the
 // upper bound of a bucket of a histogram. Call AddExemplar after Begin. An exemplar of a series
-// that is not merged is dropped.
+// that is not merged is ignored.
 func (m *Merger) AddExemplar(name string, labels []layout.Label, bound float64, e Exemplar) {
 	s := m.series[seriesKey(name, labels)]
 	if s == nil {

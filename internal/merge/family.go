@@ -28,13 +28,13 @@ func (f *Family) counter() bool { return f.Type == layout.Counter && !f.Mode.Val
 // Reason says how the definitions of processes conflict.
 type Reason string
 
-// The reasons. With Type, Suffix and some Mode conflicts the values of the losers are dropped;
+// The reasons. With Type, Suffix and some Mode conflicts the values of the losers are not merged;
 // otherwise all values are merged.
 const (
-	// TypeConflict: one name, two types. The losers are dropped.
+	// TypeConflict: one name, two types. The losers are not merged.
 	TypeConflict Reason = "type"
 	// ModeConflict: two gauge modes. The newest mode merges the values. Two kinds of values are
-	// dropped: values without a time if the newest mode needs a time, and series with their own
+	// not merged: values without a time if the newest mode needs a time, and series with their own
 	// label "process" if the newest mode adds the label.
 	ModeConflict Reason = "mode"
 	// HelpConflict: two help texts or units.
@@ -42,11 +42,10 @@ const (
 	// LabelsConflict: two sets of label names. Both are exposed.
 	LabelsConflict Reason = "labels"
 	// BucketsConflict: two bucket layouts. Only the shared bounds are kept, because their counts
-	// are exact. If the newest process has no native buckets, the native buckets of all processes
-	// are dropped.
+	// are exact. If the newest process has no native buckets, no native buckets are merged.
 	BucketsConflict Reason = "buckets"
 	// SuffixConflict: the name is also the name of a sample of a histogram or summary. The loser is
-	// dropped.
+	// not merged.
 	SuffixConflict Reason = "suffix"
 )
 
@@ -71,7 +70,7 @@ type definition struct {
 	users  int     // members and accounts with the definition
 	voters int     // users with a say in the choice of the definition in force
 	newest rank    // of the voters
-	merged *Family // nil: dropped
+	merged *Family // nil: not merged
 	// buckets maps own buckets to merged buckets; nil if both are the same.
 	buckets []int
 
@@ -323,8 +322,9 @@ func project(own, merged []float64) []int {
 	return to
 }
 
-// decideSuffixes drops families whose name is also the name of a sample of a histogram or summary.
-// The newest definition stays; among equals the definition with the shorter name stays.
+// decideSuffixes takes a family out of force if its name is also the name of a sample of a
+// histogram or summary. The newest definition stays; among equals the definition with the shorter
+// name stays.
 func (m *Merger) decideSuffixes(inForce []*definition) {
 	slices.SortStableFunc(inForce, func(a, b *definition) int { return b.newest.compare(a.newest) })
 	samples := make(map[string]bool, len(inForce))

@@ -113,8 +113,8 @@ func (l *Ledger) Put(a *Account, t *layout.Total) *Entry {
 func (e *Entry) Native() *Native { return e.native }
 
 // Absorb adds the values of a dead process: families, inputs and values as for a Merger, and
-// native buckets by input. Absorb drops gauges of live modes and keeps All samples unchanged.
-// Absorb returns the number of sums dropped because the result would not be finite.
+// native buckets by input. Absorb skips gauges of live modes and keeps All samples unchanged.
+// Absorb returns the number of sums not added because the result would not be finite.
 func (l *Ledger) Absorb(p Process, families []*layout.Family, inputs []Input, values []uint64, natives map[int]*layout.Native, now int64) (unabsorbed int) {
 	p.Live = false
 	dead := &Dead{Process: p, Time: now}

@@ -101,7 +101,7 @@ func (t *Total) extremes(set uint64, smallest, largest, recent float64, time int
 }
 
 // addTotal adds a total of the same type, or of a native histogram to a histogram. In the second
-// case the native buckets are dropped.
+// case the native buckets are not added.
 func (t *Total) addTotal(o *Total, to []int) {
 	t.whole.addCount(o.whole)
 	t.sum.addExact(&o.sum)

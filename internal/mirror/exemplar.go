@@ -18,7 +18,7 @@ import (
 // Exemplar is an exemplar of one series.
 type Exemplar struct {
 	Labels []layout.Label // of the series, by name
-	Bound  float64        // upper bound of the bucket of a histogram; NaN of a counter, and of native buckets
+	Bound  float64        // upper bound of a bucket; NaN of a counter, and of native buckets
 	Native bool           // of native buckets
 	*dto.Exemplar
 }

@@ -17,7 +17,7 @@ import (
 
 // Series is one series of a mirrored family.
 type Series struct {
-	Family  *layout.Family // with the label names of the series; shared by series with equal label names
+	Family  *layout.Family // shared by series with equal label names
 	Values  []string       // in the order of Family.LabelNames
 	Created int64          // start timestamp, Unix nanoseconds; 0: unknown
 	Words   []uint64       // the value, as layout.Family.ValueWords lists the words

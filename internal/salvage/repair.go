@@ -228,6 +228,7 @@ func quarantine(path, sub string) error {
 		return err
 	}
 	text := time.Now().UTC().Format(time.RFC3339) + "\nrepaired: the readable part is in a new file of the same name\n"
-	_ = directory.Write(filepath.Join(dir, name+".txt"), text) // without the text, the file in quarantine is still useful
+	// Without the text, the file in quarantine is still useful.
+	_ = directory.Write(filepath.Join(dir, name+".txt"), text)
 	return nil
 }

@@ -1,8 +1,8 @@
--- Takes a partition out that cannot be read, unless its process is alive or has updated it since.
+-- Takes out an unreadable partition, unless its process is alive or has updated the partition since.
 --
 -- KEYS: processes, sequences, and of the partition header, families, series, values
--- ARGV: id, its sequence, the reason, milliseconds that it is kept
--- Returns how many were taken out.
+-- ARGV: id, sequence, reason, milliseconds until the partition expires
+-- Returns the number of partitions taken out.
 local time = redis.call('TIME')
 local ends = redis.call('ZSCORE', KEYS[1], ARGV[1])
 if not ends or tonumber(ends) > time[1] * 1000 + math.floor(time[2] / 1000) or

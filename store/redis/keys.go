@@ -5,21 +5,22 @@ import "github.com/mpmetrics/mpmetrics/internal/layout"
 // All keys of a namespace have one hash tag, so that a cluster keeps them in one place and a
 // script may use any of the keys:
 //
-//	{mpmetrics:NAMESPACE}:processes    sorted set: id by the end of its life, milliseconds of the server's clock
+//	{mpmetrics:NAMESPACE}:processes    sorted set: id by end of life, in ms of the server's clock
 //	{mpmetrics:NAMESPACE}:sequences    hash: id to its last sequence
-//	{mpmetrics:NAMESPACE}:archive      hash: counts of dead processes (package archive has the fields);
-//	                                   epoch, new after a loss of the archive; generation, new after a replacement
+//	{mpmetrics:NAMESPACE}:archive      hash: fields of package archive; epoch, new after a loss;
+//	                                   generation, new after a replacement
 //	{mpmetrics:NAMESPACE}:aside        hash: a damaged archive, for 15 days
-//	{mpmetrics:NAMESPACE}:ID:header    hash: header record, start, sequence, which of the other hashes exist, the
-//	                                   epoch of the archive with the bases, and taken after the partition was absorbed
-//	                                   or put aside
+//	{mpmetrics:NAMESPACE}:ID:header    hash: header record, start, sequence, which of the other
+//	                                   hashes exist, epoch of the archive with the bases, and
+//	                                   taken, after the partition was absorbed or put aside
 //	{mpmetrics:NAMESPACE}:ID:families  hash: number to family record
 //	{mpmetrics:NAMESPACE}:ID:series    hash: block to its series
-//	{mpmetrics:NAMESPACE}:ID:values    hash: block to its values, and families of foreign collectors by name
+//	{mpmetrics:NAMESPACE}:ID:values    hash: block to its values, and foreign families by name
 //
 // Package layout defines the records and blocks. The last four keys stay for an hour after an
-// absorption, because the process may only have been stopped. No other key ever expires, and
-// nothing else stays of a process but its part of the archive.
+// absorption, because the process may only have been stopped, and for 15 days after the partition
+// was put aside. Apart from aside, no other key ever expires, and nothing else stays of a process
+// but its part of the archive.
 type keys struct{ tag string }
 
 func keysOf(namespace string) keys { return keys{"{mpmetrics:" + namespace + "}:"} }

@@ -1,8 +1,8 @@
 -- Lists the partitions at one instant.
 --
 -- KEYS: processes, sequences, archive
--- Returns the time, seconds and microseconds; epoch and generation, '' without; ids and ends of lives in turns; ids and
--- last sequences in turns.
+-- Returns the time, in seconds and microseconds; epoch and generation, '' without an archive;
+-- ids and ends of lives in turns; ids and last sequences in turns.
 local archive = redis.call('HMGET', KEYS[3], 'epoch', 'generation')
 return {
   redis.call('TIME'),

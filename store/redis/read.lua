@@ -1,9 +1,11 @@
 -- Reads one partition at one instant.
 --
 -- KEYS: header, families, series, values, archive
--- ARGV: field that the archive has if it holds the partition, 'header', or 'whole', or 'blocks' and the blocks of series that are wanted
--- Returns header, start, sequence, whether it was taken out, what the archive has in the field, whether it is whole ('0'), a hash
--- is missing ('1'), or the archive that has its bases is lost ('2'), families, series, values.
+-- ARGV: field of the partition in the archive after an absorption, then 'header', or 'whole', or
+--       'blocks' and the wanted blocks of series
+-- Returns header, start, sequence, '1' if the partition was taken out, content of the field, state,
+-- families, series, values. The state is '0' for a whole partition, '1' if a hash is missing, and
+-- '2' if the archive with the bases is lost.
 local head = redis.call('HMGET', KEYS[1], 'header', 'start', 'sequence', 'taken', 'hashes', 'rests')
 local answer = {head[1] or '', head[2] or '0', head[3] or '0', head[4] and '1' or '0',
   redis.call('HGET', KEYS[5], ARGV[1]) or '', '0', {}, {}, {}}

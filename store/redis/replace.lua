@@ -1,11 +1,12 @@
--- Replaces fields of the archive and takes the partitions out that it absorbs, if all is as it was
--- read: or does nothing.
+-- Replaces fields of the archive and takes out the absorbed partitions, if neither the archive nor
+-- a partition has changed since the reading. Otherwise does nothing.
 --
--- KEYS: processes, sequences, archive, where it is kept aside, then of each partition header, families, series, values
--- ARGV: epoch, generation, the next one, another epoch ('' for none), milliseconds that partitions are kept,
---       milliseconds that the archive is kept aside ('' for not), how many partitions, fields and removed fields follow, and these: id and sequence of each, name and
---       content of each, name of each
--- Returns '' or what has changed.
+-- KEYS: processes, sequences, archive, aside, then of each partition header, families, series, values
+-- ARGV: epoch, generation, next generation, new epoch ('' for none), milliseconds until partitions
+--       expire, milliseconds until aside expires ('' to put nothing aside), numbers of partitions,
+--       fields and removed fields, then id and sequence of each partition, name and content of each
+--       field, name of each removed field
+-- Returns '', or 'archive' or the id of the changed partition.
 local archive = redis.call('HMGET', KEYS[3], 'epoch', 'generation')
 if archive[1] ~= ARGV[1] or archive[2] ~= ARGV[2] then
   return 'archive'

@@ -1,15 +1,16 @@
 -- Changes one partition, or nothing.
 --
 -- KEYS: processes, sequences, archive, and of the partition header, families, series, values,
---       and the same of one that is to be forgotten, or not
--- ARGV: id, sequence, sequence answered last, for families, series and values '1' if they have to be there, milliseconds to live,
---       epoch if there is none, and next generation of the archive, header ('' unless it begins),
---       field of a former partition ('' for none), epoch that the process knows ('' for none),
---       field that the archive has if it holds the partition, field that it has to have ('' for none),
---       id of the one that is to be forgotten, '1' if there are bases, what the field has to have,
---       how many families, series, values and removed values follow, and these: name and content of each,
---       of the removed ones the name
--- Returns what became of it, the epoch, and the last sequence that was written.
+--       and optionally the same four of a partition to forget
+-- ARGV: id, sequence, last answered sequence, '1' for each of families, series and values that has
+--       to exist, milliseconds to live, a new id (epoch of a missing archive, and next generation),
+--       header ('' unless the partition begins), field of the samples of a former partition ('' for
+--       none), epoch known to the process ('' for none), field of the partition in the archive after
+--       an absorption, field that the archive has to have ('' for none), id of the partition to
+--       forget, '1' if the partition has bases, wanted content of the field that the archive has to
+--       have, numbers of families, series, values and removed values, then name and content of each,
+--       and the name of each removed value
+-- Returns the status, the epoch, and the last written sequence.
 local epoch = redis.call('HGET', KEYS[3], 'epoch')
 if not epoch then
   epoch = ARGV[6]
@@ -23,7 +24,7 @@ end
 if redis.call('HEXISTS', KEYS[3], ARGV[10]) == 1 then
   return {'absorbed', epoch, last}
 end
--- One that was put aside begins anew.
+-- A partition put aside starts again.
 local there = known[1] and not known[3]
 if ARGV[7] == '' then
   if not there or last < tonumber(ARGV[3]) then
@@ -51,7 +52,7 @@ if ARGV[7] ~= '' then
 end
 redis.call('HSET', KEYS[4], 'sequence', ARGV[2])
 redis.call('HSET', KEYS[2], ARGV[1], ARGV[2])
--- The end of its life: no process reads another's clock.
+-- The end of the life, by the server's clock: clocks of processes differ.
 redis.call('ZADD', KEYS[1], time[1] * 1000 + math.floor(time[2] / 1000) + ARGV[5], ARGV[1])
 if KEYS[8] then
   redis.call('ZREM', KEYS[1], ARGV[12])
