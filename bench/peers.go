@@ -211,7 +211,7 @@ and writes text. Node asks its workers by messages, the others read files. Redis
 a loopback connection for each increment: a scrape reads the hash however many processes there are, and could not tell
 them apart. Our dead have been absorbed; Node forgets what the dead have counted. Medians of ` + "%d" + ` scrapes that follow
 one that is not counted, of ours of the rounds above. In brackets is how many times as long as ours, which was measured
-once more right before and behind each but Redis.
+once more right before and after each but Redis.
 `
 
 // digits is how many of a factor are worth showing.

@@ -103,7 +103,7 @@ func (d *doctor) directory() {
 			"compare MPMETRICS_DIR here and in the service; in a pod, mount the same emptyDir into all containers")
 	default:
 		d.add("directory", Error, s.Directory, Escape(fmt.Sprint(s.Err)),
-			"it is not safe to use: processes count in memory, and each shows its own values only", "the text says how to mend it")
+			"it is not safe to use: processes count in memory, and each shows its own values only", "the text names the remedy")
 	}
 }
 

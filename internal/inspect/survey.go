@@ -46,7 +46,7 @@ type Archive struct {
 	Bytes   int64
 	Series  int
 	IDs     int // of absorbed processes
-	Dead    int // processes with kept samples
+	Dead    int // dead processes with kept samples
 	Written time.Time
 	Last    time.Time // absorption
 	Begun   time.Time // totals restarted

@@ -146,8 +146,8 @@ func (d *decoder) words(f *Family, words []uint64) {
 	}
 }
 
-// floatWord returns the index of the word with a float64 in a value, and the mask on its bits: the
-// cell of a gauge is zero if the gauge was never set, and not zero if the gauge was set to 0.
+// floatWord returns the index of the word with a float64 in a value, and the mask of EncodeGauge for
+// the cell of a gauge, otherwise 0. Without the mask the bits of a round number end in zeros.
 func (f *Family) floatWord() (index int, mask uint64) {
 	if f.ByMode() && !f.Mode.Timed() {
 		return 0, gaugeMask

@@ -344,7 +344,8 @@ func seriesKey(name string, labels []layout.Label) string {
 	return string(b)
 }
 
-// sweep drops the series without a member, and finds the start timestamps of all other series.
+// sweep drops the series of no member and no ledger entry, and finds the start timestamps of all
+// other series.
 func (m *Merger) sweep() {
 	for _, s := range m.series {
 		s.used = false

@@ -46,7 +46,7 @@ func (t *tail) room(bytes int) bool {
 	return t.used+bytes <= t.current.body() || t.spare != nil && bytes <= t.spare.body()
 }
 
-// advance goes on in the spare. The caller has to prepare the next spare.
+// advance goes on in the spare. The next call of prepare asks for another spare.
 func (t *tail) advance() {
 	t.install(t.spare)
 	t.spare, t.grown = nil, true

@@ -43,7 +43,7 @@ const (
 var ErrMoved = errors.New("mpmetrics: bug: a slab moved in its file")
 
 // ErrBroken is returned by Grow after a memory fault of bbolt in the file. Existing series go on;
-// the file takes no new series.
+// the file gets no more room.
 var ErrBroken = errors.New("file cannot grow after a memory fault")
 
 // File is the file of one process, open for counting.

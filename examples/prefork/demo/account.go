@@ -42,7 +42,7 @@ func account(out io.Writer, r loadtest.Result, problems []string) {
 	fmt.Fprintln(w, "live gauges")
 	row("of killed workers, one scrape later", len(r.Lingered), "%d were killed", len(r.Killed))
 	row("of living workers", len(r.Shown), "%d are alive", len(r.Workers))
-	row("requests in flight", whole(r.InFlight), "nobody sends any")
+	row("requests in flight", whole(r.InFlight), "after the last answer")
 
 	if r.Churn != nil {
 		fmt.Fprintln(w, "jobs that came and went")

@@ -51,7 +51,7 @@ func (t Trial) Problems(r Result) []string {
 		problem("live gauges tell of workers %v, but %v are alive", r.Shown, r.Workers)
 	}
 	if r.InFlight != 0 {
-		problem("%.0f requests in flight, with nobody sending any", r.InFlight)
+		problem("%.0f requests in flight after the last answer", r.InFlight)
 	}
 	if t.Jobs > 0 {
 		problems = append(problems, t.churnProblems(r.Churn)...)
