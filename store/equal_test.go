@@ -102,7 +102,7 @@ func randomCollector(r *rand.Rand, n int) prometheus.Collector {
 		case 2:
 			return 0
 		case 3:
-			return float64(r.IntN(1 << 40))
+			return float64(r.Int64N(1 << 40))
 		}
 		return math.Ldexp(r.Float64()-0.5, r.IntN(80)-40)
 	}

@@ -18,8 +18,12 @@ const lockTimeout = time.Second
 
 // mapBytes is the part of a file that bbolt maps from the start, beyond the end of the file. To
 // map more, bbolt would unmap the file first, and without memory for the new mapping bbolt would
-// have no mapping at all. Some hundred thousand series fit. The mapping costs addresses only.
-const mapBytes = 64 << 20
+// have no mapping at all. Some hundred thousand series fit. The mapping costs addresses only; a
+// 32-bit process has few addresses, so the mapping is an eighth there.
+const mapBytes = 8 << 20 << (3 * is64Bit)
+
+// is64Bit is 1 where addresses have 64 bits, and 0 otherwise.
+const is64Bit = ^uint(0) >> 63
 
 // Create makes a new bbolt file and locks the file. The directory decides the mode. The returned
 // file belongs to bbolt: use it for mapping only.

@@ -41,7 +41,7 @@ func storeForEver(path string) error {
 // T3: an aligned word is never torn between processes. The control, a word
 // that straddles two cache lines, has to be.
 func TestT3Torn(t *testing.T) {
-	loads := 20_000_000
+	loads := int64(20_000_000)
 	if os.Getenv("MPMETRICS_SOAK") != "" {
 		loads = 10_000_000_000
 	}
@@ -65,7 +65,7 @@ func TestT3Torn(t *testing.T) {
 	var last uint64
 	// On a busy machine the two may take turns on one core for a while.
 	patience := time.Now().Add(time.Minute)
-	seen := 0
+	seen := int64(0)
 	for ; seen < loads || control == 0 && (seen%loads != 0 || time.Now().Before(patience)); seen++ {
 		word := words[0].Load()
 		if !whole(word) {
