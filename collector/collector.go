@@ -2,8 +2,8 @@ package collector
 
 import (
 	"cmp"
-	"errors"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -78,7 +78,6 @@ const defaultTimeout = 8 * time.Second
 type Collector struct {
 	where   slog.Attr // which directory or server, without a password
 	store   *store.Store
-	server  remote.Server // nil without a URL
 	log     *slog.Logger
 	timeout time.Duration
 	bad     error // the location cannot be used at all
@@ -154,7 +153,7 @@ func (c *Collector) source(location string, o *Opts) (scan.Source, error) {
 		if err != nil {
 			return nil, err
 		}
-		c.server, c.where = server, slog.String("location", remote.Redacted(location))
+		c.where = slog.String("location", remote.Redacted(location))
 		return &remote.Source{Server: server, Grace: staleCollections, Timeout: min(c.timeout, serverTimeout)}, nil
 	}
 	dir, err := store.Directory(location)
@@ -168,7 +167,7 @@ func (c *Collector) source(location string, o *Opts) (scan.Source, error) {
 		return nil, err
 	}
 	c.where = slog.String("dir", dir)
-	return &scan.Directory{Parent: dir, ArchiveParent: o.archiveDir(c.store), Access: o.access(c.store)}, nil
+	return scan.NewDirectory(&scan.Local{Parent: dir, ArchiveParent: o.archiveDir(c.store), Access: o.access(c.store)}), nil
 }
 
 // check returns an error that names each field without a meaning.
@@ -218,9 +217,6 @@ func (c *Collector) Close() error {
 	c.closed = true
 	if c.scanner != nil {
 		c.scanner.Close()
-	}
-	if c.server != nil {
-		c.server.Close()
 	}
 	return nil
 }
@@ -304,14 +300,14 @@ func collectAll(c prometheus.Collector) (metrics []prometheus.Metric) {
 // scan reads the directory and adds everything up. What it met dead is absorbed
 // afterwards, in the background.
 func (c *Collector) scan() state {
-	err := c.scanner.Scan(time.Now().Add(c.timeout))
+	ctx, cancel := context.WithTimeout(context.Background(), c.timeout)
+	defer cancel()
+	err := c.scanner.Merge(ctx)
 	state := state{up: err == nil, directory: true, found: c.scanner.Found(), archive: c.scanner.Archive()}
 	if err != nil {
 		state.stopped = stoppedReason(err)
 	}
 	c.logChange(err)
-	c.merger.Begin()
-	c.scanner.Add()
 	c.totals.conflict(c.merger.Conflicts())
 	if c.absorb != nil {
 		c.absorb.consider(state, err)

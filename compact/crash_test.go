@@ -137,7 +137,7 @@ func age(t *testing.T, dir string) {
 
 // pausing is a scraper that can be stopped between the files and the archive.
 type pausing struct {
-	scan.Directory
+	scan.Local
 	t       *testing.T
 	pause   func() // done once there; nil: nothing
 	scanner *scan.Scanner
@@ -145,29 +145,27 @@ type pausing struct {
 }
 
 func newPausing(t *testing.T, dir string) *pausing {
-	s := &pausing{Directory: scan.Directory{Parent: dir}, t: t, merger: merge.New()}
-	s.scanner = scan.New(s, s.merger, slog.New(slog.NewTextHandler(io.Discard, nil)), func(err error) { t.Error(err) })
+	s := &pausing{Local: scan.Local{Parent: dir}, t: t, merger: merge.New()}
+	s.scanner = scan.New(scan.NewDirectory(s), s.merger, slog.New(slog.NewTextHandler(io.Discard, nil)), func(err error) { t.Error(err) })
 	t.Cleanup(s.scanner.Close)
 	return s
 }
 
-// Archive implements scan.Source.
+// Archive implements scan.Disk.
 func (s *pausing) Archive(known *archive.Archive) (*archive.Archive, error) {
 	if pause := s.pause; pause != nil {
 		s.pause = nil
 		pause()
 	}
-	return s.Directory.Archive(known)
+	return s.Local.Archive(known)
 }
 
 // want scrapes and compares, bit for bit.
 func (s *pausing) want(what string, want map[string]float64) {
 	s.t.Helper()
-	if err := s.scanner.Scan(time.Now().Add(time.Hour)); err != nil {
+	if err := s.scanner.Merge(s.t.Context()); err != nil {
 		s.t.Errorf("%s: %v", what, err)
 	}
-	s.merger.Begin()
-	s.scanner.Add()
 	got := map[string]float64{}
 	for _, f := range s.merger.Families() {
 		if _, ours := want[f.Name]; !ours {

@@ -50,22 +50,17 @@ func connect(ctx context.Context, location string, log *slog.Logger) (*partition
 
 func (w *partitions) lock() (func(), error) {
 	// Only to know the archive, damaged or not.
-	if _, err := w.source.Epoch(); err != nil && scan.Transient(err) {
+	if err := w.source.Look(w.ctx); err != nil && scan.Transient(err) {
 		return nil, err
 	}
 	return func() {}, nil
 }
 
 func (w *partitions) list() ([]string, error) {
-	if _, err := w.source.Epoch(); err != nil && scan.Transient(err) {
+	if err := w.source.Look(w.ctx); err != nil && scan.Transient(err) {
 		return nil, err
 	}
-	entries, err := w.source.List()
-	names := make([]string, 0, len(entries))
-	for _, e := range entries {
-		names = append(names, e.Name)
-	}
-	return names, err
+	return w.source.Names()
 }
 
 func (w *partitions) dead(name string) (bool, error) {
@@ -78,29 +73,22 @@ func (w *partitions) dead(name string) (bool, error) {
 
 func (w *partitions) readArchive() (*archive.Archive, error) {
 	w.epoch, w.generation, w.fields.were = w.source.Base()
-	return w.source.Archive(nil)
+	return w.source.Archive()
 }
 
 func (w *partitions) header(name string) (*layout.Header, error) {
-	f, err := w.source.Open(name)
-	if err != nil {
-		return nil, err
-	}
-	return f.Header(), nil
+	return w.source.Header(name)
 }
 
 func (w *partitions) read(name string) (*process, error) {
-	f, err := w.source.Open(name)
-	if err != nil {
-		return nil, err
-	}
-	values, err := f.Load()
+	read, err := w.source.Read(w.ctx, name)
 	if err != nil {
 		return nil, err
 	}
 	p, _ := w.source.Partition(name)
 	w.taken[p.ID] = p
-	return &process{header: f.Header(), families: f.Families(), inputs: scan.Inputs(f.Entries()), values: values, natives: f.Natives()}, nil
+	r := read.Reading
+	return &process{header: r.Header(), families: r.Families(), inputs: scan.Inputs(r.Entries()), values: read.Values, natives: read.Natives}, nil
 }
 
 func (w *partitions) write(a *archive.Archive) (_ string, err error) {

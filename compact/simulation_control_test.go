@@ -14,14 +14,14 @@ import (
 // wrongly.
 type control struct {
 	world  func(*memoryWorld) world
-	source func(*memorySource) scan.Source
+	source func(*memorySource) scan.Disk
 }
 
 var none = control{theWorld, theSource}
 
 func theWorld(w *memoryWorld) world { return w }
 
-func theSource(s *memorySource) scan.Source { return s }
+func theSource(s *memorySource) scan.Disk { return s }
 
 // unlinkFirst removes what is absorbed before the rename.
 type unlinkFirst struct {
@@ -167,11 +167,11 @@ func TestSimulationControls(t *testing.T) {
 		control
 	}{
 		{"unlink before rename", small(), 1, 2000, control{func(w *memoryWorld) world { return &unlinkFirst{memoryWorld: w} }, theSource}},
-		{"archive read first", small(), 1, 2000, control{theWorld, func(s *memorySource) scan.Source { return &archiveFirst{memorySource: s} }}},
-		{"archive cached over a rename", small(), 1, 2000, control{theWorld, func(s *memorySource) scan.Source { return &cachedArchive{memorySource: s} }}},
+		{"archive read first", small(), 1, 2000, control{theWorld, func(s *memorySource) scan.Disk { return &archiveFirst{memorySource: s} }}},
+		{"archive cached over a rename", small(), 1, 2000, control{theWorld, func(s *memorySource) scan.Disk { return &cachedArchive{memorySource: s} }}},
 		{"exclusive probe", small(), 1, 2000, control{func(w *memoryWorld) world { return exclusiveProbe{w} }, theSource}},
 		{"two floats", small(), 1, 2000, control{func(w *memoryWorld) world { return twoFloats{w} }, theSource}},
-		{"epoch not rechecked", pruning(), 2, 20_000, control{theWorld, func(s *memorySource) scan.Source { return noRecheck{s} }}},
+		{"epoch not rechecked", pruning(), 2, 20_000, control{theWorld, func(s *memorySource) scan.Disk { return noRecheck{s} }}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()

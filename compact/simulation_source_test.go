@@ -20,7 +20,7 @@ type memorySource struct {
 	begins func() // told when a scan begins
 }
 
-// Epoch implements scan.Source.
+// Epoch implements scan.Disk.
 func (s *memorySource) Epoch() (uint32, error) {
 	if err := s.point("read epoch"); err != nil {
 		return 0, err
@@ -32,10 +32,10 @@ func (s *memorySource) Epoch() (uint32, error) {
 	return s.memory.archive.epoch(), nil
 }
 
-// Where implements scan.Source: nobody removes the directory here.
-func (s *memorySource) Where() uint64 { return 1 }
+// Place implements scan.Disk: nobody removes the directory here.
+func (s *memorySource) Place() uint64 { return 1 }
 
-// List implements scan.Source.
+// List implements scan.Disk.
 func (s *memorySource) List() ([]directory.Entry, error) {
 	if err := s.point("list"); err != nil {
 		return nil, err
@@ -51,7 +51,7 @@ func (s *memorySource) List() ([]directory.Entry, error) {
 	return entries, nil
 }
 
-// Open implements scan.Source.
+// Open implements scan.Disk.
 func (s *memorySource) Open(name string) (scan.File, error) {
 	if err := s.point("open"); err != nil {
 		return nil, err
@@ -63,13 +63,13 @@ func (s *memorySource) Open(name string) (scan.File, error) {
 	return &handle{source: s, name: name, file: f}, nil
 }
 
-// Readers implements scan.Source: each of its steps is one of the schedule.
+// Readers implements scan.Disk: each of its steps is one of the schedule.
 func (s *memorySource) Readers() int { return 1 }
 
-// Look implements scan.Source. No file is ever left out here.
+// Look implements scan.Disk. No file is ever left out here.
 func (s *memorySource) Look(string) os.FileInfo { return nil }
 
-// Archive implements scan.Source.
+// Archive implements scan.Disk.
 func (s *memorySource) Archive(known *archive.Archive) (*archive.Archive, error) {
 	if err := s.point("read archive"); err != nil {
 		return nil, err

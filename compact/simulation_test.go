@@ -10,7 +10,6 @@ import (
 	"os"
 	"slices"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -161,7 +160,7 @@ func (x *simulation) newScraper() *scraper {
 			s.source.seen.add(uint64(x.happened))
 		}
 	}}
-	s.scanner = scan.New(x.control.source(s.source), s.merger, quiet, func(error) {})
+	s.scanner = scan.New(scan.NewDirectory(x.control.source(s.source)), s.merger, quiet, func(error) {})
 	return s
 }
 
@@ -169,13 +168,11 @@ func (x *simulation) newScraper() *scraper {
 func (s *scraper) scrape() {
 	s.began = -1
 	s.outcome.scrapes++
-	if s.scanner.Scan(time.Now().Add(time.Hour)) != nil {
+	if s.scanner.Merge(context.Background()) != nil {
 		s.outcome.incomplete++
 		return
 	}
 	s.source.seen.add(uint64(s.happened))
-	s.merger.Begin()
-	s.scanner.Add()
 	got := s.totals()
 	s.simulation.shown = append(s.simulation.shown, got)
 	if err := s.check(s.began, s.happened, got); err != nil {

@@ -8,6 +8,7 @@ package inspect
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"io/fs"
 	"log/slog"
@@ -49,8 +50,7 @@ type Inspector struct {
 	render  *render.Renderer
 	errs    []error // of the current reading
 
-	server remote.Server // nil without a URL
-	bad    error         // the URL cannot be used
+	bad error // the URL cannot be used
 }
 
 // New returns an Inspector. New reads nothing yet.
@@ -61,12 +61,13 @@ func New(o Opts) *Inspector {
 	}
 	var source scan.Source
 	if remote.IsLocation(o.Dir) {
-		i.server, i.bad = remote.Open(o.Dir, slog.New(slog.DiscardHandler))
-		source = &remote.Source{Server: i.server, Timeout: cmp.Or(o.Timeout, defaultTimeout)}
+		var server remote.Server
+		server, i.bad = remote.Open(o.Dir, slog.New(slog.DiscardHandler))
+		source = &remote.Source{Server: server, Timeout: cmp.Or(o.Timeout, defaultTimeout)}
 	} else {
 		o.Dir = Parent(o.Dir)
 		o.Access = AccessOf(filepath.Join(o.Dir, layout.Subdirectory), o.Access)
-		source = &scan.Directory{Parent: o.Dir, ArchiveParent: o.ArchiveDir, Access: o.Access}
+		source = scan.NewDirectory(&scan.Local{Parent: o.Dir, ArchiveParent: o.ArchiveDir, Access: o.Access})
 	}
 	i.opts = o
 	i.scanner = scan.New(source, i.merger, slog.New(slog.DiscardHandler), func(err error) { i.errs = append(i.errs, err) })
@@ -75,9 +76,8 @@ func New(o Opts) *Inspector {
 
 // Close gives the files, or the connections, back.
 func (i *Inspector) Close() {
-	i.scanner.Close()
-	if i.server != nil {
-		i.server.Close()
+	if i.bad == nil {
+		i.scanner.Close()
 	}
 }
 
@@ -114,10 +114,10 @@ func (i *Inspector) Read() *Survey {
 	i.errs = nil
 	err := i.bad
 	if err == nil {
-		err = i.scanner.Scan(start.Add(cmp.Or(i.opts.Timeout, defaultTimeout)))
+		ctx, cancel := context.WithTimeout(context.Background(), cmp.Or(i.opts.Timeout, defaultTimeout))
+		defer cancel()
+		err = i.scanner.Merge(ctx)
 	}
-	i.merger.Begin()
-	i.scanner.Add()
 	s := &Survey{
 		Time:      start,
 		Parent:    i.opts.Dir,

@@ -96,11 +96,9 @@ func (m *model) newReader(fate func() memoryserver.Fate) *reader {
 
 // scan returns the series that are shown, by name and labels; nil: cumulative metrics are left out.
 func (r *reader) scan() (map[string]*merge.Series, error) {
-	if err := r.scanner.Scan(time.Now().Add(time.Minute)); err != nil {
+	if err := r.scanner.Merge(context.Background()); err != nil {
 		return nil, err
 	}
-	r.merger.Begin()
-	r.scanner.Add()
 	all := map[string]*merge.Series{}
 	for _, f := range r.merger.Families() {
 		for _, s := range f.Series {

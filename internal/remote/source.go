@@ -8,13 +8,12 @@ import (
 	"fmt"
 	"hash/fnv"
 	"io/fs"
-	"os"
 	"slices"
 	"time"
 
 	"github.com/mpmetrics/mpmetrics/internal/archive"
-	"github.com/mpmetrics/mpmetrics/internal/directory"
 	"github.com/mpmetrics/mpmetrics/internal/layout"
+	"github.com/mpmetrics/mpmetrics/internal/reader"
 	"github.com/mpmetrics/mpmetrics/internal/scan"
 )
 
@@ -25,8 +24,8 @@ const (
 	// maxTries bounds the looks that an absorption came into.
 	maxTries = 5
 
-	// maxExchanges bounds a scan by so many times the timeout of an exchange. What
-	// was read by then is not read again by the next.
+	// maxExchanges bounds a look by so many times the timeout of an exchange. The next
+	// look does not read again what this one has read.
 	maxExchanges = 4
 
 	// readTogether bounds the partitions of one exchange: a server carries it out while
@@ -34,24 +33,23 @@ const (
 	readTogether = 16
 )
 
-// Source is a namespace of a server in the place of a directory: a scan.Source. All
-// is read when a scan begins, at a moment when no absorption was at work: partitions
-// and archive belong together.
+// Source is the scan.Source that is a namespace of a server. A look reads everything,
+// at a moment when no absorption was at work: partitions and archive belong together.
 type Source struct {
-	Server Server
+	Server Server // closed by Close
 
 	// Grace is how many scans in a row may show what was read last because the server
 	// does not answer.
 	Grace int
 
-	// DeadOnly leaves the partitions of the living unread until they are opened.
+	// DeadOnly leaves the partitions of the living unread until Read.
 	DeadOnly bool
 
-	// Timeout bounds one exchange with the server, and four times as long a scan. 0: two
+	// Timeout bounds one exchange with the server, and four times as long a look. 0: two
 	// seconds.
 	Timeout time.Duration
 
-	// As of the last Epoch.
+	// As of the last Look.
 	epoch      string
 	generation string
 	losses     uint64 // how often the server lost what it had absorbed
@@ -64,6 +62,13 @@ type Source struct {
 	err        error             // why nothing was read
 	ahead      time.Duration     // of this machine's clock, the server's
 	lost       []Partition       // listed, not alive, and not there
+
+	views  map[string]*view // by name, until the Scanner releases them
+	memory scan.Budget      // of views
+
+	// Of one snapshot; the room is used again.
+	processes []scan.Process
+	errs      []error
 }
 
 // partition is one as it was read.
@@ -96,9 +101,100 @@ func (p *partition) size() (n int64) {
 	return n
 }
 
-// Epoch implements scan.Source: it reads everything.
-func (s *Source) Epoch() (uint32, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), maxExchanges*cmp.Or(s.Timeout, defaultTimeout))
+// Snapshot implements scan.Source.
+func (s *Source) Snapshot(ctx context.Context) (scan.Snapshot, error) {
+	s.errs = s.errs[:0]
+	if err := s.Look(ctx); s.byName == nil {
+		s.errs = append(s.errs, err)
+		return scan.Snapshot{Errs: s.errs}, err
+	}
+	found := scan.Snapshot{Place: s.place(), Archive: s.archive, Settled: true}
+	s.processes = s.processes[:0]
+	late := false
+	for name, p := range s.byName {
+		if late = late || ctx.Err() != nil; late {
+			s.processes = append(s.processes, scan.Process{Name: name, ID: p.ID, Live: p.live, Err: scan.ErrDeadline})
+			continue
+		}
+		process, err := s.process(ctx, p)
+		switch {
+		case scan.Vanished(err):
+			continue
+		case err != nil && scan.Transient(err):
+			s.errs = append(s.errs, err)
+			found.Incomplete = err
+		}
+		s.processes = append(s.processes, process)
+	}
+	if late {
+		s.errs = append(s.errs, scan.ErrDeadline)
+		found.Incomplete = scan.ErrDeadline
+	}
+	if s.damaged != nil {
+		s.errs = append(s.errs, s.damaged)
+		found.Archive, found.Settled, found.Incomplete = nil, false, s.damaged
+	}
+	found.Processes, found.Errs = s.processes, s.errs
+	return found, nil
+}
+
+// process brings the view of a partition up to date. The Scanner goes on with the last
+// good view if that fails.
+func (s *Source) process(ctx context.Context, p *partition) (_ scan.Process, err error) {
+	v := s.views[p.name]
+	current := v != nil && v.part == p
+	if current {
+		err = v.update()
+	}
+	if !current || errors.Is(err, reader.ErrReplaced) || err != nil && !scan.Transient(err) {
+		// From the beginning: what a view that was damaged has found is in doubt.
+		var fresh *view
+		if fresh, err = s.open(ctx, p); err == nil {
+			err = fresh.update()
+		}
+		switch {
+		case err == nil:
+			if v != nil {
+				s.release(v)
+			}
+			v = fresh
+			if s.views == nil {
+				s.views = map[string]*view{}
+			}
+			s.views[p.name] = v
+		case fresh != nil:
+			s.memory.GiveBack(&fresh.counted)
+		}
+	}
+	found := scan.Process{Name: p.name, ID: p.ID, Live: p.live, Probed: v != nil && v.part == p, Err: err}
+	switch {
+	case v == nil:
+	case err == nil:
+		v.place = s.place()
+		found.Reading, found.Values, found.Natives = v, v.values, v.natives
+	case scan.Transient(err) || v.place == s.place():
+		found.Reading = v
+	default: // its last good values were in an archive that is lost
+		s.release(v)
+	}
+	return found, err
+}
+
+// release gives back what is kept of a view.
+func (s *Source) release(v *view) {
+	if s.views[v.part.name] == v {
+		delete(s.views, v.part.name)
+	}
+	s.memory.GiveBack(&v.counted)
+}
+
+// Close implements scan.Source: it ends all connections.
+func (s *Source) Close() { s.Server.Close() }
+
+// Look reads what there is now. An error is transient and means that nothing is known, or
+// says that the archive is damaged.
+func (s *Source) Look(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, maxExchanges*cmp.Or(s.Timeout, defaultTimeout))
 	defer cancel()
 	err := s.look(ctx)
 	switch {
@@ -108,12 +204,9 @@ func (s *Source) Epoch() (uint32, error) {
 		s.silent++
 	default:
 		s.byName, s.err = nil, err
-		return 0, err
+		return err
 	}
-	if s.damaged != nil {
-		return 0, s.damaged
-	}
-	return s.archive.Epoch, nil
+	return s.damaged
 }
 
 // exchange bounds one exchange.
@@ -177,7 +270,7 @@ func (s *Source) look(ctx context.Context) error {
 }
 
 // readArchive reads the archive. One that cannot be decoded is an error of every
-// Epoch until it is replaced.
+// Look until it is replaced.
 func (s *Source) readArchive(ctx context.Context) (generation string, err error) {
 	ctx, cancel := s.exchange(ctx)
 	defer cancel()
@@ -384,8 +477,8 @@ func (s *Source) Lost() []Partition { return s.lost }
 // Ahead is how far the server's clock is ahead of this machine's.
 func (s *Source) Ahead() time.Duration { return s.ahead }
 
-// Where implements scan.Source.
-func (s *Source) Where() uint64 {
+// place identifies what the server has: another one after it lost something.
+func (s *Source) place() uint64 {
 	if s.epoch == "" {
 		return 0
 	}
@@ -394,50 +487,66 @@ func (s *Source) Where() uint64 {
 	return h.Sum64() + s.losses
 }
 
-// List implements scan.Source.
-func (s *Source) List() ([]directory.Entry, error) {
+// Names are the names of all partitions.
+func (s *Source) Names() ([]string, error) {
 	if s.err != nil {
 		return nil, s.err
 	}
-	entries := make([]directory.Entry, 0, len(s.byName))
+	names := make([]string, 0, len(s.byName))
 	for name := range s.byName {
-		entries = append(entries, directory.Entry{Name: name})
+		names = append(names, name)
 	}
-	return entries, nil
+	return names, nil
 }
 
-// Readers implements scan.Source: the exchanges with the server are what takes time.
-func (s *Source) Readers() int { return 1 }
-
-// Open implements scan.Source.
-func (s *Source) Open(name string) (scan.File, error) {
+// Header returns the header of a partition.
+func (s *Source) Header(name string) (*layout.Header, error) {
 	p := s.byName[name]
 	if p == nil {
-		return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrNotExist}
+		return nil, &fs.PathError{Op: "read header", Path: name, Err: fs.ErrNotExist}
 	}
+	return p.header, p.err
+}
+
+// Read reads a partition whole.
+func (s *Source) Read(ctx context.Context, name string) (scan.Process, error) {
+	p := s.byName[name]
+	if p == nil {
+		return scan.Process{}, &fs.PathError{Op: "open", Path: name, Err: fs.ErrNotExist}
+	}
+	v, err := s.open(ctx, p)
+	if err == nil {
+		err = v.update()
+	}
+	if err != nil {
+		return scan.Process{}, err
+	}
+	s.memory.GiveBack(&v.counted) // nothing is kept
+	return scan.Process{Name: p.name, ID: p.ID, Reading: v, Values: v.values, Natives: v.natives, Live: p.live, Probed: true}, nil
+}
+
+// open makes a view of a partition, and reads the partition unless it was read.
+func (s *Source) open(ctx context.Context, p *partition) (*view, error) {
 	if !p.whole && p.err == nil {
-		ctx, cancel := context.WithTimeout(context.Background(), cmp.Or(s.Timeout, defaultTimeout))
+		ctx, cancel := s.exchange(ctx)
 		defer cancel()
 		if _, err := s.readAll(ctx, s.partitions, []Read{{ID: p.ID, Whole: true}}); err != nil {
 			return nil, err
 		}
 		if p.gone {
-			return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrNotExist}
+			return nil, &fs.PathError{Op: "open", Path: p.name, Err: fs.ErrNotExist}
 		}
 	}
 	if p.err != nil {
 		return nil, p.err
 	}
 	v := newView(p)
-	return v, v.Refresh()
+	v.of = s
+	return v, nil
 }
 
-// Look implements scan.Source. A partition that is left out is looked at again at each
-// scan.
-func (s *Source) Look(string) os.FileInfo { return nil }
-
-// Archive implements scan.Source.
-func (s *Source) Archive(*archive.Archive) (*archive.Archive, error) {
+// Archive returns the archive as it was read, or why there is none.
+func (s *Source) Archive() (*archive.Archive, error) {
 	if s.damaged != nil {
 		return nil, s.damaged
 	}

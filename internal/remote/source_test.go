@@ -42,7 +42,7 @@ func TestReadOn(t *testing.T) {
 	for {
 		server.reads = 2
 		scans++
-		_, err := source.Epoch()
+		_, err := source.Snapshot(t.Context())
 		if err == nil {
 			break
 		}
@@ -50,7 +50,7 @@ func TestReadOn(t *testing.T) {
 			t.Fatalf("scan %d: %v", scans, err)
 		}
 	}
-	names, err := source.List()
+	names, err := source.Names()
 	if err != nil || len(names) != partitions {
 		t.Errorf("%d partitions, %v", len(names), err)
 	}

@@ -12,10 +12,10 @@ import (
 	"github.com/mpmetrics/mpmetrics/internal/reader"
 )
 
-// view is a partition as a scan sees it, in the place of a file. It implements
-// scan.File.
+// view is one reading of a partition, from its beginning. It implements scan.Kept.
 type view struct {
 	part *partition
+	of   *Source // nil: nothing is kept of it
 	table
 
 	numbers   map[string]int    // field of a family to index in families
@@ -27,7 +27,8 @@ type view struct {
 
 	refreshed, loaded int // changes of part that were taken
 	values, spare     []uint64
-	resting           bool
+	counted           int64  // of the memory of the source
+	place             uint64 // of the last good values
 }
 
 // block is a block of series.
@@ -66,7 +67,18 @@ func newView(p *partition) *view {
 	}
 }
 
-// Refresh implements scan.File.
+// update brings families, entries and values up to date.
+func (v *view) update() error {
+	if err := v.Refresh(); err != nil {
+		return err
+	}
+	if _, err := v.Load(); err != nil {
+		return err
+	}
+	return v.of.memory.Keep(v.part.name, &v.counted, v.memory)
+}
+
+// Refresh brings families and entries up to date.
 func (v *view) Refresh() error {
 	if v.refreshed == v.part.changes {
 		return nil
@@ -348,7 +360,7 @@ func (v *view) addMirrored(s mirror.Series, base []uint64, based bool) ([]int, e
 	return append([]int{i}, more...), err
 }
 
-// Load implements scan.File.
+// Load brings the values of all entries up to date.
 func (v *view) Load() ([]uint64, error) {
 	if v.loaded == v.part.changes {
 		return v.values, nil
@@ -413,29 +425,13 @@ func (v *view) loadBlock(b *block, encoded string, own []uint64) error {
 	return nil
 }
 
-// The rest of scan.File. There is no descriptor, and nothing is final: a process that
-// was late may come back.
+// The rest of scan.Kept.
 
-func (v *view) Reopen(uint64) error {
-	v.resting = false
-	if v.part.gone {
-		// Only who finds the name in a list opens it: there is another one.
-		return &fs.PathError{Op: "read", Path: v.part.name, Err: reader.ErrReplaced}
-	}
-	return nil
-}
-
-func (v *view) Live() (bool, error)                     { return v.part.live, nil }
-func (v *view) Finish()                                 {}
-func (v *view) Final() bool                             { return false }
-func (v *view) Rest()                                   { v.resting = true }
-func (v *view) Resting() bool                           { return v.resting }
-func (v *view) Close()                                  {}
+// Release implements scan.Kept.
+func (v *view) Release()                                { v.of.release(v) }
 func (v *view) Header() *layout.Header                  { return v.part.header }
 func (v *view) Families() []*layout.Family              { return v.families }
 func (v *view) Entries() []reader.Entry                 { return v.entries }
-func (v *view) Natives() map[int]*layout.Native         { return v.natives }
 func (v *view) Gone() int                               { return v.gone }
 func (v *view) Size() int64                             { return v.part.size() }
-func (v *view) Memory() int64                           { return v.memory }
 func (v *view) Exemplars() map[string][]mirror.Exemplar { return v.exemplars }

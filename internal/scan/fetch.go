@@ -1,10 +1,9 @@
 package scan
 
 import (
-	"fmt"
+	"context"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/mpmetrics/mpmetrics/internal/directory"
 )
@@ -28,24 +27,21 @@ const (
 )
 
 // fetcher reads files. Several goroutines may fetch at a time, each its own file:
-// nothing here touches what the scan or the merger know of others.
+// nothing here touches what the Directory knows of other files.
 type fetcher struct {
-	source Source
-	most   int64 // that memory may be
+	disk   Disk
 	little int64 // memory that one goroutine reads
 
-	kept int64        // descriptors that are kept
-	open atomic.Int64 // files with a descriptor
-
-	mu     sync.Mutex // held for the next
-	memory int64      // of all files
+	kept   int64        // descriptors that are kept
+	open   atomic.Int64 // files with a descriptor
+	memory Budget       // of all files
 }
 
-func newFetcher(source Source) fetcher {
-	return fetcher{source: source, most: maxMemory, little: littleMemory, kept: max(minDescriptors, directory.DescriptorLimit()/descriptorShare)}
+func newFetcher(d Disk) fetcher {
+	return fetcher{disk: d, little: littleMemory, kept: max(minDescriptors, directory.DescriptorLimit()/descriptorShare)}
 }
 
-// fetched is what was read of a file, for who takes it over.
+// fetched is the result of one fetch.
 type fetched struct {
 	done   bool
 	probed bool // live is valid
@@ -54,33 +50,34 @@ type fetched struct {
 	err    error
 }
 
-// fetchTogether fetches files by as many goroutines as the source has readers, until
-// a deadline. Those that were left out before wait for who looks at them twice.
-func (s *Scanner) fetchTogether(files []*tracked, deadline time.Time) {
-	readers, fresh := s.source.Readers(), 0
-	for _, t := range files {
-		if t.file == nil {
+// fetchTogether fetches the listed files by as many goroutines as the disk has
+// readers, until the context ends. A file that is left out waits for read, which
+// looks at it twice.
+func (d *Directory) fetchTogether(ctx context.Context) {
+	readers, fresh := d.disk.Readers(), 0
+	for _, f := range d.listed {
+		if f.opened == nil {
 			fresh++
 		}
 	}
-	if readers == 1 || s.memory < s.little && fresh < someNew {
+	if readers == 1 || d.memory.used < d.little && fresh < someNew {
 		return
 	}
 	var next atomic.Int64
 	fetch := func() {
 		for {
 			i := int(next.Add(1)) - 1
-			if i >= len(files) || time.Now().After(deadline) {
+			if i >= len(d.listed) || ctx.Err() != nil {
 				return
 			}
-			t := files[i]
-			if t.bad == nil && !(t.file != nil && t.file.Final()) && !(s.skip && s.archive.Holds(t.id)) {
-				t.fetched = s.fetch(t)
+			f := d.listed[i]
+			if f.bad == nil && !(f.opened != nil && f.Final()) && !(d.skip && d.archive.Holds(f.id)) {
+				f.fetched = d.fetch(f)
 			}
 		}
 	}
 	var others sync.WaitGroup
-	for range min(readers, len(files)) - 1 {
+	for range min(readers, len(d.listed)) - 1 {
 		others.Go(fetch)
 	}
 	fetch()
@@ -88,87 +85,63 @@ func (s *Scanner) fetchTogether(files []*tracked, deadline time.Time) {
 }
 
 // fetch reads on from where the last reading of a file stopped.
-func (f *fetcher) fetch(t *tracked) (got fetched) {
+func (d *Directory) fetch(f *file) (got fetched) {
 	got.done = true
-	got.err = f.reopen(t)
-	if got.err != nil {
+	if got.err = d.reopen(f); got.err != nil {
 		return got
 	}
-	if f.open.Load() > f.kept {
-		defer f.rest(t)
+	o := f.opened
+	if d.open.Load() > d.kept {
+		defer d.rest(o)
 	}
 	// The probe comes first: what is read after it said dead is final.
-	got.live, got.err = t.file.Live()
-	if got.err != nil {
+	if got.live, got.err = o.Live(); got.err != nil {
 		return got
 	}
 	if !got.live {
-		// An owner whose file was taken away drops the lock of that one when its name
-		// leads to another. Who reads the former has not met a dead process.
-		got.err = t.file.Reopen(0)
-		if got.err != nil {
+		// An owner whose file was taken away drops the lock of that file when its name
+		// leads to another file. A reader of the former file has not met a dead process.
+		if got.err = o.Reopen(0); got.err != nil {
 			return got
 		}
 	}
 	got.probed = true
-	got.err = t.file.Refresh()
-	if got.err != nil {
+	if got.err = o.Refresh(); got.err != nil {
 		return got
 	}
-	values, err := t.file.Load()
+	values, err := o.Load()
 	if err == nil {
-		err = f.keep(t)
+		err = d.memory.Keep(f.name, &o.memory, o.Memory())
 	}
 	got.values, got.err = values, err
 	return got
 }
 
 // reopen sees to it that there is a descriptor.
-func (f *fetcher) reopen(t *tracked) error {
-	if t.file == nil {
-		file, err := f.source.Open(t.name)
+func (d *Directory) reopen(f *file) error {
+	if f.opened == nil {
+		opening, err := d.disk.Open(f.name)
 		if err != nil {
 			return err
 		}
-		t.file = file
-		f.open.Add(1)
+		f.opened = &opened{File: opening, of: d, name: f.name}
+		d.open.Add(1)
 		return nil
 	}
-	resting := t.file.Resting()
-	if err := t.file.Reopen(t.inode); err != nil {
+	resting := f.Resting()
+	if err := f.Reopen(f.inode); err != nil {
 		return err
 	}
 	if resting {
-		f.open.Add(1)
+		d.open.Add(1)
 	}
 	return nil
 }
 
 // rest gives a descriptor back.
-func (f *fetcher) rest(t *tracked) {
-	if !t.file.Resting() {
-		t.file.Rest()
-		f.open.Add(-1)
+func (d *Directory) rest(o *opened) {
+	if !o.Resting() {
+		o.Rest()
+		d.open.Add(-1)
 	}
-}
-
-// keep counts the memory that a file takes.
-func (f *fetcher) keep(t *tracked) error {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	n := t.file.Memory()
-	if f.memory+n-t.memory > f.most {
-		return fmt.Errorf("%s and other files, more than %d bytes: %w", t.name, f.most, ErrMemory)
-	}
-	f.memory += n - t.memory
-	t.memory = n
-	return nil
-}
-
-// forgetMemory takes back what keep counted.
-func (f *fetcher) forgetMemory(t *tracked) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.memory -= t.memory
-	t.memory = 0
 }

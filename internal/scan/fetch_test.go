@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/mpmetrics/mpmetrics/internal/layout"
 	"github.com/mpmetrics/mpmetrics/internal/ownerfile"
@@ -18,47 +17,47 @@ import (
 // a few by one.
 func TestManyTogether(t *testing.T) {
 	w := newWorld(t)
-	if n := w.source.Readers(); n > maxReaders {
+	if n := w.source.disk.Readers(); n > maxReaders {
 		t.Errorf("%d readers, want at most %d", n, maxReaders)
 	}
-	w.source, w.little = together{w.source}, 0
+	w.source.disk, w.source.little = together{w.source.disk}, 0
 	const many = 24
 	var all []*ownerfile.File
 	for range many {
 		all = append(all, w.process())
 	}
-	w.scans("too late", time.Now().Add(-time.Second), ErrDeadline, 0)
-	w.scans("in time", later(), nil, many)
+	w.scans("too late", passed(t), ErrDeadline, 0)
+	w.scans("in time", t.Context(), nil, many)
 	for i := range many / 2 {
 		if err := all[i].Close(); err != nil {
 			t.Fatal(err)
 		}
 	}
-	w.scans("half are dead", later(), nil, many)
+	w.scans("half are dead", t.Context(), nil, many)
 	if f := w.Found(); f.Live != many/2 || f.Dead != many/2 {
 		t.Errorf("found %+v, want half of %d living", f, many)
 	}
 
-	w.most = w.memory + w.memory/many
+	w.source.memory.most = w.source.memory.used + w.source.memory.used/many
 	w.process()
-	w.scans("as much as fits", later(), nil, many+1)
+	w.scans("as much as fits", t.Context(), nil, many+1)
 	for range many {
 		all = append(all, w.process())
 	}
-	w.scans("too much", later(), ErrMemory, many+1)
+	w.scans("too much", t.Context(), ErrMemory, many+1)
 	for _, p := range all[many:] {
 		if err := errors.Join(p.Close(), os.Remove(p.Path())); err != nil {
 			t.Fatal(err)
 		}
 	}
-	w.scans("as before", later(), nil, many+1)
-	if w.open.Load() != many/2+1 {
-		t.Errorf("%d descriptors, want those of %d living", w.open.Load(), many/2+1)
+	w.scans("as before", t.Context(), nil, many+1)
+	if w.source.open.Load() != many/2+1 {
+		t.Errorf("%d descriptors, want those of %d living", w.source.open.Load(), many/2+1)
 	}
 }
 
 // together has several readers on every machine.
-type together struct{ Source }
+type together struct{ Disk }
 
 func (together) Readers() int { return maxReaders }
 
@@ -67,9 +66,9 @@ func (together) Readers() int { return maxReaders }
 func TestFreeButNotDead(t *testing.T) {
 	w := newWorld(t)
 	first := w.process()
-	w.scans("before", later(), nil, 1)
-	for _, f := range w.files {
-		f.file = freed{f.file, func() {
+	w.scans("before", t.Context(), nil, 1)
+	for _, f := range w.source.files {
+		f.File = freed{f.File, func() {
 			if err := errors.Join(os.Remove(first.Path()), first.Close()); err != nil {
 				t.Fatal(err)
 			}
@@ -84,7 +83,7 @@ func TestFreeButNotDead(t *testing.T) {
 			}
 		}}
 	}
-	w.scans("while it is replaced", later(), nil, 2)
+	w.scans("while it is replaced", t.Context(), nil, 2)
 	if f := w.Found(); f.Live != 1 || f.Dead != 0 {
 		t.Errorf("found %+v, want one living", f)
 	}

@@ -3,6 +3,7 @@
 package scan
 
 import (
+	"context"
 	"errors"
 	"io/fs"
 	"log/slog"
@@ -21,12 +22,17 @@ import (
 
 var silent = slog.New(slog.DiscardHandler)
 
-// later is a deadline that no test reaches.
-func later() time.Time { return time.Now().Add(time.Hour) }
+// passed is a context whose time is over.
+func passed(t *testing.T) context.Context {
+	ctx, cancel := context.WithDeadline(t.Context(), time.Now().Add(-time.Second))
+	t.Cleanup(cancel)
+	return ctx
+}
 
 // world is a directory of processes and a scanner of it.
 type world struct {
 	*Scanner
+	source *Directory
 	t      *testing.T
 	dir    string
 	merger *merge.Merger
@@ -36,7 +42,8 @@ type world struct {
 func newWorld(t *testing.T) *world {
 	t.Helper()
 	w := &world{t: t, dir: t.TempDir(), merger: merge.New()}
-	w.Scanner = New(&Directory{Parent: w.dir}, w.merger, silent, func(err error) { w.errs = append(w.errs, err) })
+	w.source = NewDirectory(&Local{Parent: w.dir})
+	w.Scanner = New(w.source, w.merger, silent, func(err error) { w.errs = append(w.errs, err) })
 	t.Cleanup(w.Close)
 	return w
 }
@@ -60,10 +67,8 @@ func (w *world) process() *ownerfile.File {
 	return p
 }
 
-// total is what a scan has found.
+// total is what the last scan has found.
 func (w *world) total() (n float64) {
-	w.merger.Begin()
-	w.Add()
 	for _, f := range w.merger.Families() {
 		for _, s := range f.Series {
 			n += w.merger.Counter(s)
@@ -73,9 +78,9 @@ func (w *world) total() (n float64) {
 }
 
 // scans checks a scan: is is nil, or what its error is, and total what it finds.
-func (w *world) scans(what string, deadline time.Time, is error, total float64) {
+func (w *world) scans(what string, ctx context.Context, is error, total float64) {
 	w.t.Helper()
-	if err := w.Scan(deadline); !errors.Is(err, is) || is != nil && !Transient(err) {
+	if err := w.Merge(ctx); !errors.Is(err, is) || is != nil && !Transient(err) {
 		w.t.Errorf("%s: %v, want %v", what, err, is)
 	}
 	if n := w.total(); n != total {
@@ -87,11 +92,10 @@ func TestDeadline(t *testing.T) {
 	w := newWorld(t)
 	w.process()
 	w.process()
-	passed := time.Now().Add(-time.Second)
-	w.scans("too late", passed, ErrDeadline, 0)
-	w.scans("in time", later(), nil, 2)
+	w.scans("too late", passed(t), ErrDeadline, 0)
+	w.scans("in time", t.Context(), nil, 2)
 	// What was read takes part, although it is not looked at again.
-	w.scans("too late again", passed, ErrDeadline, 2)
+	w.scans("too late again", passed(t), ErrDeadline, 2)
 	if len(w.errs) != 2 || ReasonOf(w.errs[0]) != Deadline {
 		t.Errorf("told of %v, want two that are too late", w.errs)
 	}
@@ -100,16 +104,16 @@ func TestDeadline(t *testing.T) {
 func TestMemory(t *testing.T) {
 	w := newWorld(t)
 	w.process()
-	w.scans("one", later(), nil, 1)
-	w.most = 2 * w.memory
+	w.scans("one", t.Context(), nil, 1)
+	w.source.memory.most = 2 * w.source.memory.used
 	w.process()
-	w.scans("two", later(), nil, 2)
+	w.scans("two", t.Context(), nil, 2)
 	third := w.process()
-	w.scans("three", later(), ErrMemory, 2)
+	w.scans("three", t.Context(), ErrMemory, 2)
 	if err := errors.Join(third.Close(), os.Remove(third.Path())); err != nil {
 		t.Fatal(err)
 	}
-	w.scans("two again", later(), nil, 2)
+	w.scans("two again", t.Context(), nil, 2)
 }
 
 // Who waits for a directory that was removed does not wait for ever, and not for
@@ -118,17 +122,17 @@ func TestDirectoryRemoved(t *testing.T) {
 	w := newWorld(t)
 	w.process()
 	dead := w.process()
-	w.scans("before", later(), nil, 2)
+	w.scans("before", t.Context(), nil, 2)
 	if err := dead.Close(); err != nil {
 		t.Fatal(err)
 	}
-	w.scans("one dead", later(), nil, 2)
-	w.source = &Directory{Parent: filepath.Join(w.dir, "nowhere")} // as if it were gone
-	w.scans("gone", later(), ErrGone, 1)
+	w.scans("one dead", t.Context(), nil, 2)
+	w.source.disk = &Local{Parent: filepath.Join(w.dir, "nowhere")} // as if it were gone
+	w.scans("gone", t.Context(), ErrGone, 1)
 	w.since = time.Now().Add(-2 * settleTime)
-	w.scans("gone for long", later(), nil, 0)
-	w.source = &Directory{Parent: w.dir}
-	w.scans("there again", later(), nil, 2)
+	w.scans("gone for long", t.Context(), nil, 0)
+	w.source.disk = &Local{Parent: w.dir}
+	w.scans("there again", t.Context(), nil, 2)
 }
 
 // A file that is missing although nobody absorbed it is missed, not forgotten;
@@ -137,7 +141,7 @@ func TestFileRemoved(t *testing.T) {
 	w := newWorld(t)
 	w.process()
 	removed := w.process()
-	w.scans("before", later(), nil, 2)
+	w.scans("before", t.Context(), nil, 2)
 	if err := os.Remove(removed.Path()); err != nil {
 		t.Fatal(err)
 	}
@@ -146,7 +150,7 @@ func TestFileRemoved(t *testing.T) {
 		if aged > 0 {
 			missing.gone = missing.gone.Add(-aged)
 		}
-		w.scans("removed", later(), nil, 2)
+		w.scans("removed", t.Context(), nil, 2)
 		if f := w.Found(); f.Kept != 1 || f.Live != 1 || f.Dead != 0 || f.Unreadable != 0 {
 			t.Errorf("found %+v, want one live and one kept", f)
 		}

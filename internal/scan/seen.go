@@ -8,11 +8,11 @@ import (
 	"github.com/mpmetrics/mpmetrics/internal/merge"
 )
 
-// Seen is one file as the last scan found it, for who wants to look into it.
+// Seen is one process as the last scan found it.
 type Seen struct {
 	Name    string
 	ID      layout.ID
-	File    File                   // nil: nothing of it takes part
+	File    Reading                // nil: nothing of it takes part
 	Values  []uint64               // last good ones, where the entries of File say
 	Natives map[int]*layout.Native // of these, the native buckets by entry
 	Live    bool
@@ -33,7 +33,7 @@ func (s *Scanner) Seen() []Seen {
 		}
 		x := Seen{Name: t.name, ID: t.id, Live: t.live, Held: s.archive.Holds(t.id), Gone: gone, Err: t.bad}
 		if t.member != nil {
-			x.File, x.Values, x.Natives, x.member = t.file, t.values, t.natives, t.member
+			x.File, x.Values, x.Natives, x.member = t.reading, t.values, t.natives, t.member
 		}
 		seen = append(seen, x)
 	}
@@ -41,8 +41,8 @@ func (s *Scanner) Seen() []Seen {
 	return seen
 }
 
-// Parts returns what a file has in those of the merged series that it has. It
-// comes after Add.
+// Parts returns what a file has in those of the merged series that it has, as of the
+// last Merge.
 func (s *Scanner) Parts(f Seen, of map[*merge.Series]bool) map[*merge.Series]merge.Part {
 	if f.member == nil {
 		return nil

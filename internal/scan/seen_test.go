@@ -23,11 +23,11 @@ func TestSeen(t *testing.T) {
 	if err := os.Truncate(damaged.Path(), 100); err != nil {
 		t.Fatal(err)
 	}
-	w.scans("all", later(), nil, 3)
+	w.scans("all", t.Context(), nil, 3)
 	if err := os.Remove(gone.Path()); err != nil {
 		t.Fatal(err)
 	}
-	w.scans("one removed", later(), nil, 3)
+	w.scans("one removed", t.Context(), nil, 3)
 
 	of := map[*merge.Series]bool{}
 	for _, f := range w.merger.Families() {

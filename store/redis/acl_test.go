@@ -60,7 +60,7 @@ func everything(t *testing.T, server *redisserver.Server, location string) error
 	all := layout.ID{1}
 	for i, do := range []func() error{
 		func() error { return p.Flush(ctx) },
-		func() error { return r.scanner.Scan(time.Now().Add(time.Minute)) },
+		func() error { return r.scanner.Merge(ctx) },
 		func() error { p.Set(map[string]string{remote.ExemplarField + "x": "y"}); return p.Flush(ctx) },
 		func() error { p.Set(map[string]string{remote.ExemplarField + "x": ""}); return p.Flush(ctx) },
 		absorb,
@@ -78,7 +78,7 @@ func everything(t *testing.T, server *redisserver.Server, location string) error
 			return err
 		},
 		func() error { return s.Discard(ctx, remote.Partition{ID: all, Seq: 1}, "test") },
-		func() error { return r.scanner.Scan(time.Now().Add(time.Minute)) },
+		func() error { return r.scanner.Merge(ctx) },
 	} {
 		if err := do(); err != nil {
 			return fmt.Errorf("step %d: %w", i, err)

@@ -80,11 +80,9 @@ func newReader(t testing.TB, location string) *reader {
 
 func (r *reader) total(t testing.TB) float64 {
 	t.Helper()
-	if err := r.scanner.Scan(time.Now().Add(time.Minute)); err != nil {
+	if err := r.scanner.Merge(context.Background()); err != nil {
 		t.Fatal(err)
 	}
-	r.merger.Begin()
-	r.scanner.Add()
 	for _, f := range r.merger.Families() {
 		if f.Name == counterFamily.Name {
 			return r.merger.Counter(f.Series[0])

@@ -10,18 +10,18 @@ import (
 	"github.com/mpmetrics/mpmetrics/internal/archive"
 	"github.com/mpmetrics/mpmetrics/internal/directory"
 	"github.com/mpmetrics/mpmetrics/internal/layout"
-	"github.com/mpmetrics/mpmetrics/internal/mirror"
 	"github.com/mpmetrics/mpmetrics/internal/reader"
 )
 
-// Source is a directory as a scan sees it. The tests have one in memory, which
-// stops at each call to let others go on.
-type Source interface {
-	// Epoch begins a scan and returns the epoch of the archive, 0 without one.
+// Disk is everything that a Directory asks of the system: one method for each thing
+// that others can come before or after. Local is the shipped one. The tests have one
+// in memory, which stops at each call to let others go on.
+type Disk interface {
+	// Epoch begins a snapshot and returns the epoch of the archive, 0 without one.
 	Epoch() (uint32, error)
-	// Where names the directory that Epoch found, by a number that is another one
-	// when it was removed and made again; 0: there is none.
-	Where() uint64
+	// Place identifies the directory that Epoch found, by a number that is another one
+	// after the directory was removed and made again; 0: there is none.
+	Place() uint64
 	// List returns what is in the directory, in no order.
 	List() ([]directory.Entry, error)
 	// Open opens a published file and reads what it says so far.
@@ -35,29 +35,26 @@ type Source interface {
 	Archive(known *archive.Archive) (*archive.Archive, error)
 }
 
-// File is a file of a process, as reader.File is.
+// File is an open file of a process, as reader.File is.
 type File interface {
+	Reading
+	Natives() map[int]*layout.Native
+	Memory() int64
+
 	Reopen(listed uint64) error
 	Live() (bool, error)
 	Refresh() error
 	Load() ([]uint64, error)
+
 	Finish()
 	Final() bool
 	Rest()
 	Resting() bool
 	Close()
-	Header() *layout.Header
-	Families() []*layout.Family
-	Entries() []reader.Entry
-	Natives() map[int]*layout.Native
-	Gone() int
-	Size() int64
-	Memory() int64
-	Exemplars() map[string][]mirror.Exemplar
 }
 
-// Directory is the Source that is a directory.
-type Directory struct {
+// Local is the Disk that is one.
+type Local struct {
 	// Parent is the configured directory; ours is below it.
 	Parent string
 	// ArchiveParent is the one configured for the archive, usually empty.
@@ -73,8 +70,8 @@ type Directory struct {
 	known *archive.Archive // as last returned
 }
 
-// Epoch implements Source. A directory that is not there yet has no archive.
-func (d *Directory) Epoch() (uint32, error) {
+// Epoch implements Disk. A directory that is not there yet has no archive.
+func (d *Local) Epoch() (uint32, error) {
 	d.where, d.inode = "", 0
 	d.sub, d.err = directory.Find(d.Parent, d.Access)
 	if errors.Is(d.err, fs.ErrNotExist) {
@@ -98,19 +95,19 @@ func (d *Directory) Epoch() (uint32, error) {
 	return archive.Epoch(d.where, d.known)
 }
 
-// Where implements Source.
-func (d *Directory) Where() uint64 { return d.inode }
+// Place implements Disk.
+func (d *Local) Place() uint64 { return d.inode }
 
-// List implements Source.
-func (d *Directory) List() ([]directory.Entry, error) {
+// List implements Disk.
+func (d *Local) List() ([]directory.Entry, error) {
 	if d.sub == "" {
 		return nil, d.err
 	}
 	return directory.ListEntries(d.sub)
 }
 
-// Open implements Source.
-func (d *Directory) Open(name string) (File, error) {
+// Open implements Disk.
+func (d *Local) Open(name string) (File, error) {
 	f, err := reader.Open(filepath.Join(d.sub, name))
 	if err != nil {
 		return nil, err
@@ -118,15 +115,15 @@ func (d *Directory) Open(name string) (File, error) {
 	return f, nil
 }
 
-// maxReaders bounds the goroutines that read files: what they share is the bandwidth
-// of the memory, and the service has other things to do.
+// maxReaders bounds the goroutines that read files: they share the bandwidth of the
+// memory, and the service has other things to do.
 const maxReaders = 4
 
-// Readers implements Source.
-func (d *Directory) Readers() int { return min(maxReaders, runtime.GOMAXPROCS(0)) }
+// Readers implements Disk.
+func (d *Local) Readers() int { return min(maxReaders, runtime.GOMAXPROCS(0)) }
 
-// Look implements Source.
-func (d *Directory) Look(name string) os.FileInfo {
+// Look implements Disk.
+func (d *Local) Look(name string) os.FileInfo {
 	info, err := os.Lstat(filepath.Join(d.sub, name))
 	if err != nil {
 		return nil
@@ -134,8 +131,8 @@ func (d *Directory) Look(name string) os.FileInfo {
 	return info
 }
 
-// Archive implements Source.
-func (d *Directory) Archive(known *archive.Archive) (*archive.Archive, error) {
+// Archive implements Disk.
+func (d *Local) Archive(known *archive.Archive) (*archive.Archive, error) {
 	if d.sub == "" {
 		return archive.New(), nil
 	}

@@ -1,0 +1,333 @@
+package scan
+
+import (
+	"context"
+	"errors"
+	"os"
+	"time"
+
+	"github.com/mpmetrics/mpmetrics/internal/archive"
+	"github.com/mpmetrics/mpmetrics/internal/directory"
+	"github.com/mpmetrics/mpmetrics/internal/layout"
+	"github.com/mpmetrics/mpmetrics/internal/reader"
+)
+
+// maxTries bounds step (vi). Pruning happens every ten minutes at most.
+const maxTries = 3
+
+// Directory is the Source that is a directory: the files of all processes, and the
+// archive of the absorbed ones. Every process is counted once, although processes
+// are absorbed into the archive while it is read:
+//
+//	(i)   note the epoch of the archive
+//	(ii)  list the files
+//	(iii) read every file
+//	(iv)  open the archive by its name, after the last file, and read it
+//	(v)   drop the files of processes that the archive holds; the Scanner keeps the
+//	      last good values of other processes whose files are missing
+//	(vi)  if the epoch of the archive is not that of (i), start again
+//
+// A file that is missing in (iii) was removed after the rename that put its values
+// into the archive, and so the archive that is opened later holds them. A process
+// that was read and absorbed meanwhile is dropped by its id. Ids leave the archive,
+// long after the files, and that changes the epoch.
+type Directory struct {
+	disk    Disk
+	files   map[string]*file
+	archive *archive.Archive // as last read; never nil
+	skip    bool             // its ids are still good: (i) found its epoch
+	round   int              // of the last list
+	first   int              // round of the first list of this snapshot
+	fetcher
+
+	// Of one snapshot; the room is used again.
+	listed    []*file
+	processes []Process
+	errs      []error
+}
+
+// file is one file. Its name and id never change.
+type file struct {
+	name  string
+	id    layout.ID
+	seen  int    // round of the list that had it
+	inode uint64 // likewise, if it was told
+
+	*opened             // nil: it cannot be read at all
+	bad     error       // why it is not read: proven, not transient
+	badAs   os.FileInfo // the file as it was then: not read again while it is so
+
+	fetched fetched // not taken over yet, if done
+	probed  bool    // by this snapshot
+	alive   bool    // likewise, if probed
+	err     error   // why it is not up to date in this snapshot
+}
+
+// opened is one reading of a file, from its beginning. It implements Kept.
+type opened struct {
+	File
+	of      *Directory
+	name    string
+	read    bool // it was read whole at least once; what follows is of the last time
+	offered bool // a snapshot had it: the Scanner says when it is not needed any more
+	values  []uint64
+	natives map[int]*layout.Native
+	live    bool
+	place   uint64
+	memory  int64 // counted
+}
+
+// NewDirectory returns a Directory on a disk.
+func NewDirectory(d Disk) *Directory {
+	return &Directory{disk: d, files: map[string]*file{}, archive: archive.New(), fetcher: newFetcher(d)}
+}
+
+// Snapshot implements Source. The context is obeyed between files.
+func (d *Directory) Snapshot(ctx context.Context) (Snapshot, error) {
+	d.errs, d.first = d.errs[:0], d.round+1
+	for range maxTries {
+		epoch, archiveErr := d.disk.Epoch() // (i)
+		d.skip = archiveErr == nil && epoch == d.archive.Epoch
+		entries, err := d.disk.List() // (ii)
+		if err != nil {
+			d.errs = append(d.errs, err)
+			return Snapshot{Errs: d.errs}, err
+		}
+		failed := d.readAll(ctx, entries) // (iii)
+		if archiveErr == nil {
+			archiveErr = d.readArchive() // (iv)
+		}
+		if archiveErr != nil {
+			d.errs = append(d.errs, archiveErr)
+			return d.snapshot(nil, false, archiveErr), nil
+		}
+		if d.archive.Epoch != epoch { // (vi), before (v): a process that was pruned meanwhile is not among those that (v) drops
+			continue
+		}
+		d.drop() // (v)
+		return d.snapshot(d.archive, true, failed), nil
+	}
+	d.errs = append(d.errs, ErrChanging)
+	return d.snapshot(d.archive, false, ErrChanging), nil
+}
+
+// snapshot is what was read.
+func (d *Directory) snapshot(a *archive.Archive, settled bool, incomplete error) Snapshot {
+	d.processes = d.processes[:0]
+	for _, f := range d.listed {
+		if f.seen != d.round {
+			continue // removed since it was listed
+		}
+		p := Process{Name: f.name, ID: f.id, Live: f.alive, Probed: f.probed, Err: f.err}
+		if o := f.opened; o.good() {
+			p.Reading, p.Values, p.Natives = o, o.values, o.natives
+			if f.err == nil {
+				p.Live, p.Probed, o.offered = o.live, true, true
+			}
+		}
+		d.processes = append(d.processes, p)
+	}
+	return Snapshot{Place: d.disk.Place(), Processes: d.processes, Archive: a, Settled: settled, Incomplete: incomplete, Errs: d.errs}
+}
+
+// good reports whether there are values.
+func (o *opened) good() bool { return o != nil && o.read }
+
+// readAll reads every file. An error means that a file could not be read for the
+// moment.
+func (d *Directory) readAll(ctx context.Context, entries []directory.Entry) (failed error) {
+	d.round++
+	d.listed = d.listed[:0]
+	for _, e := range entries {
+		f := d.files[e.Name]
+		if f == nil {
+			_, id, err := layout.ParseFileName(e.Name)
+			if err != nil {
+				continue // not ours: never touched
+			}
+			f = &file{name: e.Name, id: id}
+			d.files[e.Name] = f
+		}
+		f.probed = f.probed && f.seen >= d.first // by an earlier try of this snapshot
+		f.seen, f.inode, f.err = d.round, e.Inode, nil
+		d.listed = append(d.listed, f)
+	}
+	d.fetchTogether(ctx)
+	late := false
+	for _, f := range d.listed {
+		if d.skip && d.archive.Holds(f.id) {
+			continue // about to be removed
+		}
+		if late = late || !f.fetched.done && ctx.Err() != nil; late && !f.fetched.done {
+			f.err = ErrDeadline
+			continue
+		}
+		if err := d.read(f); err != nil {
+			failed = err
+		}
+	}
+	if late {
+		d.errs = append(d.errs, ErrDeadline)
+		return ErrDeadline
+	}
+	return failed
+}
+
+// readArchive reads the archive.
+func (d *Directory) readArchive() error {
+	a, err := d.disk.Archive(d.archive)
+	if err != nil {
+		return err
+	}
+	if a != d.archive {
+		d.archive.Close()
+		d.archive = a
+	}
+	return nil
+}
+
+// drop drops the files of processes that the archive holds, and those that came
+// back after it held them. The descriptors of missing files are given back.
+func (d *Directory) drop() {
+	for name, f := range d.files {
+		missing := f.seen != d.round
+		switch {
+		case d.archive.Holds(f.id):
+			d.forget(f)
+		case missing && (f.opened == nil || !f.offered):
+			d.forget(f)
+		case missing:
+			d.rest(f.opened)
+			continue // until the Scanner releases it
+		case f.good() && (!f.live || f.bad != nil) && d.archive.Returned(f.id, f.Header().Start):
+			d.forget(f)
+			d.leaveOut(f, ErrReturned)
+		}
+		if missing {
+			delete(d.files, name)
+		}
+	}
+}
+
+// forget gives back what was read of a file.
+func (d *Directory) forget(f *file) {
+	if f.opened != nil {
+		d.close(f.opened)
+	}
+	f.opened, f.bad, f.badAs, f.fetched, f.err = nil, nil, nil, fetched{}, nil
+}
+
+// close gives back everything but the families and entries.
+func (d *Directory) close(o *opened) {
+	d.rest(o)
+	o.Close()
+	d.memory.GiveBack(&o.memory)
+}
+
+// Release implements Kept.
+func (o *opened) Release() {
+	d := o.of
+	if f := d.files[o.name]; f != nil && f.opened == o {
+		d.forget(f)
+		return
+	}
+	d.close(o)
+}
+
+// Close implements Source.
+func (d *Directory) Close() {
+	for name, f := range d.files {
+		d.forget(f)
+		delete(d.files, name)
+	}
+	d.archive.Close()
+}
+
+// read brings one file up to date. It returns an error only when that is
+// impossible for the moment.
+func (d *Directory) read(f *file) error {
+	if f.bad != nil && !f.good() && same(f.badAs, d.disk.Look(f.name)) {
+		f.err = f.bad
+		return nil
+	}
+	err := d.update(f)
+	if errors.Is(err, reader.ErrReplaced) || err != nil && !Transient(err) {
+		// Replaced by its owner, or damaged at first sight: what a second
+		// reading from the beginning finds is proof.
+		if !errors.Is(err, reader.ErrReplaced) {
+			time.Sleep(proofDelay)
+		}
+		err = d.reread(f)
+	}
+	switch {
+	case err == nil:
+		f.bad = nil
+		return nil
+	case Vanished(err):
+		f.seen = 0 // removed since it was listed
+		return nil
+	case Transient(err):
+		f.err = err
+		d.errs = append(d.errs, err)
+		return err
+	}
+	if f.good() && f.place != d.disk.Place() {
+		d.forget(f) // its last good values went with the directory that they were read in
+	}
+	d.leaveOut(f, err)
+	return nil
+}
+
+// leaveOut notes that a file is not read until it changes.
+func (d *Directory) leaveOut(f *file, err error) {
+	f.err, f.bad, f.badAs = err, err, d.disk.Look(f.name)
+}
+
+// same reports whether a file is what it was. Its owner's stores into mapped
+// memory may not show, but they do not heal a file either.
+func same(a, b os.FileInfo) bool {
+	return a != nil && b != nil && os.SameFile(a, b) && a.Size() == b.Size() && a.ModTime().Equal(b.ModTime())
+}
+
+// reread opens the file anew. What an earlier reading found is kept if that
+// fails: the last good values of a file that was damaged under its owner.
+func (d *Directory) reread(f *file) error {
+	fresh := &file{name: f.name, id: f.id}
+	err := d.update(fresh)
+	for try := 1; try < maxTries && errors.Is(err, reader.ErrReplaced); try++ {
+		// Its owner wrote the log anew once more, between two looks at the header.
+		d.forget(fresh)
+		err = d.update(fresh)
+	}
+	if err != nil {
+		d.forget(fresh)
+		return err
+	}
+	d.forget(f)
+	f.opened, f.probed, f.alive = fresh.opened, fresh.probed, fresh.alive
+	return nil
+}
+
+// update reads on from where the last reading stopped.
+func (d *Directory) update(f *file) error {
+	if f.opened != nil && f.Final() {
+		return nil
+	}
+	got := f.fetched
+	if f.fetched = (fetched{}); !got.done {
+		got = d.fetch(f)
+	}
+	if got.probed {
+		f.probed, f.alive = true, got.live
+	}
+	if got.err != nil {
+		return got.err
+	}
+	o := f.opened
+	o.read, o.values, o.natives, o.live, o.place = true, got.values, o.Natives(), got.live, d.disk.Place()
+	if !o.live {
+		d.rest(o)
+		o.Finish()
+	}
+	return nil
+}
