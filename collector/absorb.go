@@ -30,25 +30,21 @@ type absorber struct {
 	opts     compact.Opts
 	log      *slog.Logger
 
-	ctx    context.Context
-	cancel context.CancelFunc
-
-	mu      sync.Mutex // guards all below; never held while absorbing
-	running bool
-	ended   sync.WaitGroup
-	last    time.Time     // end of the last one
-	took    time.Duration // that it worked
-	failed  bool          // it did; said in the log
-	bad     int           // unreadable files at the last one
+	mu     sync.Mutex // guards all below; never held while absorbing
+	closed bool
+	cancel context.CancelFunc // ends the absorption that runs; nil: none runs
+	ended  sync.WaitGroup
+	last   time.Time     // end of the last one
+	took   time.Duration // that it worked
+	failed bool          // it did; said in the log
+	bad    int           // unreadable files at the last one
 }
 
 func newAbsorber(location string, where slog.Attr, o compact.Opts, log *slog.Logger) *absorber {
 	if o.Logger == nil {
 		o.Logger = log
 	}
-	a := &absorber{location: location, where: where, opts: o, log: log, last: time.Now()}
-	a.ctx, a.cancel = context.WithCancel(context.Background())
-	return a
+	return &absorber{location: location, where: where, opts: o, log: log, last: time.Now()}
 }
 
 // consider starts an absorption if a scan found work for one.
@@ -60,7 +56,7 @@ func (a *absorber) consider(s state, err error) {
 	if a.failed {
 		pause = failedPause
 	}
-	if a.running || a.ctx.Err() != nil || now.Sub(a.last) < pause {
+	if a.cancel != nil || a.closed || now.Sub(a.last) < pause {
 		return
 	}
 	reason, bad := scan.ReasonOf(err), s.found.Unreadable+s.found.Kept
@@ -75,24 +71,26 @@ func (a *absorber) consider(s state, err error) {
 		return
 	}
 	a.bad = bad
-	a.running = true
-	a.ended.Go(a.absorb)
+	ctx, cancel := context.WithCancel(context.Background())
+	a.cancel = cancel
+	a.ended.Go(func() { a.absorb(ctx) })
 }
 
-func (a *absorber) absorb() {
-	report, err := compact.Run(a.ctx, a.location, a.opts)
+func (a *absorber) absorb(ctx context.Context) {
+	report, err := compact.Run(ctx, a.location, a.opts)
 	now := time.Now()
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.running, a.last, a.took = false, now, report.Took
+	a.cancel()
+	a.cancel, a.last, a.took = nil, now, report.Took
 	switch {
 	case err == nil:
 		if a.failed {
 			a.log.Info("mpmetrics: dead processes are absorbed again", a.where)
 		}
 		a.failed = false
-	case errors.Is(err, compact.ErrBusy), errors.Is(err, fs.ErrNotExist), a.ctx.Err() != nil:
-		// Somebody else does it, or there is nothing to do.
+	case errors.Is(err, compact.ErrBusy), errors.Is(err, fs.ErrNotExist), a.closed:
+		// Another process absorbs, or there is nothing to absorb.
 	default:
 		if !a.failed {
 			a.log.Warn("mpmetrics: dead processes are not absorbed", a.where, "err", err)
@@ -104,7 +102,10 @@ func (a *absorber) absorb() {
 // close ends an absorption that is at work.
 func (a *absorber) close() {
 	a.mu.Lock()
-	a.cancel()
+	a.closed = true
+	if a.cancel != nil {
+		a.cancel()
+	}
 	a.mu.Unlock()
 	a.ended.Wait()
 }

@@ -46,40 +46,40 @@ const (
 )
 
 // Run absorbs all dead processes of a shared directory, the one that is
-// configured for their stores. Nobody has to stop for it, and it may be killed
-// at any instruction: what it had not finished, the next one does.
+// configured for their stores. No process has to stop for it, and it may be killed
+// at any instruction: the next run finishes the work.
 //
 //  1. Lock compact.lock without waiting. Another absorption: ErrBusy, at once.
-//  2. Probe each file with a shared lock for a moment. One whose lock is free and
+//  2. Probe each file with a shared lock for a moment. A file whose lock is free and
 //     that still is at its path has a dead owner, for ever.
 //  3. If the archive holds the id of the process already, its file is only to be
-//     removed: an absorption was cut off behind the rename.
+//     removed: an absorption was cut off after the rename.
 //  4. Read the file. Proven damage puts it into quarantine; an error that says
 //     nothing about the file leaves it for the next time.
 //  5. Write the archive with the old values, theirs, and their ids under another
 //     name; sync it; rename it over archive.mpm; sync the directory. The rename
-//     decides: before it nothing has happened, behind it everybody is absorbed.
+//     decides: before it nothing has happened, after it all of them are absorbed.
 //  6. Remove the files that are absorbed.
 //
 // The context is obeyed between files. Absorbing goes in batches of 256 files
-// with pauses in between, see Opts.CoreShare; what a batch has absorbed stays so
+// with pauses in between, see Opts.CoreShare; an absorbed batch stays absorbed
 // when a later one fails. A missing directory is an error that wraps
 // fs.ErrNotExist.
 //
 // A URL in the place of the directory, such as redis://host:6379/0?namespace=shop, is
 // the namespace of a server. Steps 5 and 6 are then one exchange that the server carries
-// out at once, if nothing that the archive is based on has changed meanwhile: ErrBusy
+// out at once, if the archive in place and the dead are still as they were read: ErrBusy
 // otherwise.
 func Run(ctx context.Context, location string, o Opts) (Report, error) {
 	if err := o.check(); err != nil {
 		return Report{}, fmt.Errorf("absorb: %w", err)
 	}
 	if remote.IsLocation(location) {
-		w, err := connect(ctx, location, o.Logger)
+		w, err := connect(location, o.Logger)
 		if err != nil {
 			return Report{}, fmt.Errorf("absorb: %w", err)
 		}
-		defer w.server.Close()
+		defer w.source.Close()
 		return run(ctx, w, o)
 	}
 	w, err := find(location, o)
@@ -111,7 +111,7 @@ type compactor struct {
 }
 
 func (c *compactor) run(ctx context.Context) error {
-	unlock, err := c.lock() // (1)
+	unlock, err := c.lock(ctx) // (1)
 	if err != nil {
 		return err
 	}
@@ -119,7 +119,7 @@ func (c *compactor) run(ctx context.Context) error {
 	if err := c.load(); err != nil {
 		return err
 	}
-	c.report.Temporary = c.clean()
+	c.report.Temporary = c.clean(ctx)
 	for {
 		start := time.Now()
 		waiting, err := c.batch(ctx)
@@ -176,7 +176,7 @@ func (c *compactor) pause(ctx context.Context, took time.Duration, waiting int) 
 		case <-ctx.Done():
 			return ctx.Err()
 		}
-		names, err := c.list()
+		names, err := c.list(ctx)
 		if err != nil {
 			return err
 		}
@@ -204,28 +204,21 @@ func (c *compactor) batch(ctx context.Context) (waiting int, err error) {
 		if err := ctx.Err(); err != nil {
 			return 0, err
 		}
-		c.take(p, name)
+		c.take(ctx, p, name)
 	}
-	c.putAside(p)
+	c.putAside(ctx, p)
 	c.beginAnew(p)
 	c.absorb(p)
-	if err := c.housekeeping(p); err != nil {
+	if err := c.housekeeping(ctx, p); err != nil {
 		return 0, err
 	}
-	switch {
-	case p.changed:
-		err = c.replace(p)
-	case len(p.absorbed) > 0:
-		// Whoever renamed the archive may not have come to this.
-		err = c.syncRename()
-	}
-	if err != nil {
+	if err := c.finish(ctx, p); err != nil {
 		return 0, err
 	}
 	if worth {
 		waiting = len(found.waiting)
 	}
-	return waiting, c.removeAll(p)
+	return waiting, nil
 }
 
 // listing is what a look at the directory finds.
@@ -238,7 +231,7 @@ type listing struct {
 
 // look probes every file.
 func (c *compactor) look(ctx context.Context) (*listing, error) {
-	names, err := c.list()
+	names, err := c.list(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -291,10 +284,10 @@ type taken struct {
 }
 
 // take reads a file: step 4.
-func (c *compactor) take(p *plan, name string) {
+func (c *compactor) take(ctx context.Context, p *plan, name string) {
 	var read *process
 	err := scan.Prove(func() (err error) {
-		read, err = c.read(name)
+		read, err = c.read(ctx, name)
 		return err
 	})
 	if err == nil && c.archive.Returned(read.header.ID, read.header.Start) {
@@ -368,15 +361,15 @@ func (c *compactor) beginAnew(p *plan) {
 
 // putAside moves what was found damaged in step 4 to quarantine. None of it is in
 // the totals, so it does not wait for the archive.
-func (c *compactor) putAside(p *plan) {
-	p.quarantine = slices.DeleteFunc(p.quarantine, func(f LeftFile) bool { return !c.putFileAside(f) })
+func (c *compactor) putAside(ctx context.Context, p *plan) {
+	p.quarantine = slices.DeleteFunc(p.quarantine, func(f LeftFile) bool { return !c.putFileAside(ctx, f) })
 	c.archive.Quarantined += uint64(len(p.quarantine))
 	p.changed = p.changed || len(p.quarantine) > 0
 	p.quarantine = nil
 }
 
-func (c *compactor) putFileAside(f LeftFile) bool {
-	err := c.quarantine(f.Name, f.Reason+": "+f.Err.Error())
+func (c *compactor) putFileAside(ctx context.Context, f LeftFile) bool {
+	err := c.quarantine(ctx, f.Name, f.Reason+": "+f.Err.Error())
 	switch {
 	case scan.Vanished(err):
 		return false
@@ -434,28 +427,48 @@ func (c *compactor) absorb(p *plan) {
 	p.changed = p.changed || len(records) > 0
 }
 
-// replace writes the archive and puts it in the place of the one before: step 5.
-func (c *compactor) replace(p *plan) error {
-	c.setOpen(p)
-	c.archive.BootID = c.boot()
-	if c.archive.Epoch == 0 {
-		c.archive.Epoch = rand.Uint32() | 1
+// finish commits what the batch has changed: steps 5 and 6.
+func (c *compactor) finish(ctx context.Context, p *plan) error {
+	var ch change
+	if p.changed {
+		c.setOpen(p)
+		c.archive.BootID = c.boot()
+		if c.archive.Epoch == 0 {
+			c.archive.Epoch = rand.Uint32() | 1
+		}
+		ch.next, ch.aside = c.archive, c.begin
 	}
-	temporary, err := c.write(c.archive) // (5)
+	for _, t := range p.processes {
+		ch.absorbed = append(ch.absorbed, t.name)
+	}
+	ch.absorbed = append(ch.absorbed, p.absorbed...)
+	if ch.next == nil && len(ch.absorbed) == 0 {
+		return nil
+	}
+	done, err := c.commit(ctx, ch) // (5), (6)
+	if done.published {
+		c.published(p)
+	}
 	if err != nil {
 		return err
 	}
-	if err := c.sync(temporary); err != nil {
-		return err
-	}
-	if c.begin != "" {
-		if err := c.keep(c.begin); err != nil {
-			return fmt.Errorf("put archive aside: %w", err)
+	var errs []error
+	c.report.Removed += len(p.absorbed)
+	for _, f := range done.left {
+		c.leave(f.Name, f.Err)
+		errs = append(errs, f.Err)
+		if slices.Contains(p.absorbed, f.Name) {
+			c.report.Removed--
 		}
 	}
-	if err := c.publish(temporary); err != nil {
-		return err
+	for _, f := range p.quarantine {
+		c.putFileAside(ctx, f)
 	}
+	return errors.Join(errs...)
+}
+
+// published notes that the archive is in place.
+func (c *compactor) published(p *plan) {
 	if c.begin != "" {
 		c.opts.Logger.Error("mpmetrics: totals begin anew; what was before is in quarantine", "reason", c.begin)
 		c.report.Aside, c.begin = c.begin, ""
@@ -463,8 +476,6 @@ func (c *compactor) replace(p *plan) error {
 	c.report.Batches++
 	c.report.Absorbed += len(p.processes)
 	c.note()
-	// Without it a power cut could bring the old archive back, without the files.
-	return c.syncRename()
 }
 
 // setOpen notes who is there and not absorbed. A dead file that nobody has seen
@@ -487,29 +498,4 @@ func (c *compactor) setOpen(p *plan) {
 		ids = append(ids, id)
 	}
 	c.archive.SetOpen(ids)
-}
-
-// removeAll removes what is absorbed: step 6.
-func (c *compactor) removeAll(p *plan) error {
-	var errs []error
-	remove := func(name string) bool {
-		if err := c.remove(name); err != nil && !scan.Vanished(err) { // (6)
-			c.leave(name, err)
-			errs = append(errs, err)
-			return false
-		}
-		return true
-	}
-	for _, t := range p.processes {
-		remove(t.name)
-	}
-	for _, name := range p.absorbed {
-		if remove(name) {
-			c.report.Removed++
-		}
-	}
-	for _, f := range p.quarantine {
-		c.putFileAside(f)
-	}
-	return errors.Join(errs...)
 }

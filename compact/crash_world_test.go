@@ -1,6 +1,7 @@
 package compact
 
 import (
+	"context"
 	"errors"
 	"os"
 	"path/filepath"
@@ -76,11 +77,11 @@ func (w *crashing) call(name string) error {
 	return nil
 }
 
-func (w *crashing) lock() (func(), error) {
+func (w *crashing) lock(ctx context.Context) (func(), error) {
 	if err := w.call("lock"); err != nil {
 		return nil, err
 	}
-	unlock, err := w.files.lock()
+	unlock, err := w.files.lock(ctx)
 	w.locked = unlock
 	return func() {
 		if !w.crashed {
@@ -96,12 +97,14 @@ func (w *crashing) header(name string) (*layout.Header, error) {
 	return w.files.header(name)
 }
 
-func (w *crashing) read(name string) (*process, error) {
+func (w *crashing) read(ctx context.Context, name string) (*process, error) {
 	if err := w.call("read"); err != nil {
 		return nil, err
 	}
-	return w.files.read(name)
+	return w.files.read(ctx, name)
 }
+
+func (w *crashing) commit(_ context.Context, c change) (committed, error) { return commitSteps(w, c) }
 
 func (w *crashing) write(a *archive.Archive) (string, error) {
 	if err := w.call("write"); err != nil {
@@ -149,18 +152,18 @@ func (w *crashing) keep(reason string) error {
 	return w.files.keep(reason)
 }
 
-func (w *crashing) quarantine(name, reason string) error {
+func (w *crashing) quarantine(ctx context.Context, name, reason string) error {
 	if err := w.call("quarantine"); err != nil {
 		return err
 	}
-	return w.files.quarantine(name, reason)
+	return w.files.quarantine(ctx, name, reason)
 }
 
-func (w *crashing) clean() int {
+func (w *crashing) clean(ctx context.Context) int {
 	if w.call("clean") != nil {
 		return 0
 	}
-	return w.files.clean()
+	return w.files.clean(ctx)
 }
 
 func (w *crashing) now() time.Time { return w.files.now().Add(w.later) }
@@ -192,6 +195,8 @@ type failing struct {
 }
 
 var errFailed = errors.New("input/output error")
+
+func (w failing) commit(_ context.Context, c change) (committed, error) { return commitSteps(w, c) }
 
 func (w failing) sync(temporary string) error {
 	if w.call == "sync" {

@@ -16,7 +16,7 @@ func Lock(dir string) (unlock func(), err error) {
 	if err != nil {
 		return nil, err
 	}
-	return w.lock()
+	return w.lock(context.Background())
 }
 
 // Elsewhere is a directory in another boot of the machine, or at another time.

@@ -16,18 +16,18 @@ type hooked struct {
 	before func(call, name string) error
 }
 
-func (w hooked) lock() (func(), error) {
+func (w hooked) lock(ctx context.Context) (func(), error) {
 	if err := w.before("lock", ""); err != nil {
 		return nil, err
 	}
-	return w.files.lock()
+	return w.files.lock(ctx)
 }
 
-func (w hooked) list() ([]string, error) {
+func (w hooked) list(ctx context.Context) ([]string, error) {
 	if err := w.before("list", ""); err != nil {
 		return nil, err
 	}
-	return w.files.list()
+	return w.files.list(ctx)
 }
 
 func (w hooked) dead(name string) (bool, error) {
@@ -51,12 +51,14 @@ func (w hooked) header(name string) (*layout.Header, error) {
 	return w.files.header(name)
 }
 
-func (w hooked) read(name string) (*process, error) {
+func (w hooked) read(ctx context.Context, name string) (*process, error) {
 	if err := w.before("read", name); err != nil {
 		return nil, err
 	}
-	return w.files.read(name)
+	return w.files.read(ctx, name)
 }
+
+func (w hooked) commit(_ context.Context, c change) (committed, error) { return commitSteps(w, c) }
 
 func (w hooked) write(a *archive.Archive) (string, error) {
 	if err := w.before("write", ""); err != nil {
@@ -93,11 +95,11 @@ func (w hooked) remove(name string) error {
 	return w.files.remove(name)
 }
 
-func (w hooked) quarantine(name, reason string) error {
+func (w hooked) quarantine(ctx context.Context, name, reason string) error {
 	if err := w.before("quarantine", name); err != nil {
 		return err
 	}
-	return w.files.quarantine(name, reason)
+	return w.files.quarantine(ctx, name, reason)
 }
 
 // ErrFailed is what a call returns that says nothing about the file.

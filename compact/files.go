@@ -1,6 +1,7 @@
 package compact
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -20,7 +21,7 @@ import (
 // more: between making it and locking it there are some microseconds.
 const temporaryAge = time.Minute
 
-// files is the world: a directory of files.
+// files is the world that is a directory. It implements steps, too.
 type files struct {
 	sub           string // our subdirectory
 	archiveParent string // as configured
@@ -45,7 +46,7 @@ func find(dir string, o Opts) (*files, error) {
 
 func (w *files) path(name string) string { return filepath.Join(w.sub, name) }
 
-func (w *files) lock() (func(), error) {
+func (w *files) lock(context.Context) (func(), error) {
 	unlock, err := archive.Lock(w.sub)
 	if err != nil {
 		return nil, err
@@ -68,7 +69,7 @@ func (w *files) lock() (func(), error) {
 	return func() { other(); unlock() }, nil
 }
 
-func (w *files) list() ([]string, error) { return directory.List(w.sub) }
+func (w *files) list(context.Context) ([]string, error) { return directory.List(w.sub) }
 
 func (w *files) dead(name string) (bool, error) {
 	path := w.path(name)
@@ -90,7 +91,7 @@ func (w *files) readArchive() (*archive.Archive, error) { return archive.Read(w.
 
 func (w *files) header(name string) (*layout.Header, error) { return reader.ReadHeader(w.path(name)) }
 
-func (w *files) read(name string) (*process, error) {
+func (w *files) read(_ context.Context, name string) (*process, error) {
 	f, err := reader.Open(w.path(name))
 	if err != nil {
 		return nil, err
@@ -102,6 +103,8 @@ func (w *files) read(name string) (*process, error) {
 	}
 	return &process{header: f.Header(), families: f.Families(), inputs: scan.Inputs(f.Entries()), values: values, natives: f.Natives()}, nil
 }
+
+func (w *files) commit(_ context.Context, c change) (committed, error) { return commitSteps(w, c) }
 
 func (w *files) write(a *archive.Archive) (string, error) {
 	host, _ := os.Hostname() // empty says as much as an error would
@@ -141,7 +144,7 @@ func (w *files) syncRename() error { return directory.Sync(w.archive) }
 
 func (w *files) remove(name string) error { return os.Remove(w.path(name)) }
 
-func (w *files) quarantine(name, reason string) error {
+func (w *files) quarantine(_ context.Context, name, reason string) error {
 	dir, err := w.quarantineDir(w.sub)
 	if err != nil {
 		return err
@@ -169,7 +172,7 @@ func note(dir, name, reason string) {
 	_ = directory.Write(filepath.Join(dir, name+".txt"), text)
 }
 
-func (w *files) clean() (removed int) {
+func (w *files) clean(context.Context) (removed int) {
 	for _, dir := range w.dirs() {
 		names, err := directory.List(dir)
 		if err != nil {

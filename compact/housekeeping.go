@@ -1,6 +1,7 @@
 package compact
 
 import (
+	"context"
 	"maps"
 	"slices"
 	"time"
@@ -17,7 +18,7 @@ const lookAgain = time.Hour
 // housekeeping lets leave what has come of age. While dead files wait for a
 // later batch, or stay for a reason that may pass, nothing but samples leaves:
 // the ids of these files and the series in them are not known.
-func (c *compactor) housekeeping(p *plan) error {
+func (c *compactor) housekeeping(ctx context.Context, p *plan) error {
 	now := c.now()
 	expired := c.archive.Ledger.Expire(now.Add(-c.opts.DeadSampleRetention).UnixNano())
 	c.report.Expired += expired
@@ -25,7 +26,7 @@ func (c *compactor) housekeeping(p *plan) error {
 	if len(p.waiting) > 0 || slices.Contains(slices.Collect(maps.Values(c.left)), true) {
 		return nil
 	}
-	if err := c.forget(p, now); err != nil {
+	if err := c.forget(ctx, p, now); err != nil {
 		return err
 	}
 	if c.archive.AbsorbedIDs() > 0 && now.Sub(time.Unix(0, c.archive.Oldest())) > idRetention+pruneSlack {
@@ -38,14 +39,14 @@ func (c *compactor) housekeeping(p *plan) error {
 }
 
 // forget drops old series, and those beyond the limit.
-func (c *compactor) forget(p *plan, now time.Time) error {
+func (c *compactor) forget(ctx context.Context, p *plan, now time.Time) error {
 	l, before := c.archive.Ledger, now.Add(-c.opts.ForgetAfter).UnixNano()
 	if now.Sub(time.Unix(0, c.archive.Looked)) < lookAgain || !l.Aged(before, c.opts.MaxArchiveSeries) {
 		return nil
 	}
 	living := merge.Living{}
 	for _, name := range p.live {
-		f, err := c.read(name)
+		f, err := c.read(ctx, name)
 		if scan.Vanished(err) {
 			continue
 		}

@@ -19,45 +19,44 @@ import (
 const remoteTimeout = 10 * time.Second
 
 // partitions is the world beyond one machine: a namespace of a server. There is no
-// lock: what an absorption is based on, and that the processes are not alive, is
-// checked by the server at the one moment that decides, which is publish. Nothing is
-// half done at any other.
+// lock: the server checks at the one moment that decides, which is the exchange of
+// commit, that the absorption is based on the archive in place, and that the absorbed
+// processes are not alive. Nothing is half done at any other moment.
 type partitions struct {
-	ctx    context.Context
-	server remote.Server
 	source *remote.Source
 
 	// The archive that the next one is based on.
 	epoch, generation string
+	fields            map[string]string
 
-	taken  map[layout.ID]remote.Partition // read, and not published yet
-	next   *archive.Archive               // written, likewise
-	fields struct{ were, are map[string]string }
-	aside  bool // the one in place is kept for who wants to know why
+	taken map[layout.ID]remote.Partition // read, and not absorbed yet
 }
 
 // connect opens the namespace of a location.
-func connect(ctx context.Context, location string, log *slog.Logger) (*partitions, error) {
+func connect(location string, log *slog.Logger) (*partitions, error) {
 	server, err := remote.Open(location, cmp.Or(log, slog.Default()))
 	if err != nil {
 		return nil, err
 	}
 	return &partitions{
-		ctx: ctx, server: server, taken: map[layout.ID]remote.Partition{},
+		taken:  map[layout.ID]remote.Partition{},
 		source: &remote.Source{Server: server, DeadOnly: true, Timeout: remoteTimeout},
 	}, nil
 }
 
-func (w *partitions) lock() (func(), error) {
-	// Only to know the archive, damaged or not.
-	if err := w.source.Look(w.ctx); err != nil && scan.Transient(err) {
-		return nil, err
+// look looks at the server. A damaged archive is the matter of readArchive.
+func (w *partitions) look(ctx context.Context) error {
+	if err := w.source.Look(ctx); err != nil && scan.Transient(err) {
+		return err
 	}
-	return func() {}, nil
+	return nil
 }
 
-func (w *partitions) list() ([]string, error) {
-	if err := w.source.Look(w.ctx); err != nil && scan.Transient(err) {
+// lock has nothing to lock: it finds out what the absorption is based on.
+func (w *partitions) lock(ctx context.Context) (func(), error) { return func() {}, w.look(ctx) }
+
+func (w *partitions) list(ctx context.Context) ([]string, error) {
+	if err := w.look(ctx); err != nil {
 		return nil, err
 	}
 	return w.source.Names()
@@ -72,16 +71,14 @@ func (w *partitions) dead(name string) (bool, error) {
 }
 
 func (w *partitions) readArchive() (*archive.Archive, error) {
-	w.epoch, w.generation, w.fields.were = w.source.Base()
+	w.epoch, w.generation, w.fields = w.source.Base()
 	return w.source.Archive()
 }
 
-func (w *partitions) header(name string) (*layout.Header, error) {
-	return w.source.Header(name)
-}
+func (w *partitions) header(name string) (*layout.Header, error) { return w.source.Header(name) }
 
-func (w *partitions) read(name string) (*process, error) {
-	read, err := w.source.Read(w.ctx, name)
+func (w *partitions) read(ctx context.Context, name string) (*process, error) {
+	read, err := w.source.Read(ctx, name)
 	if err != nil {
 		return nil, err
 	}
@@ -91,84 +88,75 @@ func (w *partitions) read(name string) (*process, error) {
 	return &process{header: r.Header(), families: r.Families(), inputs: scan.Inputs(r.Entries()), values: read.Values, natives: read.Natives}, nil
 }
 
-func (w *partitions) write(a *archive.Archive) (_ string, err error) {
-	w.fields.are, err = a.Fields()
+// commit sends the changed fields of the archive, and takes out the partitions that it
+// absorbs, in one exchange.
+func (w *partitions) commit(ctx context.Context, c change) (done committed, err error) {
+	if c.next == nil {
+		return done, nil // the exchange that absorbed the partitions took them out
+	}
+	fields, err := c.next.Fields()
 	if err != nil {
-		return "", fmt.Errorf("write archive: %w", err)
+		return done, fmt.Errorf("write archive: %w", err)
 	}
-	w.next, a.Size = a, 0
-	for field, value := range w.fields.are {
-		a.Size += int64(len(field) + len(value))
-	}
-	return "", nil
-}
-
-func (w *partitions) sync(string) error { return nil }
-
-func (w *partitions) keep(string) error {
-	w.aside = true // by publish
-	return nil
-}
-
-// publish sends what has changed in the archive, and takes out what it absorbed.
-func (w *partitions) publish(string) error {
+	c.next.Size = 0
 	r := remote.Replacement{Epoch: w.epoch, Generation: w.generation, Next: layout.NewID().String(), Set: map[string]string{}, Keep: remote.Retention}
-	if w.aside {
+	if c.aside != "" {
 		r.Anew = layout.NewID().String()
 	}
-	for field, value := range w.fields.are {
-		if was, there := w.fields.were[field]; !there || was != value {
+	for field, value := range fields {
+		c.next.Size += int64(len(field) + len(value))
+		if was, there := w.fields[field]; !there || was != value {
 			r.Set[field] = value
 		}
 	}
-	for field := range w.fields.were {
-		if _, there := w.fields.are[field]; !there {
+	for field := range w.fields {
+		if _, there := fields[field]; !there {
 			r.Remove = append(r.Remove, field)
 		}
 	}
 	for id, p := range w.taken {
-		if w.next.Holds(id) {
+		if c.next.Holds(id) {
 			r.Absorbed = append(r.Absorbed, p)
 		}
 	}
-	ctx, cancel := context.WithTimeout(w.ctx, remoteTimeout)
+	ctx, cancel := context.WithTimeout(ctx, remoteTimeout)
 	defer cancel()
-	err := w.server.Replace(ctx, r)
+	err = w.source.Server.Replace(ctx, r)
 	if errors.Is(err, remote.ErrChanged) {
-		// Another one absorbed, or a process came back: whoever looks next begins with that.
-		return fmt.Errorf("%w: %w", ErrBusy, err)
+		// Another absorption came first, or a process came back: the next absorption
+		// looks at that.
+		return done, fmt.Errorf("%w: %w", ErrBusy, err)
 	}
 	if err != nil {
-		return fmt.Errorf("replace archive: %w", err)
+		return done, fmt.Errorf("replace archive: %w", err)
 	}
-	w.fields.were, w.aside = w.fields.are, false
-	w.generation, w.epoch = r.Next, cmp.Or(r.Anew, w.epoch)
+	w.fields, w.generation, w.epoch = fields, r.Next, cmp.Or(r.Anew, w.epoch)
 	for _, p := range r.Absorbed {
 		delete(w.taken, p.ID)
 	}
-	return nil
+	done.published = true
+	return done, nil
 }
 
-func (w *partitions) syncRename() error { return nil }
-
-// remove has nothing to do: publish took the partition out.
-func (w *partitions) remove(string) error { return nil }
-
-func (w *partitions) quarantine(name, reason string) error {
+func (w *partitions) quarantine(ctx context.Context, name, reason string) error {
 	p, there := w.source.Partition(name)
 	if !there {
 		return &fs.PathError{Op: "discard", Path: name, Err: fs.ErrNotExist}
 	}
-	ctx, cancel := context.WithTimeout(w.ctx, remoteTimeout)
-	defer cancel()
-	return w.server.Discard(ctx, p, reason)
+	return w.discard(ctx, p, reason)
 }
 
-// clean takes out what is listed and not there: a server that lacked memory may have
-// dropped it.
-func (w *partitions) clean() (removed int) {
+func (w *partitions) discard(ctx context.Context, p remote.Partition, reason string) error {
+	ctx, cancel := context.WithTimeout(ctx, remoteTimeout)
+	defer cancel()
+	return w.source.Server.Discard(ctx, p, reason)
+}
+
+// clean discards the partitions that are listed although there is nothing of them: a
+// server that lacked memory may have dropped them.
+func (w *partitions) clean(ctx context.Context) (removed int) {
 	for _, p := range w.source.Lost() {
-		if w.server.Discard(w.ctx, p, "it has no header, or rests on an archive that is lost") == nil {
+		if w.discard(ctx, p, "it has no header, or rests on an archive that is lost") == nil {
 			removed++
 		}
 	}
@@ -178,4 +166,5 @@ func (w *partitions) clean() (removed int) {
 // now is the server's time: the clocks of several machines may differ.
 func (w *partitions) now() time.Time { return time.Now().Add(w.source.Ahead()) }
 
+// boot is unknown: the boot of a machine says nothing about what a server keeps.
 func (w *partitions) boot() string { return "" }

@@ -1,6 +1,7 @@
 package compact
 
 import (
+	"context"
 	"iter"
 	"testing"
 
@@ -29,8 +30,12 @@ type unlinkFirst struct {
 	absorbed []string
 }
 
-func (w *unlinkFirst) read(name string) (*process, error) {
-	p, err := w.memoryWorld.read(name)
+func (w *unlinkFirst) commit(_ context.Context, c change) (committed, error) {
+	return commitSteps(w, c)
+}
+
+func (w *unlinkFirst) read(ctx context.Context, name string) (*process, error) {
+	p, err := w.memoryWorld.read(ctx, name)
 	if err == nil {
 		w.absorbed = append(w.absorbed, name)
 	}
@@ -67,6 +72,8 @@ func (w exclusiveProbe) dead(name string) (bool, error) {
 // twoFloats keeps a float sum as the rounded sum and what the rounding left, as
 // Neumaier does.
 type twoFloats struct{ *memoryWorld }
+
+func (w twoFloats) commit(_ context.Context, c change) (committed, error) { return commitSteps(w, c) }
 
 func (w twoFloats) write(a *archive.Archive) (string, error) {
 	return w.writeRecords(a, compensated(a.Records()))

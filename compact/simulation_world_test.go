@@ -2,6 +2,7 @@ package compact
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"iter"
 	"time"
@@ -18,7 +19,7 @@ type memoryWorld struct {
 	*memory
 }
 
-func (w *memoryWorld) lock() (func(), error) {
+func (w *memoryWorld) lock(context.Context) (func(), error) {
 	if err := w.point("lock"); err != nil {
 		return nil, err
 	}
@@ -34,7 +35,7 @@ func (w *memoryWorld) lock() (func(), error) {
 	}, nil
 }
 
-func (w *memoryWorld) list() ([]string, error) {
+func (w *memoryWorld) list(context.Context) ([]string, error) {
 	if err := w.point("list"); err != nil {
 		return nil, err
 	}
@@ -61,14 +62,14 @@ func (w *memoryWorld) readArchive() (*archive.Archive, error) {
 }
 
 func (w *memoryWorld) header(name string) (*layout.Header, error) {
-	p, err := w.read(name)
+	p, err := w.read(context.Background(), name)
 	if err != nil {
 		return nil, err
 	}
 	return p.header, nil
 }
 
-func (w *memoryWorld) read(name string) (*process, error) {
+func (w *memoryWorld) read(_ context.Context, name string) (*process, error) {
 	if err := w.point("read"); err != nil {
 		return nil, err
 	}
@@ -78,6 +79,10 @@ func (w *memoryWorld) read(name string) (*process, error) {
 	}
 	w.seen.add(f.cells...)
 	return f.read(), nil
+}
+
+func (w *memoryWorld) commit(_ context.Context, c change) (committed, error) {
+	return commitSteps(w, c)
 }
 
 func (w *memoryWorld) write(a *archive.Archive) (string, error) {
@@ -138,7 +143,7 @@ func (w *memoryWorld) remove(name string) error {
 	return w.memory.remove(w.actor, name)
 }
 
-func (w *memoryWorld) quarantine(name, reason string) error {
+func (w *memoryWorld) quarantine(_ context.Context, name, reason string) error {
 	if err := w.point("quarantine"); err != nil {
 		return err
 	}
@@ -146,7 +151,7 @@ func (w *memoryWorld) quarantine(name, reason string) error {
 	return w.memory.remove(w.actor, name)
 }
 
-func (w *memoryWorld) clean() (removed int) {
+func (w *memoryWorld) clean(context.Context) (removed int) {
 	if w.point("clean") != nil {
 		return 0
 	}

@@ -1,0 +1,68 @@
+package compact
+
+import (
+	"fmt"
+
+	"github.com/mpmetrics/mpmetrics/internal/archive"
+	"github.com/mpmetrics/mpmetrics/internal/scan"
+)
+
+// steps are what a commit to a directory does: one method for each thing that a
+// crash can come before or after. files is the shipped implementation. The tests have
+// implementations that crash, fail, or let others go on before each step.
+type steps interface {
+	// write writes an archive under a temporary name, and sync makes it durable.
+	write(a *archive.Archive) (temporary string, err error)
+	sync(temporary string) error
+	// keep gives the archive that is in place a second name in quarantine.
+	keep(reason string) error
+	// publish renames the written archive to the archive's name, and syncRename
+	// makes that durable.
+	publish(temporary string) error
+	syncRename() error
+	// remove unlinks a file.
+	remove(name string) error
+}
+
+// commitSteps commits a change to a directory:
+//
+//  1. Write the next archive under a temporary name.
+//  2. Sync it.
+//  3. If the archive in place has to be kept: link it into quarantine.
+//  4. Rename the next archive over the archive in place.
+//  5. Sync the directory. Without this a power cut could bring the old archive back,
+//     without the files.
+//  6. Unlink the files that are absorbed.
+//
+// The rename decides: a crash before it changes nothing, and a crash after it leaves
+// files whose processes the archive holds. The next absorption repeats 5 and 6 for
+// these, because a crash may have come before either.
+func commitSteps(s steps, c change) (done committed, err error) {
+	if c.next != nil {
+		temporary, err := s.write(c.next) // 1
+		if err != nil {
+			return done, err
+		}
+		if err := s.sync(temporary); err != nil { // 2
+			return done, err
+		}
+		if c.aside != "" {
+			if err := s.keep(c.aside); err != nil { // 3
+				return done, fmt.Errorf("put archive aside: %w", err)
+			}
+		}
+		if err := s.publish(temporary); err != nil { // 4
+			return done, err
+		}
+		done.published = true
+	}
+	if err := s.syncRename(); err != nil { // 5
+		return done, err
+	}
+	for _, name := range c.absorbed {
+		if err := s.remove(name); err != nil && !scan.Vanished(err) { // 6
+			done.left = append(done.left, LeftFile{Name: name, Reason: string(scan.ReasonOf(err)), Err: err})
+		}
+	}
+	return done, nil
+}
