@@ -13,11 +13,12 @@ import (
 
 	"github.com/mpmetrics/mpmetrics/compact"
 	"github.com/mpmetrics/mpmetrics/internal/directory"
+	"github.com/mpmetrics/mpmetrics/internal/location"
 	"github.com/mpmetrics/mpmetrics/internal/marker"
 	"github.com/mpmetrics/mpmetrics/internal/merge"
-	"github.com/mpmetrics/mpmetrics/internal/remote"
 	"github.com/mpmetrics/mpmetrics/internal/render"
 	"github.com/mpmetrics/mpmetrics/internal/scan"
+	"github.com/mpmetrics/mpmetrics/internal/source"
 	"github.com/mpmetrics/mpmetrics/store"
 )
 
@@ -119,55 +120,48 @@ func New(o Opts) *Collector {
 		}
 		c.timeout = max(c.timeout, defaultTimeout)
 	}
-	location := o.Location
-	if location == "" {
+	text := o.Location
+	if text == "" {
 		if c.store == nil {
 			c.store = store.Default()
 		}
-		if location = c.store.Location(); location == "" {
+		if text = c.store.Location(); text == "" {
 			// Memory because the configuration cannot be used, as opposed to
 			// memory by choice: what one process counts is no total.
 			c.bad = c.store.Degraded()
 		}
 	}
-	var source scan.Source
-	if location != "" {
-		source, c.bad = c.source(location, &o)
+	if text != "" {
+		c.bad = c.open(text, o)
 	}
 	if c.bad != nil {
 		c.log.Error("mpmetrics: nothing to collect", "err", c.bad)
 	}
-	if source != nil {
-		c.scanner = scan.New(source, c.merger, c.log, c.totals.readError)
-		if !o.NoAbsorption {
-			c.absorb = newAbsorber(location, c.where, o.absorption(c.store), c.log)
-		}
-	}
 	return c
 }
 
-// source is what a location names, nil for memory.
-func (c *Collector) source(location string, o *Opts) (scan.Source, error) {
-	if remote.IsLocation(location) {
-		server, err := remote.Open(location, c.log)
-		if err != nil {
-			return nil, err
-		}
-		c.where = slog.String("location", remote.Redacted(location))
-		return &remote.Source{Server: server, Grace: staleCollections, Timeout: min(c.timeout, serverTimeout)}, nil
-	}
-	dir, err := store.Directory(location)
+// open finds what a location names; nothing for the memory of the process.
+func (c *Collector) open(text string, o Opts) error {
+	l, err := location.Parse(text)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	if dir == "" {
-		if c.store == nil {
-			err = fmt.Errorf("location %q: the metrics in the memory of a process can be collected through its Store only", location)
-		}
-		return nil, err
+	if l.Kind() == location.InMemory && c.store != nil {
+		return nil
 	}
-	c.where = slog.String("dir", dir)
-	return scan.NewDirectory(&scan.Local{Parent: dir, ArchiveParent: o.archiveDir(c.store), Access: o.access(c.store)}), nil
+	from, err := source.Open(l, source.Opts{
+		ArchiveDir: o.archiveDir(c.store), Access: o.access(c.store),
+		Timeout: min(c.timeout, serverTimeout), Grace: staleCollections, Log: c.log,
+	})
+	if err != nil {
+		return err
+	}
+	c.where = l.Attr()
+	c.scanner = scan.New(from, c.merger, c.log, c.totals.readError)
+	if !o.NoAbsorption {
+		c.absorb = newAbsorber(l.Text(), c.where, o.absorption(c.store), c.log)
+	}
+	return nil
 }
 
 // check returns an error that names each field without a meaning.

@@ -10,6 +10,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"math/rand/v2"
 	"slices"
@@ -18,9 +19,9 @@ import (
 	"github.com/mpmetrics/mpmetrics/internal/archive"
 	"github.com/mpmetrics/mpmetrics/internal/boot"
 	"github.com/mpmetrics/mpmetrics/internal/layout"
+	"github.com/mpmetrics/mpmetrics/internal/location"
 	"github.com/mpmetrics/mpmetrics/internal/merge"
 	"github.com/mpmetrics/mpmetrics/internal/pace"
-	"github.com/mpmetrics/mpmetrics/internal/remote"
 	"github.com/mpmetrics/mpmetrics/internal/scan"
 )
 
@@ -74,19 +75,32 @@ func Run(ctx context.Context, location string, o Opts) (Report, error) {
 	if err := o.check(); err != nil {
 		return Report{}, fmt.Errorf("absorb: %w", err)
 	}
-	if remote.IsLocation(location) {
-		w, err := connect(location, o.Logger)
-		if err != nil {
-			return Report{}, fmt.Errorf("absorb: %w", err)
-		}
-		defer w.source.Close()
-		return run(ctx, w, o)
-	}
-	w, err := find(location, o)
+	w, done, err := open(location, o)
 	if err != nil {
 		return Report{}, fmt.Errorf("absorb: %w", err)
 	}
+	defer done()
 	return run(ctx, w, o)
+}
+
+// open finds the world that a location names.
+func open(text string, o Opts) (w world, done func(), err error) {
+	l, err := location.Parse(text)
+	if err != nil {
+		return nil, nil, err
+	}
+	switch l.Kind() {
+	case location.Server:
+		w, err := connect(l, o.Logger)
+		if err != nil {
+			return nil, nil, err
+		}
+		return w, w.source.Close, nil
+	case location.Directory:
+		w, err := find(l.Dir(), o)
+		return w, func() {}, err
+	}
+	return nil, nil, &fs.PathError{Op: "find dead processes", Path: l.String(), Err: fs.ErrNotExist}
 }
 
 func run(ctx context.Context, w world, o Opts) (Report, error) {

@@ -32,10 +32,6 @@ type files struct {
 // find looks the directory up. It is not made: where nobody counts there is
 // nothing to absorb.
 func find(dir string, o Opts) (*files, error) {
-	dir, err := filepath.Abs(dir)
-	if err != nil {
-		return nil, err
-	}
 	access := o.access()
 	sub, err := directory.Find(dir, access)
 	if err != nil {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/mpmetrics/mpmetrics/internal/archive"
 	"github.com/mpmetrics/mpmetrics/internal/layout"
+	"github.com/mpmetrics/mpmetrics/internal/location"
 	"github.com/mpmetrics/mpmetrics/internal/remote"
 	"github.com/mpmetrics/mpmetrics/internal/scan"
 )
@@ -33,8 +34,8 @@ type partitions struct {
 }
 
 // connect opens the namespace of a location.
-func connect(location string, log *slog.Logger) (*partitions, error) {
-	server, err := remote.Open(location, cmp.Or(log, slog.Default()))
+func connect(l location.Location, log *slog.Logger) (*partitions, error) {
+	server, err := remote.Connect(l, cmp.Or(log, slog.Default()))
 	if err != nil {
 		return nil, err
 	}

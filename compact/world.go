@@ -48,7 +48,7 @@ type change struct {
 
 // committed says how far a commit came.
 type committed struct {
-	published bool   // next is the archive now, also if an error is returned
+	published bool       // next is the archive now, also if an error is returned
 	left      []LeftFile // absorbed files that could not be removed
 }
 

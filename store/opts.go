@@ -11,7 +11,7 @@ import (
 	"github.com/mpmetrics/mpmetrics/compact"
 	"github.com/mpmetrics/mpmetrics/internal/directory"
 	"github.com/mpmetrics/mpmetrics/internal/layout"
-	"github.com/mpmetrics/mpmetrics/internal/remote"
+	"github.com/mpmetrics/mpmetrics/internal/location"
 )
 
 // The environment variables that a store without a Location looks at, in this
@@ -102,8 +102,6 @@ type Opts struct {
 
 	// Logger takes one line for each change of state. nil: slog.Default().
 	Logger *slog.Logger
-
-	dir string // of Location, absolute; empty for memory and a server
 }
 
 // check returns an error for each field that has no meaning.
@@ -129,7 +127,7 @@ func (o Opts) withDefaults() (Opts, error) {
 		}
 	}
 	if o.Location == "" {
-		o.Location = memoryLocation
+		o.Location = location.Memory
 	}
 	if o.Process == "" {
 		o.Process = os.Getenv(EnvProcess)
@@ -152,8 +150,8 @@ func (o Opts) withDefaults() (Opts, error) {
 }
 
 // processOf returns the value of the label "process" that is not configured.
-func processOf(location string, pid int) string {
-	if !remote.IsLocation(location) {
+func processOf(text string, pid int) string {
+	if location.KindOf(text) != location.Server {
 		return strconv.Itoa(pid)
 	}
 	host, _ := os.Hostname() // without a name the pid has to do

@@ -12,6 +12,7 @@ import (
 
 	"github.com/mpmetrics/mpmetrics/internal/foreign"
 	"github.com/mpmetrics/mpmetrics/internal/instrument"
+	"github.com/mpmetrics/mpmetrics/internal/location"
 	"github.com/mpmetrics/mpmetrics/internal/marker"
 	"github.com/mpmetrics/mpmetrics/internal/place"
 )
@@ -20,10 +21,11 @@ import (
 // directory, on a server, or in memory. The zero Store cannot be used: call [Open] or
 // [Default].
 type Store struct {
-	opts    Opts
-	place   place.Place
-	catalog *instrument.Catalog
-	foreign *foreign.Mirror
+	opts     Opts
+	location location.Location // of opts; zero if the text of the location is invalid
+	place    place.Place
+	catalog  *instrument.Catalog
+	foreign  *foreign.Mirror
 
 	// registry holds every definition, and every collector of Registerer. The registry
 	// finds duplicates and invalid definitions as promauto's would; it is never gathered.
@@ -90,10 +92,7 @@ func (s *Store) Location() string {
 	if !s.place.Shared() {
 		return ""
 	}
-	if s.place.Distant() {
-		return s.opts.Location
-	}
-	return s.opts.dir
+	return s.location.Text()
 }
 
 // Opts returns the options of the store, with defaults and the environment filled in.

@@ -13,6 +13,7 @@ import (
 	"github.com/mpmetrics/mpmetrics/internal/archive"
 	"github.com/mpmetrics/mpmetrics/internal/directory"
 	"github.com/mpmetrics/mpmetrics/internal/inspect"
+	"github.com/mpmetrics/mpmetrics/internal/location"
 	"github.com/mpmetrics/mpmetrics/internal/remote"
 	"github.com/mpmetrics/mpmetrics/internal/selector"
 	"github.com/mpmetrics/mpmetrics/store"
@@ -34,34 +35,34 @@ type environment struct {
 
 // location returns the directory, or the URL of a server, configured for stores.
 func (e *environment) location() (string, error) {
-	location, from := e.dir, "--dir"
+	text, from := e.dir, "--dir"
 	for _, name := range []string{store.EnvURL, store.EnvDir} {
-		if location == "" {
-			location, from = os.Getenv(name), "$"+name
+		if text == "" {
+			text, from = os.Getenv(name), "$"+name
 		}
 	}
-	if location == "" {
+	if text == "" {
 		return "", hinted{
 			usagef("no directory: give --dir, or set %s or %s", store.EnvURL, store.EnvDir),
 			"in the environment of the service: tr '\\0' '\\n' </proc/PID/environ | grep MPMETRICS_",
 		}
 	}
-	if remote.IsLocation(location) {
-		server, err := remote.Open(location, slog.New(slog.DiscardHandler))
+	l, err := location.Parse(text)
+	if err != nil {
+		return "", usagef("%s: %w", from, err)
+	}
+	switch l.Kind() {
+	case location.Server:
+		server, err := remote.Connect(l, slog.New(slog.DiscardHandler))
 		if err != nil {
 			return "", usagef("%s: %w", from, err)
 		}
 		server.Close()
-		return location, nil
+		return l.Text(), nil
+	case location.InMemory:
+		return "", usagef("%s is %q: no other process can see counts in the memory of a process", from, l)
 	}
-	dir, err := store.Directory(location)
-	if err != nil {
-		return "", usagef("%s: %w", from, err)
-	}
-	if dir == "" {
-		return "", usagef("%s is %q: no other process can see counts in the memory of a process", from, location)
-	}
-	return inspect.Parent(dir), nil
+	return inspect.Parent(l.Dir()), nil
 }
 
 // open returns an inspector of the configured directory.

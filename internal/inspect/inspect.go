@@ -18,10 +18,12 @@ import (
 
 	"github.com/mpmetrics/mpmetrics/internal/directory"
 	"github.com/mpmetrics/mpmetrics/internal/layout"
+	"github.com/mpmetrics/mpmetrics/internal/location"
 	"github.com/mpmetrics/mpmetrics/internal/merge"
 	"github.com/mpmetrics/mpmetrics/internal/remote"
 	"github.com/mpmetrics/mpmetrics/internal/render"
 	"github.com/mpmetrics/mpmetrics/internal/scan"
+	"github.com/mpmetrics/mpmetrics/internal/source"
 )
 
 // defaultTimeout is the default of a collector: an operator sees the same as a scrape.
@@ -44,13 +46,14 @@ type Opts struct {
 
 // Inspector reads one directory. Only one goroutine may use an Inspector at a time.
 type Inspector struct {
-	opts    Opts
-	scanner *scan.Scanner
-	merger  *merge.Merger
-	render  *render.Renderer
-	errs    []error // of the current reading
+	opts     Opts
+	location location.Location // of Opts.Dir; zero if that is none
+	scanner  *scan.Scanner
+	merger   *merge.Merger
+	render   *render.Renderer
+	errs     []error // of the reading that runs
 
-	bad error // the URL cannot be used
+	bad error // why the location cannot be used at all
 }
 
 // New returns an Inspector. New reads nothing yet.
@@ -59,29 +62,46 @@ func New(o Opts) *Inspector {
 		merger: merge.New(),
 		render: render.New(func(string) bool { return false }),
 	}
-	var source scan.Source
-	if remote.IsLocation(o.Dir) {
-		var server remote.Server
-		server, i.bad = remote.Open(o.Dir, slog.New(slog.DiscardHandler))
-		source = &remote.Source{Server: server, Timeout: cmp.Or(o.Timeout, defaultTimeout)}
-	} else {
-		o.Dir = Parent(o.Dir)
-		o.Access = AccessOf(filepath.Join(o.Dir, layout.Subdirectory), o.Access)
-		source = scan.NewDirectory(&scan.Local{Parent: o.Dir, ArchiveParent: o.ArchiveDir, Access: o.Access})
-	}
 	i.opts = o
-	i.scanner = scan.New(source, i.merger, slog.New(slog.DiscardHandler), func(err error) { i.errs = append(i.errs, err) })
+	quiet := slog.New(slog.DiscardHandler)
+	var from scan.Source
+	if i.bad = i.locate(); i.bad == nil {
+		from, i.bad = source.Open(i.location, source.Opts{
+			ArchiveDir: o.ArchiveDir, Access: i.opts.Access, Timeout: cmp.Or(o.Timeout, defaultTimeout), Log: quiet,
+		})
+	}
+	if i.bad != nil {
+		from = unusable{i.bad}
+	}
+	i.scanner = scan.New(from, i.merger, quiet, func(err error) { i.errs = append(i.errs, err) })
 	return i
 }
 
-// Close gives the files, or the connections, back.
-func (i *Inspector) Close() {
-	if i.bad == nil {
-		i.scanner.Close()
+// locate finds out which directory or server is meant.
+func (i *Inspector) locate() (err error) {
+	if i.location, err = location.Parse(i.opts.Dir); err != nil || i.location.Kind() != location.Directory {
+		return err
 	}
+	if i.location, err = location.Parse(Parent(i.location.Dir())); err != nil {
+		return err
+	}
+	i.opts.Access = AccessOf(filepath.Join(i.location.Dir(), layout.Subdirectory), i.opts.Access)
+	return nil
 }
 
-// Access returns the access of the directory, as found.
+// unusable is the source of a location that cannot be used.
+type unusable struct{ err error }
+
+// Snapshot implements scan.Source.
+func (u unusable) Snapshot(context.Context) (scan.Snapshot, error) { return scan.Snapshot{}, u.err }
+
+// Close implements scan.Source.
+func (unusable) Close() {}
+
+// Close gives the files, or the connections, back.
+func (i *Inspector) Close() { i.scanner.Close() }
+
+// Access says what the directory may be like, as it was found.
 func (i *Inspector) Access() directory.Access { return i.opts.Access }
 
 // Parent returns the configured directory for dir. dir is the configured directory or its
@@ -112,22 +132,19 @@ func AccessOf(sub string, a directory.Access) directory.Access {
 func (i *Inspector) Read() *Survey {
 	start := time.Now()
 	i.errs = nil
-	err := i.bad
-	if err == nil {
-		ctx, cancel := context.WithTimeout(context.Background(), cmp.Or(i.opts.Timeout, defaultTimeout))
-		defer cancel()
-		err = i.scanner.Merge(ctx)
-	}
+	ctx, cancel := context.WithTimeout(context.Background(), cmp.Or(i.opts.Timeout, defaultTimeout))
+	defer cancel()
+	err := i.scanner.Merge(ctx)
 	s := &Survey{
 		Time:      start,
-		Parent:    i.opts.Dir,
-		Directory: filepath.Join(i.opts.Dir, layout.Subdirectory),
+		Parent:    i.location.String(),
+		Directory: filepath.Join(i.location.Dir(), layout.Subdirectory),
 		Err:       err,
 		Took:      time.Since(start),
 		inspector: i,
 	}
-	if remote.IsLocation(i.opts.Dir) {
-		s.Remote, s.Directory = true, remote.Redacted(i.opts.Dir)
+	if location.KindOf(i.opts.Dir) == location.Server {
+		s.Remote, s.Directory = true, location.Redacted(i.opts.Dir)
 		s.Present = i.bad == nil && !errors.Is(err, remote.ErrUnreachable)
 	} else {
 		s.Present = err == nil || !errors.Is(err, directory.ErrRefused)

@@ -16,14 +16,15 @@ import (
 	"github.com/mpmetrics/mpmetrics/internal/fork"
 	"github.com/mpmetrics/mpmetrics/internal/instrument"
 	"github.com/mpmetrics/mpmetrics/internal/layout"
+	"github.com/mpmetrics/mpmetrics/internal/location"
 	"github.com/mpmetrics/mpmetrics/internal/place"
 	"github.com/mpmetrics/mpmetrics/internal/remote"
 )
 
 // Config says where a Place publishes. All fields but NoAbsorption are required.
 type Config struct {
-	Location      string // URL of the server
-	Process       string // the value of the label "process"
+	Location      location.Location // of the server
+	Process       string            // the value of the label "process"
 	FlushInterval time.Duration
 	Logger        *slog.Logger
 	Now           func() time.Time
@@ -83,7 +84,7 @@ const (
 // New makes a place, and does not connect yet. The error says that the location cannot be
 // used.
 func New(c Config) (*Place, error) {
-	server, err := remote.Open(c.Location, c.Logger)
+	server, err := remote.Connect(c.Location, c.Logger)
 	if err != nil {
 		return nil, err
 	}
@@ -107,7 +108,7 @@ func (p *Place) Distant() bool { return true }
 
 // Where implements place.Place.
 func (p *Place) Where() slog.Attr {
-	return slog.String("location", remote.Redacted(p.Location))
+	return p.Location.Attr()
 }
 
 // Ready implements place.Place.

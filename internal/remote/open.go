@@ -4,8 +4,9 @@ import (
 	"fmt"
 	"log/slog"
 	"net/url"
-	"strings"
 	"sync"
+
+	"github.com/mpmetrics/mpmetrics/internal/location"
 )
 
 // Opener makes a Server of a location. It does not connect yet.
@@ -34,40 +35,36 @@ func Register(open Opener, schemes ...string) {
 	}
 }
 
-// IsLocation reports whether a location is a URL of a server, known or not.
-func IsLocation(location string) bool {
-	scheme, _, found := strings.Cut(location, "://")
-	return found && scheme != "file"
-}
-
-// Open makes the Server of a location.
-func Open(location string, log *slog.Logger) (Server, error) {
-	u, err := url.Parse(location)
-	if err != nil {
-		// Its text has the whole location, and so a password.
-		return nil, fmt.Errorf("location: not a URL, want for instance redis://host:6379/0?namespace=shop")
-	}
+// Connect makes the Server of a location.
+func Connect(l location.Location, log *slog.Logger) (Server, error) {
+	u := l.URL()
 	openersMu.Lock()
 	open := openers[u.Scheme]
 	openersMu.Unlock()
 	if open != nil {
 		s, err := open(u, log)
 		if err != nil {
-			return nil, fmt.Errorf("location %q: %w", u.Redacted(), err)
+			return nil, fmt.Errorf("location %q: %w", l, err)
 		}
 		return s, nil
 	}
 	if path := schemes[u.Scheme]; path != "" {
-		return nil, fmt.Errorf("location %q: the backend for %q is not in this program; add to it: import _ %q", u.Redacted(), u.Scheme, path)
+		return nil, fmt.Errorf("location %q: the backend for %q is not in this program; add to it: import _ %q", l, u.Scheme, path)
 	}
-	return nil, fmt.Errorf("location %q: no backend for %q; use a directory, a URL such as redis://host:6379/0, or \"memory:\"", u.Redacted(), u.Scheme)
+	return nil, fmt.Errorf("location %q: no backend for %q; use a directory, a URL such as redis://host:6379/0, or %q", l, u.Scheme, location.Memory)
 }
 
-// Redacted is a location without its password.
-func Redacted(location string) string {
-	u, err := url.Parse(location)
+// Open is Connect for the text of a location of a server.
+func Open(text string, log *slog.Logger) (Server, error) {
+	l, err := location.Parse(text)
 	if err != nil {
-		return "(not a URL)"
+		return nil, err
 	}
-	return u.Redacted()
+	return Connect(l, log)
 }
+
+// IsLocation reports whether a location is a URL of a server, known or not.
+func IsLocation(text string) bool { return location.KindOf(text) == location.Server }
+
+// Redacted is a location without its password.
+func Redacted(text string) string { return location.Redacted(text) }

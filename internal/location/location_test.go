@@ -1,0 +1,62 @@
+package location
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func TestParse(t *testing.T) {
+	here, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		text     string
+		kind     Kind
+		dir      string
+		redacted string
+	}{
+		{"memory:", InMemory, "", "memory:"},
+		{"/var/run/shop", Directory, "/var/run/shop", "/var/run/shop"},
+		{"/var//run/../shop/", Directory, "/var/shop", "/var/shop"},
+		{"shop", Directory, filepath.Join(here, "shop"), filepath.Join(here, "shop")},
+		{"memory", Directory, filepath.Join(here, "memory"), filepath.Join(here, "memory")},
+		{"file:///var/run/shop%20a", Directory, "/var/run/shop a", "/var/run/shop a"},
+		{"redis://host:6379/0?namespace=shop", Server, "", "redis://host:6379/0?namespace=shop"},
+		{"rediss://user:secret@host/1", Server, "", "rediss://user:xxxxx@host/1"},
+		{"unknown://host", Server, "", "unknown://host"},
+	} {
+		l, err := Parse(test.text)
+		if err != nil || l.Kind() != test.kind || l.Dir() != test.dir || l.String() != test.redacted {
+			t.Errorf("%q: kind %d, dir %q, %q, %v, want %+v", test.text, l.Kind(), l.Dir(), l, err, test)
+		}
+		if (l.URL() != nil) != (test.kind == Server) || KindOf(test.text) != test.kind {
+			t.Errorf("%q: URL %v, kind %d", test.text, l.URL(), KindOf(test.text))
+		}
+		if again, err := Parse(l.Text()); err != nil || again.String() != l.String() || again.Text() != l.Text() {
+			t.Errorf("%q: %q is %q, %v", test.text, l.Text(), again.Text(), err)
+		}
+	}
+}
+
+func TestParseErrors(t *testing.T) {
+	for text, want := range map[string]string{
+		"file://host/path":       `location "file://host/path": no directory for "file"; use a path, file:///path or "memory:"`,
+		"file://%zz":             `location "(not a URL)": no directory for "file"`,
+		"redis://:secret@%zz":    "location: not a URL, want for instance redis://host:6379/0?namespace=shop",
+		"redis://:secret@h:port": "location: not a URL",
+	} {
+		if l, err := Parse(text); err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "secret") || l != (Location{}) {
+			t.Errorf("%q: %v, %v, want %q", text, l, err, want)
+		}
+	}
+	const want = `location "redis://:xxxxx@host": no directory for "redis"; use a path, file:///path or "memory:"`
+	if dir, err := ParseDirectory("redis://:secret@host"); err == nil || err.Error() != want || dir != "" {
+		t.Errorf("%q, %v, want %s", dir, err, want)
+	}
+	if dir, err := ParseDirectory("memory:"); dir != "" || err != nil {
+		t.Errorf("memory: %q, %v", dir, err)
+	}
+}
