@@ -14,6 +14,7 @@ import (
 	"github.com/mpmetrics/mpmetrics/internal/location"
 	"github.com/mpmetrics/mpmetrics/internal/remote"
 	"github.com/mpmetrics/mpmetrics/internal/scan"
+	"github.com/mpmetrics/mpmetrics/internal/serverview"
 )
 
 // remoteTimeout bounds each exchange with a server: an absorption has time.
@@ -24,7 +25,7 @@ const remoteTimeout = 10 * time.Second
 // commit, that the absorption is based on the archive in place, and that the absorbed
 // processes are not alive. Nothing is half done at any other moment.
 type partitions struct {
-	source *remote.Source
+	source *serverview.Source
 
 	// The archive that the next one is based on.
 	epoch, generation string
@@ -41,7 +42,7 @@ func connect(l location.Location, log *slog.Logger) (*partitions, error) {
 	}
 	return &partitions{
 		taken:  map[layout.ID]remote.Partition{},
-		source: &remote.Source{Server: server, DeadOnly: true, Timeout: remoteTimeout},
+		source: &serverview.Source{Server: server, DeadOnly: true, Timeout: remoteTimeout},
 	}, nil
 }
 

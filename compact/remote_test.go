@@ -11,6 +11,7 @@ import (
 	"github.com/mpmetrics/mpmetrics/compact"
 	"github.com/mpmetrics/mpmetrics/internal/archive"
 	"github.com/mpmetrics/mpmetrics/internal/layout"
+	"github.com/mpmetrics/mpmetrics/internal/publisher"
 	"github.com/mpmetrics/mpmetrics/internal/remote"
 	"github.com/mpmetrics/mpmetrics/internal/testing/memoryserver"
 )
@@ -39,11 +40,11 @@ func newNamespace(t *testing.T) *namespace {
 const remoteLife = time.Second
 
 // publish starts a process that counts so many, and returns its publisher.
-func (n *namespace) publish(count uint64) *remote.Publisher {
+func (n *namespace) publish(count uint64) *publisher.Publisher {
 	n.Helper()
-	p := remote.NewPublisher(&memoryserver.Client{Server: n.server}, layout.Header{PID: 1, ID: layout.NewID(), PageSize: layout.PageSize}, remoteLife)
+	p := publisher.NewPublisher(&memoryserver.Client{Server: n.server}, layout.Header{PID: 1, ID: layout.NewID(), PageSize: layout.PageSize}, remoteLife)
 	f := &layout.Family{Type: layout.Counter, Name: "c_total", Help: "h"}
-	p.Add(remote.NewSeries(f, nil, func() int64 { return 1 }, func(words []uint64) { words[0] = count }), nil)
+	p.Add(publisher.NewSeries(f, nil, func() int64 { return 1 }, func(words []uint64) { words[0] = count }), nil)
 	if err := p.Flush(context.Background()); err != nil {
 		n.Fatal(err)
 	}
@@ -147,7 +148,7 @@ func TestRemoteFails(t *testing.T) {
 func TestRemoteMeanwhile(t *testing.T) {
 	type world struct {
 		*namespace
-		p *remote.Publisher
+		p *publisher.Publisher
 	}
 	for name, meanwhile := range map[string]func(w *world){
 		"it comes back":        func(w *world) { _ = w.p.Flush(context.Background()) },

@@ -46,7 +46,7 @@ func (p *Process) Detail() *Detail {
 	}
 	entries := p.seen.File.Entries()
 	for _, e := range entries {
-		if !e.Gone && !e.Mirrored() {
+		if !e.Gone && !e.Mirrored {
 			d.Families[e.Family].Cells += p.Definitions[e.Family].CellWords()
 		}
 	}

@@ -145,7 +145,7 @@ func (p *Process) count() {
 	for _, e := range p.seen.File.Entries() {
 		if !e.Gone {
 			p.Series[e.Family]++
-			if e.Mirrored() {
+			if e.Mirrored {
 				p.Mirrored++
 			}
 		}

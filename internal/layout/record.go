@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
+	"strings"
 )
 
 // RecordKind is the first byte of a record's payload. The numbers are part of the format. After
@@ -109,6 +110,16 @@ func SeriesOf(payload []byte) uint32 {
 	n, _ := binary.Uvarint(payload[1:])
 	return uint32(n)
 }
+
+// Wording is a text that two families have in common only when they are equal.
+func (f *Family) Wording() string { return string(AppendFamily(nil, 0, f)) }
+
+// ValuesKey is unique among the label values of a family: 0xff is in no UTF-8.
+func ValuesKey(values []string) string { return strings.Join(values, "\xff") }
+
+// SeriesKey is unique among the series that a process has at a time, given the Wording
+// of the family.
+func SeriesKey(wording string, values []string) string { return wording + "\xff" + ValuesKey(values) }
 
 // AppendFamily appends the payload of a family record.
 func AppendFamily(b []byte, number uint32, f *Family) []byte {

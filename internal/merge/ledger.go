@@ -68,7 +68,7 @@ func (l *Ledger) Accounts() []*Account {
 
 // Account returns the account of a definition. Account opens a missing account.
 func (l *Ledger) Account(f *layout.Family) *Account {
-	key := wording(f)
+	key := f.Wording()
 	a := l.accounts[key]
 	if a == nil {
 		a = &Account{Family: f, key: key, entries: map[string]*Entry{}}
@@ -99,7 +99,7 @@ func (a *Account) Entries() []*Entry {
 // Put adds a total from an archive. Put returns nil if the account already has a total for the
 // label values.
 func (l *Ledger) Put(a *Account, t *layout.Total) *Entry {
-	key := valuesKey(t.Values)
+	key := layout.ValuesKey(t.Values)
 	if a.entries[key] != nil {
 		return nil
 	}
@@ -159,7 +159,7 @@ func (l *Ledger) Absorb(p Process, families []*layout.Family, inputs []Input, va
 }
 
 func (l *Ledger) entry(a *Account, values []string, created int64) *Entry {
-	key := valuesKey(values)
+	key := layout.ValuesKey(values)
 	e := a.entries[key]
 	if e == nil {
 		e = &Entry{Values: values, Created: created, Total: newTotal(a.Family.Type, len(a.Family.Bounds))}
@@ -185,7 +185,9 @@ func lastOfGauges(families []*layout.Family, inputs []Input) map[gauge]int {
 // gauge is one gauge of a process.
 type gauge struct{ wording, values string }
 
-func gaugeOf(f *layout.Family, in Input) gauge { return gauge{wording(f), valuesKey(in.Values)} }
+func gaugeOf(f *layout.Family, in Input) gauge {
+	return gauge{f.Wording(), layout.ValuesKey(in.Values)}
+}
 
 // Expire drops the All samples of processes absorbed before a time, and returns the number of
 // processes.
@@ -281,9 +283,3 @@ func (l *Ledger) Touch(living Living, now int64) {
 		}
 	}
 }
-
-// wording is the text of a family: equal families, and only equal families, have equal wordings.
-func wording(f *layout.Family) string { return string(layout.AppendFamily(nil, 0, f)) }
-
-// valuesKey is unique among the label values of a family: 0xff is in no UTF-8.
-func valuesKey(values []string) string { return strings.Join(values, "\xff") }

@@ -125,7 +125,7 @@ func (m *Merger) Extend(mb *Member, families []*layout.Family, inputs []Input) {
 
 // intern returns the single definition of a wording.
 func (m *Merger) intern(f *layout.Family) *definition {
-	key := wording(f)
+	key := f.Wording()
 	d := m.defs[key]
 	if d == nil {
 		d = &definition{family: f, key: key}

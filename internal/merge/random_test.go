@@ -168,7 +168,7 @@ func extend(r *rand.Rand, m *Merger, a *actor) {
 		f := *wordings[r.IntN(len(wordings))]
 		// No registry lets a process have one series by two wordings.
 		if !slices.ContainsFunc(slices.Concat(a.families, families), func(g *layout.Family) bool {
-			return f.Name == g.Name && labelNames(&f) == labelNames(g) && wording(&f) != wording(g)
+			return f.Name == g.Name && labelNames(&f) == labelNames(g) && f.Wording() != g.Wording()
 		}) {
 			families = append(families, &f) // every process decodes its own
 		}

@@ -6,7 +6,6 @@ import (
 	"cmp"
 	"fmt"
 	"math"
-	"strings"
 
 	dto "github.com/prometheus/client_model/go"
 	"google.golang.org/protobuf/proto"
@@ -63,7 +62,7 @@ func Decode(name string, value []byte) ([]Series, error) {
 				return nil, err
 			}
 		}
-		wording := string(layout.AppendFamily(nil, 0, f))
+		wording := f.Wording()
 		if known := families[wording]; known != nil {
 			f = known
 		} else if err := f.Validate(); err != nil {
@@ -74,7 +73,7 @@ func Decode(name string, value []byte) ([]Series, error) {
 		if err := s.Validate(f); err != nil {
 			return nil, err
 		}
-		key := wording + "\xff" + strings.Join(values, "\xff")
+		key := layout.SeriesKey(wording, values)
 		if seen[key] {
 			return nil, fmt.Errorf("two series with values %q: %w", values, layout.ErrDamaged)
 		}

@@ -51,8 +51,8 @@ type Place struct {
 
 	// mu guards the fields below. It is not held over an exchange with the server.
 	mu        sync.Mutex
-	publisher *remote.Publisher // nil after Close
-	placed    map[*instrument.Series]*remote.Series
+	publisher *Publisher // nil after Close
+	placed    map[*instrument.Series]*Series
 	why       error     // the server lacks values
 	failed    int       // flushes in a row
 	next      time.Time // when the next flush is worth a try
@@ -91,11 +91,11 @@ func New(c Config) (*Place, error) {
 	host, _ := os.Hostname() // empty says as much as an error would
 	return &Place{
 		Config: c, pid: fork.Pid(), server: server,
-		publisher: remote.NewPublisher(server, layout.Header{
+		publisher: NewPublisher(server, layout.Header{
 			PID: uint32(fork.Pid()), ID: layout.NewID(), PageSize: layout.PageSize,
 			Host: host, Program: filepath.Base(os.Args[0]), Process: c.Process,
 		}, max(missedFlushes*c.FlushInterval, leastLife)),
-		placed: map[*instrument.Series]*remote.Series{},
+		placed: map[*instrument.Series]*Series{},
 		stop:   make(chan struct{}),
 	}, nil
 }
@@ -170,7 +170,7 @@ func (p *Place) Enter(i instrument.Instrument, earlier *instrument.Series) {
 	defer p.mu.Unlock()
 	before := p.placed[earlier]
 	delete(p.placed, earlier)
-	p.placed[s] = remote.NewSeries(&s.Family.Def, s.Values, s.Created.Load, i.Load)
+	p.placed[s] = NewSeries(&s.Family.Def, s.Values, s.Created.Load, i.Load)
 	if p.publisher != nil {
 		p.publisher.Add(p.placed[s], before)
 	}

@@ -59,8 +59,9 @@ const maxLoads = 8
 const stopped = 100 * time.Millisecond
 
 // plan notes how the cells of an entry are loaded.
-func (r *File) plan(e *Entry) {
-	f, s, word, at := r.families[e.Family], e.slab, e.word, e.At
+func (r *File) plan(i int) {
+	e, s, word := &r.table.Entries()[i], r.places[i].slab, r.places[i].word
+	f, at := r.table.Families()[e.Family], e.At
 	if f.CellWords() != f.ValueWords() {
 		if k := len(r.groups); k == 0 || !r.groups[k-1].extend(f, s, word, at) {
 			r.groups = append(r.groups, group{family: f, slab: s, word: word, at: at, n: 1, cells: f.CellWords(), values: f.ValueWords()})
@@ -81,16 +82,16 @@ func (r *File) plan(e *Entry) {
 // planAnew leaves out what is gone: its cells may be those of another series by
 // now, and of another kind.
 func (r *File) planAnew() {
-	if r.left == r.gone {
+	if r.left == r.table.Gone() {
 		return
 	}
 	r.runs, r.groups = r.runs[:0], r.groups[:0]
-	for i := range r.entries {
-		if e := &r.entries[i]; !e.Gone && e.slab != nil { // mirrored ones have no cells
-			r.plan(e)
+	for i, at := range r.places {
+		if at.slab != nil && !r.table.Entries()[i].Gone {
+			r.plan(i)
 		}
 	}
-	r.left = r.gone
+	r.left = r.table.Gone()
 }
 
 // Load loads the cells of all entries and returns their values, as
@@ -128,7 +129,7 @@ func (r *File) loadLiving(into *[]uint64) error {
 	for try := 1; ; try++ {
 		*into = slices.Grow((*into)[:0], len(r.values))[:len(r.values)]
 		r.planAnew()
-		if r.gone > 0 {
+		if r.table.Gone() > 0 {
 			copy(*into, r.values) // where nothing is loaded stands what was there, not another file's
 		}
 		ends := false
@@ -149,7 +150,7 @@ func (r *File) loadLiving(into *[]uint64) error {
 				return ahead
 			}
 		}
-		if r.left == r.gone || try == maxLoads {
+		if r.left == r.table.Gone() || try == maxLoads {
 			return err
 		}
 		if err := r.readLog(); err != nil {
@@ -168,9 +169,7 @@ func (r *File) load(into []uint64) error {
 			to[i] = from[i].Load()
 		}
 	}
-	for _, f := range r.fixed {
-		copy(into[f.at:], f.words)
-	}
+	r.table.CopyFixed(into)
 	for i := range r.groups {
 		g := &r.groups[i]
 		word, at := g.word, g.at

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/mpmetrics/mpmetrics/internal/mirror"
+	"github.com/mpmetrics/mpmetrics/internal/table"
 )
 
 // Exemplars are the exemplars of the file's series, by the name of their family.
@@ -12,23 +13,23 @@ import (
 func (r *File) Exemplars() map[string][]mirror.Exemplar { return r.exemplars }
 
 // takeExemplars takes the exemplars of a snapshot.
-func (r *File) takeExemplars(found []mirrorValue) error {
+func (r *File) takeExemplars(found []table.Mirrored) error {
 	if len(found) == 0 {
 		r.exemplars, r.encoded = nil, nil
 		return nil
 	}
 	exemplars, encoded := make(map[string][]mirror.Exemplar, len(found)), make(map[string][]byte, len(found))
 	for _, v := range found {
-		encoded[v.name] = v.value
-		if known, ok := r.exemplars[v.name]; ok && bytes.Equal(r.encoded[v.name], v.value) {
-			exemplars[v.name] = known
+		encoded[v.Name] = v.Value
+		if known, ok := r.exemplars[v.Name]; ok && bytes.Equal(r.encoded[v.Name], v.Value) {
+			exemplars[v.Name] = known
 			continue
 		}
-		all, err := mirror.DecodeExemplars(v.value)
+		all, err := mirror.DecodeExemplars(v.Value)
 		if err != nil {
-			return fmt.Errorf("family %.100q: %w", v.name, err)
+			return fmt.Errorf("family %.100q: %w", v.Name, err)
 		}
-		exemplars[v.name] = all
+		exemplars[v.Name] = all
 	}
 	r.exemplars, r.encoded = exemplars, encoded
 	return nil

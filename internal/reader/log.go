@@ -12,22 +12,6 @@ import (
 	"github.com/mpmetrics/mpmetrics/internal/mapped"
 )
 
-// Bounds of what one file may make a reader keep.
-const (
-	// maxFileMemory is what a million series with long labels take, each word of
-	// which a reader keeps, and loads into as much again. A file may say more than
-	// its size: shards of a series share its labels.
-	maxFileMemory = 1 << 30
-
-	// entryBytes is what an entry takes beside its label values and its values.
-	entryBytes = 128
-	// textBytes is what a text takes beside its bytes.
-	textBytes = 16
-	// maxFamilies is what a program of a thousand packages with a hundred
-	// families each would define.
-	maxFamilies = 100_000
-)
-
 // slab is one slab of the file, mapped read-only when it is first needed.
 type slab struct {
 	place
@@ -211,35 +195,12 @@ func (r *File) addFamily(number uint32, f *layout.Family) error {
 	if _, known := r.numbers[number]; known {
 		return fmt.Errorf("family %d twice: %w", number, layout.ErrDamaged)
 	}
-	if err := r.keepFamily(f); err != nil {
+	index, err := r.table.AddFamily(f)
+	if err != nil {
 		return err
 	}
-	r.numbers[number] = len(r.families) - 1
+	r.numbers[number] = index
 	return nil
-}
-
-// keepFamily adds a family to those that are kept, within the bounds.
-func (r *File) keepFamily(f *layout.Family) error {
-	if len(r.families) >= maxFamilies {
-		return fmt.Errorf("more than %d families: %w", maxFamilies, layout.ErrLimit)
-	}
-	size := int64(len(f.Name)+len(f.Help)+len(f.Unit)) + textsBytes(f.LabelNames) + layout.WordBytes*int64(len(f.Bounds))
-	for _, l := range f.ConstLabels {
-		size += textsBytes([]string{l.Name, l.Value})
-	}
-	r.memory += size
-	if r.memory > maxFileMemory {
-		return fmt.Errorf("families that take more than %d MiB: %w", maxFileMemory>>20, layout.ErrLimit)
-	}
-	r.families = append(r.families, f)
-	return nil
-}
-
-func textsBytes(texts []string) (n int64) {
-	for _, t := range texts {
-		n += textBytes + int64(len(t))
-	}
-	return n
 }
 
 func (r *File) addSeries(s *layout.Series) error {
@@ -247,16 +208,17 @@ func (r *File) addSeries(s *layout.Series) error {
 	if !known {
 		return fmt.Errorf("series %d of unknown family %d: %w", s.Number, s.Family, layout.ErrDamaged)
 	}
-	if err := s.Validate(r.families[family]); err != nil {
+	if err := s.Validate(r.table.Families()[family]); err != nil {
 		return err
 	}
 	if n := len(r.series); n > 0 && r.series[n-1].number >= s.Number {
 		return fmt.Errorf("series %d behind series %d: %w", s.Number, r.series[n-1].number, layout.ErrDamaged)
 	}
-	if err := r.addEntry(Entry{Family: family, Values: s.Values, Created: s.Created, series: s.Number}, s.Place); err != nil {
+	i, err := r.addEntry(Entry{Family: family, Values: s.Values, Created: s.Created}, s.Place)
+	if err != nil {
 		return err
 	}
-	r.series = append(r.series, seriesRef{number: s.Number, entry: len(r.entries) - 1})
+	r.series = append(r.series, seriesRef{number: s.Number, entry: i})
 	return nil
 }
 
@@ -265,54 +227,49 @@ func (r *File) addShard(s *layout.Shard) error {
 	if err != nil {
 		return err
 	}
-	if r.entries[first].Gone {
+	if r.table.Entries()[first].Gone {
 		return nil
 	}
-	if err := r.addEntry(r.entries[first], s.Place); err != nil {
-		return err
-	}
-	r.shards[s.Series] = append(r.shards[s.Series], len(r.entries)-1)
-	return nil
-}
-
-func (r *File) addEntry(e Entry, at layout.Place) error {
-	s, err := r.slabOf(at.Slab, layout.CellSlab)
+	i, err := r.addEntry(r.table.Entries()[first], s.Place)
 	if err != nil {
 		return err
 	}
-	f := r.families[e.Family]
-	if end := uint64(at.Word) + uint64(f.CellWords()); end > uint64(len(s.words)) {
-		return fmt.Errorf("cells %d to %d of %d in slab %d: %w", at.Word, end, len(s.words), at.Slab, layout.ErrDamaged)
-	}
-	// Without this a small file could name the same cells again and again, and
-	// make a reader keep values for each.
-	r.used += f.CellWords()
-	if r.used > r.cells {
-		return fmt.Errorf("series with %d cells, the slabs have %d: %w", r.used, r.cells, layout.ErrDamaged)
-	}
-	e.slab, e.word = s, int(at.Word)
-	if err := r.keepEntry(f, e); err != nil {
-		return err
-	}
-	r.plan(&r.entries[len(r.entries)-1])
+	r.shards[s.Series] = append(r.shards[s.Series], i)
 	return nil
 }
 
-// keepEntry adds an entry to those that are kept, within the bounds, and makes
-// room for its values.
-func (r *File) keepEntry(f *layout.Family, e Entry) error {
-	if len(r.entries)-r.gone >= layout.MaxSeries {
-		return fmt.Errorf("more than %d series: %w", layout.MaxSeries, layout.ErrLimit)
+func (r *File) addEntry(e Entry, at layout.Place) (int, error) {
+	s, err := r.slabOf(at.Slab, layout.CellSlab)
+	if err != nil {
+		return 0, err
 	}
-	size := entryBytes + 2*layout.WordBytes*int64(f.ValueWords()) + textsBytes(e.Values)
-	r.memory += size
-	if r.memory > maxFileMemory {
-		return fmt.Errorf("series that take more than %d MiB: %w", maxFileMemory>>20, layout.ErrLimit)
+	f := r.table.Families()[e.Family]
+	if end := uint64(at.Word) + uint64(f.CellWords()); end > uint64(len(s.words)) {
+		return 0, fmt.Errorf("cells %d to %d of %d in slab %d: %w", at.Word, end, len(s.words), at.Slab, layout.ErrDamaged)
 	}
-	e.At = len(r.values)
-	r.entries = append(r.entries, e)
-	r.values = append(r.values, make([]uint64, f.ValueWords())...)
-	return nil
+	// Without this a small file could name the same cells again and again, and
+	// make a reader keep values for each.
+	if r.used += f.CellWords(); r.used > r.cells {
+		return 0, fmt.Errorf("series with %d cells, the slabs have %d: %w", r.used, r.cells, layout.ErrDamaged)
+	}
+	i, err := r.table.Add(e)
+	if err != nil {
+		return 0, err
+	}
+	r.makeRoom()
+	r.places[i] = cells{slab: s, word: int(at.Word)}
+	r.plan(i)
+	return i, nil
+}
+
+// makeRoom makes room for the values and places of all entries.
+func (r *File) makeRoom() {
+	if n := r.table.Words() - len(r.values); n > 0 {
+		r.values = append(r.values, make([]uint64, n)...)
+	}
+	for len(r.places) < len(r.table.Entries()) {
+		r.places = append(r.places, cells{})
+	}
 }
 
 func (r *File) remove(g *layout.Gone) error {
@@ -328,11 +285,9 @@ func (r *File) remove(g *layout.Gone) error {
 }
 
 func (r *File) removeEntry(i int) {
-	if e := &r.entries[i]; !e.Gone {
-		e.Gone = true
-		r.gone++
+	if r.table.Leave(i) {
 		// Its cells may be those of a later series.
-		r.used -= r.families[e.Family].CellWords()
+		r.used -= r.table.Families()[r.table.Entries()[i].Family].CellWords()
 	}
 }
 

@@ -40,7 +40,7 @@ func TestMirrorNative(t *testing.T) {
 	natives := func() []*layout.Native {
 		var all []*layout.Native
 		for i, n := range f.Natives() {
-			if f.Entries()[i].Gone || !f.Entries()[i].Mirrored() {
+			if f.Entries()[i].Gone || !f.Entries()[i].Mirrored {
 				t.Errorf("entry %d: %+v", i, f.Entries()[i])
 			}
 			all = append(all, n)

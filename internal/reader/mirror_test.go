@@ -17,6 +17,7 @@ import (
 	"github.com/mpmetrics/mpmetrics/internal/layout"
 	"github.com/mpmetrics/mpmetrics/internal/mirror"
 	"github.com/mpmetrics/mpmetrics/internal/ownerfile"
+	"github.com/mpmetrics/mpmetrics/internal/table"
 )
 
 // counters is a family of counters with a label.
@@ -135,7 +136,7 @@ func TestMirrorOfManyGone(t *testing.T) {
 	f := open(t, p.Path())
 	all := func(prefix string) []byte {
 		values := map[string]float64{}
-		for i := range maxLeft/2 + 1 {
+		for i := range table.MaxLeft/2 + 1 {
 			values[prefix+fmt.Sprint(i)] = 1
 		}
 		return encoded(t, counters("c_total", values), 0)
@@ -148,8 +149,8 @@ func TestMirrorOfManyGone(t *testing.T) {
 	if err := f.Refresh(); !errors.Is(err, ErrReplaced) {
 		t.Errorf("error %v, want %v", err, ErrReplaced)
 	}
-	if n := len(shows(t, open(t, p.Path()))); n != maxLeft/2+1 {
-		t.Errorf("%d series read anew, want %d", n, maxLeft/2+1)
+	if n := len(shows(t, open(t, p.Path()))); n != table.MaxLeft/2+1 {
+		t.Errorf("%d series read anew, want %d", n, table.MaxLeft/2+1)
 	}
 }
 

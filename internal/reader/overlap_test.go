@@ -105,7 +105,7 @@ func TestOverlappingSlabs(t *testing.T) {
 		f, err := Open(path)
 		if err == nil {
 			defer f.Close()
-			t.Errorf("slabs that overlap are accepted: %d bytes, %d cells claimed, %d entries, %d values", len(file), f.cells, len(f.entries), len(f.values))
+			t.Errorf("slabs that overlap are accepted: %d bytes, %d cells claimed, %d entries, %d values", len(file), f.cells, len(f.Entries()), len(f.values))
 		}
 		if !errors.Is(err, layout.ErrDamaged) {
 			t.Errorf("error %v, want %v", err, layout.ErrDamaged)

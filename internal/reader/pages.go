@@ -10,6 +10,7 @@ import (
 	"slices"
 
 	"github.com/mpmetrics/mpmetrics/internal/layout"
+	"github.com/mpmetrics/mpmetrics/internal/table"
 )
 
 // bbolt's own format, as far as it is read here: little-endian on every machine
@@ -69,9 +70,9 @@ type snapshot struct {
 	header *layout.Header
 	size   int64 // of the file
 	slabs  []place
-	mirror []mirrorValue
+	mirror []table.Mirrored
 
-	exemplars []mirrorValue
+	exemplars []table.Mirrored
 
 	pages int // that were read for it, slabs apart
 }
@@ -339,16 +340,16 @@ func (t *tree) takeBucket(e element) error {
 }
 
 // values takes the families of a bucket, with their values.
-func (t *tree) values(root uint64, inline page, all *[]mirrorValue) error {
+func (t *tree) values(root uint64, inline page, all *[]table.Mirrored) error {
 	take := func(e element) error {
 		if e.flags != 0 {
 			return fmt.Errorf("family %.100q is a bucket: %w", e.key, layout.ErrDamaged)
 		}
-		if len(*all) >= maxFamilies {
-			return fmt.Errorf("more than %d mirrored families: %w", maxFamilies, layout.ErrLimit)
+		if len(*all) >= table.MaxFamilies {
+			return fmt.Errorf("more than %d mirrored families: %w", table.MaxFamilies, layout.ErrLimit)
 		}
 		// Its page is this reading's own.
-		*all = append(*all, mirrorValue{name: string(e.key), value: e.value})
+		*all = append(*all, table.Mirrored{Name: string(e.key), Value: e.value})
 		return nil
 	}
 	if root == 0 {

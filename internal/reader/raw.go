@@ -7,6 +7,7 @@ import (
 
 	"github.com/mpmetrics/mpmetrics/internal/directory"
 	"github.com/mpmetrics/mpmetrics/internal/layout"
+	"github.com/mpmetrics/mpmetrics/internal/table"
 )
 
 // Raw is what bbolt holds of a file, for who explains or repairs one.
@@ -63,10 +64,10 @@ func ReadRaw(path string) (*Raw, error) {
 	return r, nil
 }
 
-func valuesOf(all []mirrorValue) map[string][]byte {
+func valuesOf(all []table.Mirrored) map[string][]byte {
 	m := make(map[string][]byte, len(all))
 	for _, v := range all {
-		m[v.name] = v.value
+		m[v.Name] = v.Value
 	}
 	return m
 }

@@ -28,6 +28,7 @@ import (
 	"github.com/mpmetrics/mpmetrics/internal/layout"
 	"github.com/mpmetrics/mpmetrics/internal/mapped"
 	"github.com/mpmetrics/mpmetrics/internal/mirror"
+	"github.com/mpmetrics/mpmetrics/internal/table"
 )
 
 var (
@@ -47,17 +48,13 @@ var (
 // usual buckets. A file that is longer than that is nobody's, or sparse.
 const maxFileBytes = 1 << 30
 
-// Entry is one run of cells: a series, or a further shard of one.
-type Entry struct {
-	Family  int      // index into Families
-	Values  []string // of the family's LabelNames
-	Created int64    // Unix nanoseconds
-	At      int      // index of its first value in what Load returns
-	Gone    bool     // the series was deleted: its values mean nothing
+// Entry is one run of values: a series, or a further shard of a series.
+type Entry = table.Entry
 
-	series uint32 // number
-	slab   *slab  // where its cells are
-	word   int    // likewise, in the slab
+// cells are where the values of an entry of the log are.
+type cells struct {
+	slab *slab // nil: the entry is mirrored
+	word int   // in the slab
 }
 
 // File is one process's file and what is known of it so far. It is for one
@@ -75,28 +72,21 @@ type File struct {
 	header   *layout.Header
 	slabs    map[uint32]*slab
 
-	log      cursor // where the log goes on
-	families []*layout.Family
-	numbers  map[uint32]int // family number to index in families
-	entries  []Entry
-	series   []seriesRef      // by ascending number
-	shards   map[uint32][]int // further entries of a series, by its number; few series have any
-	gone     int              // entries that are Gone
-	memory   int64            // of all families and entries, about
-	used     int              // cells of all entries that are not gone
-	cells    int              // of all slabs: no cell belongs to two series at a time
-
-	mirrored     map[string]*mirrored   // by name of the family
-	fixed        []fixed                // the values of their series
-	mirroredGone int                    // entries of these that are Gone
-	natives      map[int]*layout.Native // of these, by index in entries
+	table   table.Table
+	log     cursor           // where the log goes on
+	numbers map[uint32]int   // family number to index in Families
+	places  []cells          // of each entry, by index; may be shorter than Entries
+	series  []seriesRef      // by ascending number
+	shards  map[uint32][]int // further entries of a series, by its number; few series have any
+	used    int              // cells of all entries that are not gone
+	cells   int              // of all slabs: no cell belongs to two series at a time
 
 	exemplars map[string][]mirror.Exemplar // by name of the family
 	encoded   map[string][]byte            // as they stand in the file
 
 	runs   []run
 	groups []group
-	left   int      // gone entries that runs and groups leave out
+	left   int      // entries that are Gone, and that runs and groups leave out
 	values []uint64 // as last loaded
 	final  bool
 
@@ -277,25 +267,25 @@ func (r *File) Final() bool { return r.final }
 func (r *File) Size() int64 { return r.size }
 
 // Memory is about how many bytes of memory are kept of the file.
-func (r *File) Memory() int64 { return r.memory }
+func (r *File) Memory() int64 { return r.table.Memory() }
 
-// Header is the header record.
-func (r *File) Header() *layout.Header { return r.header }
+// Families are the families of the log, in the order of their records, and mirrored
+// families. The slice only grows.
+func (r *File) Families() []*layout.Family { return r.table.Families() }
 
-// Families are the families of the log, in the order of their records. The
-// slice only grows.
-func (r *File) Families() []*layout.Family { return r.families }
-
-// Entries are the runs of cells of the log, in the order of their records. The
-// slice only grows; Gone may become true.
-func (r *File) Entries() []Entry { return r.entries }
+// Entries are the runs of cells of the log, in the order of their records, and mirrored
+// series. The slice only grows; Gone may become true.
+func (r *File) Entries() []Entry { return r.table.Entries() }
 
 // Natives are the native buckets of entries that are native histograms, by index in
 // Entries. The map does not change: another reading makes another one.
-func (r *File) Natives() map[int]*layout.Native { return r.natives }
+func (r *File) Natives() map[int]*layout.Native { return r.table.Natives() }
 
 // Gone returns how many entries are Gone.
-func (r *File) Gone() int { return r.gone }
+func (r *File) Gone() int { return r.table.Gone() }
+
+// Header is the header record.
+func (r *File) Header() *layout.Header { return r.header }
 
 // Refresh reads on: the snapshot if bbolt committed since, then the log.
 func (r *File) Refresh() error {
@@ -341,7 +331,7 @@ func (r *File) snapshot() error {
 			r.cells += s.body() / layout.WordBytes
 		}
 	}
-	if err := r.mirror(s.mirror); err != nil {
+	if err := r.takeMirrored(s.mirror); err != nil {
 		return err
 	}
 	if err := r.takeExemplars(s.exemplars); err != nil {

@@ -14,6 +14,8 @@ package remote
 import (
 	"context"
 	"errors"
+	"maps"
+	"strconv"
 	"time"
 
 	"github.com/mpmetrics/mpmetrics/internal/archive"
@@ -185,6 +187,24 @@ const (
 	BaseField     = "b" // what the process had in it in an earlier partition, likewise
 	ExemplarField = "e" // exemplars
 )
+
+// Retention is how long a partition that was absorbed is kept for its process. A process
+// that was stopped for longer takes its last answered values for the absorbed ones.
+const Retention = time.Hour
+
+// Number is the field of a block, or of a family, by its number.
+func Number(n int) string { return strconv.Itoa(n) }
+
+// IsBlock reports whether a field of Values is that of a block.
+func IsBlock(field string) bool { return field != "" && field[0] <= '9' }
+
+// Union has everything of two hashes, and of fields in both the values of the second.
+func Union(a, b map[string]string) map[string]string {
+	all := make(map[string]string, len(a)+len(b))
+	maps.Copy(all, a)
+	maps.Copy(all, b)
+	return all
+}
 
 // SamplesField is the field of the archive with the All samples of a partition.
 func SamplesField(id layout.ID) string { return archive.DeadField(id) }

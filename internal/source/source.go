@@ -11,6 +11,7 @@ import (
 	"github.com/mpmetrics/mpmetrics/internal/location"
 	"github.com/mpmetrics/mpmetrics/internal/remote"
 	"github.com/mpmetrics/mpmetrics/internal/scan"
+	"github.com/mpmetrics/mpmetrics/internal/serverview"
 )
 
 // Opts says how to read a location.
@@ -36,7 +37,7 @@ func Open(l location.Location, o Opts) (scan.Source, error) {
 		if err != nil {
 			return nil, err
 		}
-		return &remote.Source{Server: server, Grace: o.Grace, Timeout: o.Timeout}, nil
+		return &serverview.Source{Server: server, Grace: o.Grace, Timeout: o.Timeout}, nil
 	case location.Directory:
 		return scan.NewDirectory(&scan.Local{Parent: l.Dir(), ArchiveParent: o.ArchiveDir, Access: o.Access}), nil
 	}

@@ -15,8 +15,10 @@ import (
 	"github.com/mpmetrics/mpmetrics/compact"
 	"github.com/mpmetrics/mpmetrics/internal/layout"
 	"github.com/mpmetrics/mpmetrics/internal/merge"
+	"github.com/mpmetrics/mpmetrics/internal/publisher"
 	"github.com/mpmetrics/mpmetrics/internal/remote"
 	"github.com/mpmetrics/mpmetrics/internal/scan"
+	"github.com/mpmetrics/mpmetrics/internal/serverview"
 	"github.com/mpmetrics/mpmetrics/internal/testing/redisserver"
 )
 
@@ -36,7 +38,7 @@ func connect(t testing.TB, location string) remote.Server {
 
 // process publishes one counter, as a process does.
 type process struct {
-	*remote.Publisher
+	*publisher.Publisher
 	whole, float atomic.Uint64
 }
 
@@ -45,8 +47,8 @@ var counterFamily = &layout.Family{Type: layout.Counter, Name: "c_total", Help: 
 func newProcess(t testing.TB, location string, live time.Duration) *process {
 	t.Helper()
 	p := &process{}
-	p.Publisher = remote.NewPublisher(connect(t, location), layout.Header{PID: 1, ID: layout.NewID(), PageSize: layout.PageSize, Process: "p"}, live)
-	p.Add(remote.NewSeries(counterFamily, []string{"x"}, func() int64 { return 1 }, func(words []uint64) {
+	p.Publisher = publisher.NewPublisher(connect(t, location), layout.Header{PID: 1, ID: layout.NewID(), PageSize: layout.PageSize, Process: "p"}, live)
+	p.Add(publisher.NewSeries(counterFamily, []string{"x"}, func() int64 { return 1 }, func(words []uint64) {
 		words[0], words[1] = p.whole.Load(), p.float.Load()
 	}), nil)
 	return p
@@ -73,7 +75,7 @@ type reader struct {
 func newReader(t testing.TB, location string) *reader {
 	t.Helper()
 	r := &reader{merger: merge.New()}
-	r.scanner = scan.New(&remote.Source{Server: connect(t, location)}, r.merger, slog.New(slog.DiscardHandler), func(error) {})
+	r.scanner = scan.New(&serverview.Source{Server: connect(t, location)}, r.merger, slog.New(slog.DiscardHandler), func(error) {})
 	t.Cleanup(r.scanner.Close)
 	return r
 }
@@ -179,10 +181,10 @@ func TestManySeries(t *testing.T) {
 	p := newProcess(t, location, time.Minute)
 	r := newReader(t, location)
 	f := &layout.Family{Type: layout.Histogram, Name: "h", Help: "h", LabelNames: []string{"l"}, Bounds: []float64{1, 2}}
-	var all []*remote.Series
+	var all []*publisher.Series
 	for round := range 5 {
 		for i := range 1000 {
-			s := remote.NewSeries(f, []string{fmt.Sprint(round, "/", i)}, func() int64 { return 1 }, func(words []uint64) {
+			s := publisher.NewSeries(f, []string{fmt.Sprint(round, "/", i)}, func() int64 { return 1 }, func(words []uint64) {
 				copy(words, []uint64{3, math.Float64bits(4.5), 1, 1, 1})
 			})
 			p.Add(s, nil)

@@ -1,22 +1,18 @@
-package remote
+package publisher
 
 import (
 	"context"
 	"fmt"
 	"maps"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/mpmetrics/mpmetrics/internal/layout"
+	"github.com/mpmetrics/mpmetrics/internal/remote"
 )
 
 const (
-	// Retention is how long a partition that was absorbed is kept for its process. One
-	// that was stopped for longer takes what it was answered last for what was absorbed.
-	Retention = time.Hour
-
 	// updateBytes bounds one update, which a server carries out at once while everybody
 	// else waits.
 	updateBytes = 256 << 10
@@ -51,7 +47,7 @@ func NewSeries(f *layout.Family, values []string, created func() int64, load fun
 // the server has carried it out. What the partition is absorbed with, the
 // server says.
 type Publisher struct {
-	server Server
+	server remote.Server
 	header layout.Header
 	live   time.Duration
 	now    func() time.Time
@@ -122,7 +118,7 @@ type field struct {
 
 // NewPublisher makes a publisher of a process. live is how long the process is alive
 // after each Flush.
-func NewPublisher(s Server, h layout.Header, live time.Duration) *Publisher {
+func NewPublisher(s remote.Server, h layout.Header, live time.Duration) *Publisher {
 	return &Publisher{
 		server: s, header: h, live: live, now: time.Now,
 		named: map[string]string{}, numbers: map[string]uint32{}, fields: map[string]*field{},
@@ -144,7 +140,7 @@ func (p *Publisher) Remove(s *Series) {
 	p.gone = append(p.gone, s)
 }
 
-// Set publishes values that stand by their names with the next Flush, as MirrorField
+// Set publishes values that stand by their names with the next Flush, as remote.MirrorField
 // and ExemplarField say; an empty one is removed.
 func (p *Publisher) Set(named map[string]string) {
 	p.mu.Lock()
@@ -153,7 +149,7 @@ func (p *Publisher) Set(named map[string]string) {
 }
 
 // Flush publishes everything, and returns when others see it. An error wraps
-// ErrUnreachable; nothing is lost by it.
+// remote.ErrUnreachable; nothing is lost by it.
 func (p *Publisher) Flush(ctx context.Context) error { return p.flush(ctx, p.live) }
 
 // End publishes everything for the last time: the process is dead then.
@@ -182,7 +178,7 @@ func (p *Publisher) flush(ctx context.Context, live time.Duration) error {
 			return nil
 		}
 	}
-	return fmt.Errorf("%w: lost or absorbed again and again", ErrUnreachable)
+	return fmt.Errorf("%w: lost or absorbed again and again", remote.ErrUnreachable)
 }
 
 // takeIn takes what came in since the last flush.
@@ -239,7 +235,7 @@ func (p *Publisher) place(s *Series) (*ownBlock, int) {
 
 // number returns the number of a family.
 func (p *Publisher) number(f *layout.Family) uint32 {
-	wording := string(layout.AppendFamily(nil, 0, f))
+	wording := f.Wording()
 	n, known := p.numbers[wording]
 	if !known {
 		n = uint32(len(p.families))
@@ -262,18 +258,18 @@ type sending struct {
 
 // updates are the changes since what the server is sure to have. Everything in them
 // is unsure until they are answered.
-func (p *Publisher) updates(live time.Duration) (updates []Update, sent []*sending) {
+func (p *Publisher) updates(live time.Duration) (updates []remote.Update, sent []*sending) {
 	for _, b := range p.blocks {
 		if b.stale {
 			p.encode(b)
 		}
 	}
-	var u *Update
+	var u *remote.Update
 	var s *sending
 	size := 0
 	next := func() {
 		p.seq++
-		updates = append(updates, Update{
+		updates = append(updates, remote.Update{
 			ID: p.header.ID, Seq: p.seq, After: p.acked, Hashes: p.hashes(), Epoch: p.epoch, Live: live,
 			Families: map[string]string{}, Series: map[string]string{}, Values: map[string]string{},
 		})
@@ -294,7 +290,7 @@ func (p *Publisher) updates(live time.Duration) (updates []Update, sent []*sendi
 	for n := p.sure; n < len(p.families); n++ {
 		record := layout.AppendFamily(nil, uint32(n), p.families[n])
 		room(len(record))
-		u.Families[number(n)] = string(record)
+		u.Families[remote.Number(n)] = string(record)
 		s.first, s.families = min(s.first, n), n+1
 	}
 	var words []uint64
@@ -306,7 +302,7 @@ func (p *Publisher) updates(live time.Duration) (updates []Update, sent []*sendi
 		}
 		b.values, b.unsure = string(scratch), true
 		room(len(b.values) + len(b.series))
-		name := number(n)
+		name := remote.Number(n)
 		if !b.sent {
 			u.Series[name] = b.series
 			s.series = append(s.series, b)
@@ -317,12 +313,12 @@ func (p *Publisher) updates(live time.Duration) (updates []Update, sent []*sendi
 	for name, f := range p.fields {
 		if f.base != "" && !f.based {
 			room(len(f.base))
-			u.Values[BaseField+name[len(MirrorField):]] = f.base
+			u.Values[remote.BaseField+name[len(remote.MirrorField):]] = f.base
 			s.bases = append(s.bases, f)
 		}
-		if f.base == "" && !p.begun && strings.HasPrefix(name, MirrorField) {
+		if f.base == "" && !p.begun && strings.HasPrefix(name, remote.MirrorField) {
 			// A partition that is begun again may have had one.
-			u.Remove = append(u.Remove, BaseField+name[len(MirrorField):])
+			u.Remove = append(u.Remove, remote.BaseField+name[len(remote.MirrorField):])
 		}
 		if !f.unsure {
 			continue
@@ -389,22 +385,22 @@ func (b *ownBlock) encodeValues(out []byte, words []uint64) ([]byte, []uint64) {
 
 // take takes the answer to an update. It reports whether everything is to be sent
 // again.
-func (p *Publisher) take(ctx context.Context, u Update, r Reply, s *sending) (again bool, err error) {
+func (p *Publisher) take(ctx context.Context, u remote.Update, r remote.Reply, s *sending) (again bool, err error) {
 	switch r.Status {
-	case Late:
+	case remote.Late:
 		if r.Seq != u.Seq {
 			// Another one came first; what this one carried stays unsure. If that one is
 			// none of ours somebody else has written, and we go on behind it.
 			p.seq = max(p.seq, r.Seq)
 			return true, nil
 		}
-	case Written:
-	case Absorbed:
+	case remote.Written:
+	case remote.Absorbed:
 		return true, p.resume(ctx, r.Epoch)
-	case Lost:
+	case remote.Lost:
 		return true, p.restart(ctx, r.Epoch)
 	default:
-		return false, fmt.Errorf("%w: unknown status %d", ErrUnreachable, r.Status)
+		return false, fmt.Errorf("%w: unknown status %d", remote.ErrUnreachable, r.Status)
 	}
 	p.epoch, p.acked, p.heard = r.Epoch, u.Seq, p.now()
 	if s.begin {
@@ -428,6 +424,3 @@ func (p *Publisher) take(ctx context.Context, u Update, r Reply, s *sending) (ag
 	}
 	return false, nil
 }
-
-// number is the name of a block or a family.
-func number(n int) string { return strconv.Itoa(n) }

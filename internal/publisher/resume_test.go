@@ -1,4 +1,4 @@
-package remote_test
+package publisher_test
 
 import (
 	"context"

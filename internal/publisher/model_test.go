@@ -1,4 +1,4 @@
-package remote_test
+package publisher_test
 
 import (
 	"context"
@@ -23,6 +23,7 @@ import (
 	"github.com/mpmetrics/mpmetrics/internal/merge"
 	"github.com/mpmetrics/mpmetrics/internal/remote"
 	"github.com/mpmetrics/mpmetrics/internal/scan"
+	"github.com/mpmetrics/mpmetrics/internal/serverview"
 	"github.com/mpmetrics/mpmetrics/internal/testing/memoryserver"
 )
 
@@ -83,13 +84,13 @@ type snapshot struct {
 
 // reader is the part of a collector that reads.
 type reader struct {
-	source  *remote.Source
+	source  *serverview.Source
 	scanner *scan.Scanner
 	merger  *merge.Merger
 }
 
 func (m *model) newReader(fate func() memoryserver.Fate) *reader {
-	r := &reader{merger: merge.New(), source: &remote.Source{Server: &memoryserver.Client{Server: m.server, Fate: fate}}}
+	r := &reader{merger: merge.New(), source: &serverview.Source{Server: &memoryserver.Client{Server: m.server, Fate: fate}}}
 	r.scanner = scan.New(r.source, r.merger, slog.New(slog.DiscardHandler), func(error) {})
 	return r
 }

@@ -1,16 +1,16 @@
-package remote
+package publisher
 
 import (
 	"cmp"
 	"context"
 	"crypto/sha256"
 	"iter"
-	"maps"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/mpmetrics/mpmetrics/internal/layout"
+	"github.com/mpmetrics/mpmetrics/internal/remote"
+	"github.com/mpmetrics/mpmetrics/internal/serverview"
 )
 
 // A process finds out from the answer to an update that its partition is not what it was:
@@ -37,7 +37,7 @@ func next(id layout.ID) layout.ID {
 
 // resume begins another partition, after this one was absorbed.
 func (p *Publisher) resume(ctx context.Context, epoch string) error {
-	contents, err := p.server.Read(ctx, []Read{{ID: p.header.ID, Whole: true}})
+	contents, err := p.server.Read(ctx, []remote.Read{{ID: p.header.ID, Whole: true}})
 	if err != nil {
 		return err
 	}
@@ -54,27 +54,19 @@ func (p *Publisher) resume(ctx context.Context, epoch string) error {
 
 // complete adds what the server is sure to have had of the partition and has not any more: what
 // was absorbed it may drop to get memory.
-func (p *Publisher) complete(c *Content) {
+func (p *Publisher) complete(c *remote.Content) {
 	has := p.answered()
-	c.Families = union(has.Families, c.Families)
+	c.Families = remote.Union(has.Families, c.Families)
 	if len(c.Values) == 0 {
 		c.Values = has.Values
 	}
-	series, values := union(c.Series, nil), union(c.Values, nil)
+	series, values := remote.Union(c.Series, nil), remote.Union(c.Values, nil)
 	for name, block := range has.Series {
 		if !sameVersion(c.Series[name], c.Values[name]) {
 			series[name], values[name] = block, has.Values[name]
 		}
 	}
 	c.Series, c.Values = series, values
-}
-
-// union has everything of both, what both have as in the second.
-func union(a, b map[string]string) map[string]string {
-	all := make(map[string]string, len(a)+len(b))
-	maps.Copy(all, a)
-	maps.Copy(all, b)
-	return all
 }
 
 func sameVersion(series, values string) bool {
@@ -84,14 +76,14 @@ func sameVersion(series, values string) bool {
 }
 
 // answered is what the server is sure to have had of the partition.
-func (p *Publisher) answered() Content {
-	c := Content{Families: map[string]string{}, Series: map[string]string{}, Values: map[string]string{}}
+func (p *Publisher) answered() remote.Content {
+	c := remote.Content{Families: map[string]string{}, Series: map[string]string{}, Values: map[string]string{}}
 	for n, f := range p.families {
-		c.Families[number(n)] = string(layout.AppendFamily(nil, uint32(n), f))
+		c.Families[remote.Number(n)] = string(layout.AppendFamily(nil, uint32(n), f))
 	}
 	for n, b := range p.blocks {
 		if b.known.series != "" {
-			c.Series[number(n)], c.Values[number(n)] = b.known.series, b.known.values
+			c.Series[remote.Number(n)], c.Values[remote.Number(n)] = b.known.series, b.known.values
 		}
 	}
 	for name, f := range p.fields {
@@ -103,7 +95,7 @@ func (p *Publisher) answered() Content {
 }
 
 // begin ends a life with what it was absorbed with, and begins the next.
-func (p *Publisher) begin(epoch string, c *Content) {
+func (p *Publisher) begin(epoch string, c *remote.Content) {
 	ended := life{id: p.header.ID, until: cmp.Or(p.heard, p.now()), bases: map[*Series][]uint64{}, named: map[string]string{}}
 	for s := range p.all() {
 		if s.base != nil {
@@ -115,7 +107,7 @@ func (p *Publisher) begin(epoch string, c *Content) {
 			ended.named[name] = f.base
 		}
 	}
-	p.former = append(slices.DeleteFunc(p.former, func(l life) bool { return p.now().Sub(l.until) > Retention }), ended)
+	p.former = append(slices.DeleteFunc(p.former, func(l life) bool { return p.now().Sub(l.until) > remote.Retention }), ended)
 	p.rebase(ended, c)
 	p.header.ID, p.samples, p.instead = next(ended.id), ended.id, layout.ID{}
 	p.again(epoch)
@@ -136,16 +128,16 @@ func (p *Publisher) all() iter.Seq[*Series] {
 
 // rebase takes what a life was absorbed with for the base. What it had not is what that
 // life itself had taken off.
-func (p *Publisher) rebase(l life, c *Content) {
-	held := absolute(c)
+func (p *Publisher) rebase(l life, c *remote.Content) {
+	held := serverview.Absolute(c) // nil: our own, and yet damaged: then none of it was absorbed
 	for s := range p.all() {
 		s.base = l.bases[s]
-		if words, there := held[keyOfSeries(s.family, s.values, s.created())]; there {
+		if words, there := held[serverview.KeyOfSeries(s.family, s.values, s.created())]; there {
 			s.base = words
 		}
 	}
 	for name, f := range p.fields {
-		if !strings.HasPrefix(name, MirrorField) {
+		if !strings.HasPrefix(name, remote.MirrorField) {
 			continue
 		}
 		f.base = l.named[name]
@@ -157,9 +149,8 @@ func (p *Publisher) rebase(l life, c *Content) {
 }
 
 // rest notes which absorption has the bases, if the archive knows.
-func (p *Publisher) rest(l life, c *Content) {
-	p.base, p.absorbed = layout.ID{}, c.Absorption
-	if c.Absorption != "" {
+func (p *Publisher) rest(l life, c *remote.Content) {
+	if p.base, p.absorbed = (layout.ID{}), c.Absorption; c.Absorption != "" {
 		p.base = l.id
 	}
 }
@@ -171,20 +162,20 @@ func (p *Publisher) restart(ctx context.Context, epoch string) error {
 		for len(p.former) > 0 {
 			p.goBack()
 		}
-	case p.begun && p.now().Sub(p.heard) > Retention:
+	case p.begun && p.now().Sub(p.heard) > remote.Retention:
 		c := p.answered()
 		p.begin(epoch, &c)
 		return nil
 	default:
 		for len(p.former) > 0 {
 			last := p.former[len(p.former)-1]
-			contents, err := p.server.Read(ctx, []Read{{ID: p.header.ID}, {ID: last.id, Whole: true}})
+			contents, err := p.server.Read(ctx, []remote.Read{{ID: p.header.ID}, {ID: last.id, Whole: true}})
 			if err != nil {
 				return err
 			}
 			ours, before := &contents[0], &contents[1]
 			kept := ours.Header != "" && !ours.Taken && !ours.Stale
-			expired := before.Header == "" && p.now().Sub(last.until) > Retention
+			expired := before.Header == "" && p.now().Sub(last.until) > remote.Retention
 			if !kept && before.Absorption == "" && !expired {
 				p.goBack()
 				continue
@@ -208,7 +199,7 @@ func (p *Publisher) goBack() {
 		p.instead = p.header.ID
 	}
 	p.header.ID = last.id
-	p.rebase(last, &Content{})
+	p.rebase(last, &remote.Content{})
 	p.samples = layout.ID{}
 }
 
@@ -222,32 +213,4 @@ func (p *Publisher) again(epoch string) {
 	for _, f := range p.fields {
 		f.unsure, f.based, f.known = true, false, ""
 	}
-}
-
-// absolute are the values of all series in a partition, by keyOfSeries.
-func absolute(c *Content) map[string][]uint64 {
-	v := newView(&partition{families: c.Families, series: c.Series, values: c.Values})
-	if v.take() != nil {
-		return nil // our own, and yet damaged: then none of it was absorbed
-	}
-	held := map[string][]uint64{}
-	for name, b := range v.blocks {
-		words := make([]uint64, b.words)
-		if layout.DecodeValues([]byte(c.Values[name]), b.families, words) != nil {
-			continue
-		}
-		for i := range b.slots {
-			if f := b.families[i]; f != nil {
-				n := f.ValueWords()
-				held[keyOfSeries(f, b.slots[i].Values, b.slots[i].Created)] = words[:n:n]
-				words = words[n:]
-			}
-		}
-	}
-	return held
-}
-
-// keyOfSeries is unique among all of them, those that were deleted and made again too.
-func keyOfSeries(f *layout.Family, values []string, created int64) string {
-	return keyOf(f, values) + "\xff" + strconv.FormatInt(created, 10)
 }

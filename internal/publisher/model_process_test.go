@@ -1,4 +1,4 @@
-package remote_test
+package publisher_test
 
 import (
 	"context"
@@ -12,6 +12,7 @@ import (
 
 	"github.com/mpmetrics/mpmetrics/internal/layout"
 	"github.com/mpmetrics/mpmetrics/internal/mirror"
+	"github.com/mpmetrics/mpmetrics/internal/publisher"
 	"github.com/mpmetrics/mpmetrics/internal/remote"
 	"github.com/mpmetrics/mpmetrics/internal/testing/memoryserver"
 )
@@ -42,13 +43,13 @@ func (v values) clone() values {
 
 // process is one of the model: its publisher, and what is true.
 type process struct {
-	*remote.Publisher
+	*publisher.Publisher
 	name     string
 	client   *memoryserver.Client
 	values   values
 	sure     values // of the last flush that was answered
 	tried    values // of the last flush
-	series   map[string]*remote.Series
+	series   map[string]*publisher.Series
 	native   prometheus.Histogram
 	mirrored float64
 	created  int64
@@ -60,11 +61,11 @@ const modelLife = 2 * time.Second
 
 func newModelProcess(w *world, name string) *process {
 	p := &process{
-		name: name, values: values{}, sure: values{}, tried: values{}, series: map[string]*remote.Series{}, created: w.created(),
+		name: name, values: values{}, sure: values{}, tried: values{}, series: map[string]*publisher.Series{}, created: w.created(),
 		native: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "n", Help: "h", NativeHistogramBucketFactor: 2}),
 	}
 	p.client = &memoryserver.Client{Server: w.server, Fate: w.fate}
-	p.Publisher = remote.NewPublisher(p.client, layout.Header{PID: 7, ID: layout.NewID(), PageSize: layout.PageSize, Process: name}, modelLife)
+	p.Publisher = publisher.NewPublisher(p.client, layout.Header{PID: 7, ID: layout.NewID(), PageSize: layout.PageSize, Process: name}, modelLife)
 	p.SetNow(w.now)
 	for _, f := range []*layout.Family{counter, histogram, summary, sum, liveSum, smallest, largest, each, recent} {
 		p.add(w, f, "")
@@ -82,7 +83,7 @@ func (p *process) add(w *world, f *layout.Family, label string) {
 		labels = []string{label}
 	}
 	created := w.created()
-	s := remote.NewSeries(f, labels, func() int64 { return created }, func(out []uint64) { copy(out, words) })
+	s := publisher.NewSeries(f, labels, func() int64 { return created }, func(out []uint64) { copy(out, words) })
 	p.Add(s, p.series[name])
 	p.series[name] = s
 }

@@ -1,29 +1,31 @@
-package remote
+package serverview
 
 import (
 	"fmt"
 	"io/fs"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/mpmetrics/mpmetrics/internal/layout"
 	"github.com/mpmetrics/mpmetrics/internal/mirror"
 	"github.com/mpmetrics/mpmetrics/internal/reader"
+	"github.com/mpmetrics/mpmetrics/internal/remote"
+	"github.com/mpmetrics/mpmetrics/internal/table"
 )
 
 // view is one reading of a partition, from its beginning. It implements scan.Kept.
 type view struct {
 	part *partition
 	of   *Source // nil: nothing is kept of it
-	table
+	table.Table
 
 	numbers   map[string]int    // field of a family to index in families
 	blocks    map[string]*block // by field
-	mirrored  map[string]*mirrored
 	exemplars map[string][]mirror.Exemplar
 	encoded   map[string]string // these, as they were read
-	fixed     []fixed           // values that do not stand in blocks
+	found     []table.Mirrored  // room for takeNamed
 
 	refreshed, loaded int // changes of part that were taken
 	values, spare     []uint64
@@ -45,24 +47,12 @@ type block struct {
 type slot struct {
 	*layout.Slot
 	entry int
-	fixed []int // what its base amounts to: index in view.fixed
-}
-
-// fixed is the value of an entry that Refresh has found.
-type fixed struct {
-	entry int // -1: nobody's any more
-	words []uint64
-}
-
-// mirrored is a family of a collector that is not ours.
-type mirrored struct {
-	value, base string
-	series      map[string][]int // by wording and label values: index in view.fixed
+	rest  []int // what its base amounts to: numbers of the table's values
 }
 
 func newView(p *partition) *view {
 	return &view{
-		part: p, numbers: map[string]int{}, blocks: map[string]*block{}, mirrored: map[string]*mirrored{},
+		part: p, numbers: map[string]int{}, blocks: map[string]*block{},
 		exemplars: map[string][]mirror.Exemplar{}, encoded: map[string]string{}, refreshed: -1, loaded: -1,
 	}
 }
@@ -75,7 +65,7 @@ func (v *view) update() error {
 	if _, err := v.Load(); err != nil {
 		return err
 	}
-	return v.of.memory.Keep(v.part.name, &v.counted, v.memory)
+	return v.of.memory.Keep(v.part.name, &v.counted, v.Memory())
 }
 
 // Refresh brings families and entries up to date.
@@ -84,8 +74,8 @@ func (v *view) Refresh() error {
 		return nil
 	}
 	err := v.take()
-	if err == nil && v.crowded() {
-		err = fmt.Errorf("%d series are gone: %w", v.gone, reader.ErrReplaced)
+	if err == nil && v.Gone() > max(table.MaxLeft, len(v.Entries())/2) {
+		err = fmt.Errorf("%d series are gone: %w", v.Gone(), reader.ErrReplaced)
 	}
 	if err != nil {
 		return &fs.PathError{Op: "read", Path: v.part.name, Err: err}
@@ -105,7 +95,7 @@ func (v *view) take() error {
 		}
 		index := 0
 		if err == nil {
-			index, err = v.family(r.Family)
+			index, err = v.Family(r.Family, r.Family.Wording())
 		}
 		if err != nil {
 			return fmt.Errorf("family %.20q: %w", number, err)
@@ -128,20 +118,17 @@ func (v *view) take() error {
 		}
 	}
 	for field := range v.part.values {
-		if v.blocks[field] == nil && isBlock(field) {
+		if v.blocks[field] == nil && remote.IsBlock(field) {
 			return fmt.Errorf("block %.20q has values and no series: %w", field, layout.ErrDamaged)
 		}
 	}
 	return v.takeNamed()
 }
 
-// isBlock reports whether a field of values is that of a block.
-func isBlock(field string) bool { return field != "" && field[0] <= '9' }
-
 // numbered returns a family by its number.
 func (v *view) numbered(n uint32) *layout.Family {
-	if i, known := v.numbers[number(int(n))]; known {
-		return v.families[i]
+	if i, known := v.numbers[remote.Number(int(n))]; known {
+		return v.Families()[i]
 	}
 	return nil
 }
@@ -176,7 +163,7 @@ func (v *view) takeBlock(field string) error {
 			}
 		}
 		b.families[i] = v.numbered(s.Family)
-		at := v.entries[b.slots[i].entry].At
+		at := v.Entries()[b.slots[i].entry].At
 		switch {
 		case b.words == 0:
 			b.at = at
@@ -197,59 +184,36 @@ func (v *view) takeBlock(field string) error {
 
 func (v *view) addSlot(s *layout.Slot) (slot, error) {
 	added := slot{Slot: s}
-	e := reader.Entry{Family: v.numbers[number(int(s.Family))], Values: s.Values, Created: s.Created}
+	e := table.Entry{Family: v.numbers[remote.Number(int(s.Family))], Values: s.Values, Created: s.Created}
 	var err error
-	added.entry, err = v.add(e)
-	if err != nil || s.Base == nil {
+	if added.entry, err = v.Add(e); err != nil || s.Base == nil {
 		return added, err
 	}
-	added.fixed, err = v.addRest(e, s.Base)
+	added.rest, err = v.AddRest(e, s.Base)
 	return added, err
-}
-
-// addRest adds entries for what a base amounts to.
-func (v *view) addRest(e reader.Entry, base []uint64) (added []int, err error) {
-	for _, words := range rest(v.families[e.Family], base) {
-		i, err := v.addFixed(e, words)
-		if err != nil {
-			return nil, err
-		}
-		added = append(added, i)
-	}
-	return added, nil
-}
-
-func (v *view) addFixed(e reader.Entry, words []uint64) (int, error) {
-	i, err := v.add(e)
-	v.fixed = append(v.fixed, fixed{i, words})
-	return len(v.fixed) - 1, err
 }
 
 // drop takes a slot out.
 func (v *view) drop(s *slot) {
 	if s.Slot != nil {
-		v.leave(s.entry)
-		v.dropFixed(s.fixed)
+		v.Leave(s.entry)
+		v.LeaveFixed(s.rest)
 	}
 }
 
-func (v *view) dropFixed(all []int) {
-	for _, i := range all {
-		v.leave(v.fixed[i].entry)
-		v.fixed[i] = fixed{entry: -1}
-	}
-}
-
-// takeNamed takes what stands in values by the name of its family.
+// takeNamed takes the values that stand by the name of their family.
 func (v *view) takeNamed() error {
+	v.found = v.found[:0]
 	for _, field := range slices.Sorted(maps.Keys(v.part.values)) {
 		value := v.part.values[field]
-		if name, ok := strings.CutPrefix(field, MirrorField); ok {
-			if err := v.takeMirrored(name, value, v.part.values[BaseField+name]); err != nil {
-				return fmt.Errorf("mirrored family %.100q: %w", name, err)
+		if name, ok := strings.CutPrefix(field, remote.MirrorField); ok {
+			found, base := table.Mirrored{Name: name}, v.part.values[remote.BaseField+name]
+			if found.Same = v.Mirrors(name, value, base); !found.Same {
+				found.Value, found.Base = []byte(value), []byte(base)
 			}
+			v.found = append(v.found, found)
 		}
-		if name, ok := strings.CutPrefix(field, ExemplarField); ok && v.encoded[name] != value {
+		if name, ok := strings.CutPrefix(field, remote.ExemplarField); ok && v.encoded[name] != value {
 			all, err := mirror.DecodeExemplars([]byte(value))
 			if err != nil {
 				return fmt.Errorf("exemplars of %.100q: %w", name, err)
@@ -257,107 +221,15 @@ func (v *view) takeNamed() error {
 			v.exemplars[name], v.encoded[name] = all, value
 		}
 	}
-	for name, m := range v.mirrored {
-		if _, there := v.part.values[MirrorField+name]; !there {
-			for _, all := range m.series {
-				v.dropFixed(all)
-			}
-			delete(v.mirrored, name)
-		}
-	}
 	for name := range v.encoded {
-		if _, there := v.part.values[ExemplarField+name]; !there {
+		if _, there := v.part.values[remote.ExemplarField+name]; !there {
 			delete(v.encoded, name)
 			delete(v.exemplars, name)
 		}
 	}
-	return nil
-}
-
-func (v *view) takeMirrored(name, value, base string) error {
-	m := v.mirrored[name]
-	if m == nil {
-		m = &mirrored{}
-		v.mirrored[name] = m
-	}
-	if m.value == value && m.base == base {
-		return nil
-	}
-	all, err := mirror.Decode(name, []byte(value))
-	if err != nil {
-		return err
-	}
-	bases := map[string]mirror.Series{}
-	if base != "" {
-		was, err := mirror.Decode(name, []byte(base))
-		if err != nil {
-			return fmt.Errorf("base: %w", err)
-		}
-		for _, s := range was {
-			bases[keyOf(s.Family, s.Values)] = s
-		}
-	}
-	there := make(map[string][]int, len(all))
-	v.natives = maps.Clone(v.natives)
-	for _, s := range all {
-		key := keyOf(s.Family, s.Values)
-		b, based := bases[key]
-		words, native := s.Words, s.Native
-		if based = based && b.Created == s.Created; based {
-			words = make([]uint64, len(s.Words))
-			since(s.Family, s.Words, b.Words, words)
-			native = nativeSince(native, b.Native)
-		}
-		indexes := m.series[key]
-		if len(indexes) > 0 && (m.base != base || v.entries[v.fixed[indexes[0]].entry].Created != s.Created) {
-			v.dropFixed(indexes)
-			indexes = nil
-		}
-		if indexes == nil {
-			if indexes, err = v.addMirrored(s, b.Words, based); err != nil {
-				return err
-			}
-		}
-		v.fixed[indexes[0]].words = words
-		there[key] = indexes
-		if native != nil {
-			if v.natives == nil {
-				v.natives = map[int]*layout.Native{}
-			}
-			v.natives[v.fixed[indexes[0]].entry] = native
-		}
-	}
-	for key, indexes := range m.series {
-		if _, ok := there[key]; !ok {
-			v.dropFixed(indexes)
-		}
-	}
-	m.value, m.base, m.series = value, base, there
-	return nil
-}
-
-// keyOf is unique among the series of a process that exist at a time.
-func keyOf(f *layout.Family, values []string) string {
-	return string(layout.AppendFamily(nil, 0, f)) + "\xff" + strings.Join(values, "\xff")
-}
-
-func (v *view) addMirrored(s mirror.Series, base []uint64, based bool) ([]int, error) {
-	family, err := v.family(s.Family)
-	if err != nil {
-		return nil, err
-	}
-	if n := s.Native; n != nil {
-		if err := v.table.take(int64(entryBytes + nativeBytes*(len(n.Positive)+len(n.Negative)))); err != nil {
-			return nil, err
-		}
-	}
-	e := reader.MirroredEntry(reader.Entry{Family: family, Values: s.Values, Created: s.Created})
-	i, err := v.addFixed(e, nil)
-	if err != nil || !based {
-		return []int{i}, err
-	}
-	more, err := v.addRest(e, base)
-	return append([]int{i}, more...), err
+	err := v.TakeMirrored(v.found)
+	clear(v.found)
+	return err
 }
 
 // Load brings the values of all entries up to date.
@@ -365,10 +237,11 @@ func (v *view) Load() ([]uint64, error) {
 	if v.loaded == v.part.changes {
 		return v.values, nil
 	}
-	if cap(v.spare) < v.words {
-		v.spare = make([]uint64, v.words, v.words+v.words/8)
+	words := v.Words()
+	if cap(v.spare) < words {
+		v.spare = make([]uint64, words, words+words/8)
 	}
-	v.spare = v.spare[:v.words]
+	v.spare = v.spare[:words]
 	var own []uint64
 	for field, b := range v.blocks {
 		if cap(own) < b.words {
@@ -378,11 +251,7 @@ func (v *view) Load() ([]uint64, error) {
 			return nil, &fs.PathError{Op: "read values", Path: v.part.name, Err: fmt.Errorf("block %.20q: %w", field, err)}
 		}
 	}
-	for _, f := range v.fixed {
-		if f.entry >= 0 {
-			copy(v.spare[v.entries[f.entry].At:], f.words)
-		}
-	}
+	v.CopyFixed(v.spare)
 	v.values, v.spare, v.loaded = v.spare, v.values, v.part.changes
 	return v.values, nil
 }
@@ -415,9 +284,9 @@ func (v *view) loadBlock(b *block, encoded string, own []uint64) error {
 				return fmt.Errorf("buckets of %q do not add up: %w", f.Name, layout.ErrDamaged)
 			}
 		}
-		out := v.spare[v.entries[s.entry].At:][:n]
+		out := v.spare[v.Entries()[s.entry].At:][:n]
 		if s.Base != nil {
-			since(f, value, s.Base, out)
+			table.Since(f, value, s.Base, out)
 			continue
 		}
 		copy(out, value)
@@ -430,8 +299,35 @@ func (v *view) loadBlock(b *block, encoded string, own []uint64) error {
 // Release implements scan.Kept.
 func (v *view) Release()                                { v.of.release(v) }
 func (v *view) Header() *layout.Header                  { return v.part.header }
-func (v *view) Families() []*layout.Family              { return v.families }
-func (v *view) Entries() []reader.Entry                 { return v.entries }
-func (v *view) Gone() int                               { return v.gone }
 func (v *view) Size() int64                             { return v.part.size() }
 func (v *view) Exemplars() map[string][]mirror.Exemplar { return v.exemplars }
+
+// Absolute returns the values of all series in a partition, by KeyOfSeries, without
+// mirrored families; nil if the partition is damaged.
+func Absolute(c *remote.Content) map[string][]uint64 {
+	v := newView(&partition{families: c.Families, series: c.Series, values: c.Values})
+	if v.take() != nil {
+		return nil
+	}
+	held := map[string][]uint64{}
+	for name, b := range v.blocks {
+		words := make([]uint64, b.words)
+		if layout.DecodeValues([]byte(c.Values[name]), b.families, words) != nil {
+			continue
+		}
+		for i := range b.slots {
+			if f := b.families[i]; f != nil {
+				n := f.ValueWords()
+				held[KeyOfSeries(f, b.slots[i].Values, b.slots[i].Created)] = words[:n:n]
+				words = words[n:]
+			}
+		}
+	}
+	return held
+}
+
+// KeyOfSeries is unique among all series of a process, those that were deleted and made
+// again too.
+func KeyOfSeries(f *layout.Family, values []string, created int64) string {
+	return layout.SeriesKey(f.Wording(), values) + "\xff" + strconv.FormatInt(created, 10)
+}

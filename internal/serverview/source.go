@@ -1,4 +1,6 @@
-package remote
+// Package serverview reads a namespace of a server: its partitions and its archive, as a
+// scan merges them and as an absorption takes them.
+package serverview
 
 import (
 	"cmp"
@@ -14,6 +16,7 @@ import (
 	"github.com/mpmetrics/mpmetrics/internal/archive"
 	"github.com/mpmetrics/mpmetrics/internal/layout"
 	"github.com/mpmetrics/mpmetrics/internal/reader"
+	"github.com/mpmetrics/mpmetrics/internal/remote"
 	"github.com/mpmetrics/mpmetrics/internal/scan"
 )
 
@@ -36,7 +39,7 @@ const (
 // Source is the scan.Source that is a namespace of a server. A look reads everything,
 // at a moment when no absorption was at work: partitions and archive belong together.
 type Source struct {
-	Server Server // closed by Close
+	Server remote.Server // closed by Close
 
 	// Grace is how many scans in a row may show what was read last because the server
 	// does not answer.
@@ -56,12 +59,12 @@ type Source struct {
 	partitions map[layout.ID]*partition
 	byName     map[string]*partition
 	archive    *archive.Archive
-	fields     map[string]string // of the archive
-	damaged    error             // why there is none
-	silent     int               // scans in a row without an answer
-	err        error             // why nothing was read
-	ahead      time.Duration     // of this machine's clock, the server's
-	lost       []Partition       // listed, not alive, and not there
+	fields     map[string]string  // of the archive
+	damaged    error              // why there is none
+	silent     int                // scans in a row without an answer
+	err        error              // why nothing was read
+	ahead      time.Duration      // of this machine's clock, the server's
+	lost       []remote.Partition // listed, not alive, and not there
 
 	views  map[string]*view // by name, until the Scanner releases them
 	memory scan.Budget      // of views
@@ -90,7 +93,9 @@ type partition struct {
 }
 
 // read is the partition as it was read.
-func (p *partition) read() Partition { return Partition{ID: p.ID, Live: p.live, Seq: p.seq} }
+func (p *partition) read() remote.Partition {
+	return remote.Partition{ID: p.ID, Live: p.live, Seq: p.seq}
+}
 
 func (p *partition) size() (n int64) {
 	for _, hash := range []map[string]string{p.families, p.series, p.values} {
@@ -171,7 +176,7 @@ func (s *Source) process(ctx context.Context, p *partition) (_ scan.Process, err
 	case v == nil:
 	case err == nil:
 		v.place = s.place()
-		found.Reading, found.Values, found.Natives = v, v.values, v.natives
+		found.Reading, found.Values, found.Natives = v, v.values, v.Natives()
 	case scan.Transient(err) || v.place == s.place():
 		found.Reading = v
 	default: // its last good values were in an archive that is lost
@@ -215,7 +220,7 @@ func (s *Source) exchange(ctx context.Context) (context.Context, context.CancelF
 }
 
 // list is one look at the server.
-func (s *Source) list(ctx context.Context, values []layout.ID) (*State, error) {
+func (s *Source) list(ctx context.Context, values []layout.ID) (*remote.State, error) {
 	ctx, cancel := s.exchange(ctx)
 	defer cancel()
 	return s.Server.Look(ctx, values)
@@ -300,9 +305,9 @@ const archiveName = "archive"
 
 // take takes what a look has found, and reads what it lacks. It reports false when an
 // absorption came in between.
-func (s *Source) take(ctx context.Context, state *State) (stable bool, err error) {
+func (s *Source) take(ctx context.Context, state *remote.State) (stable bool, err error) {
 	partitions := make(map[layout.ID]*partition, len(state.Partitions))
-	var reads []Read
+	var reads []remote.Read
 	for _, listed := range state.Partitions {
 		p := s.partitions[listed.ID]
 		if p == nil || p.gone {
@@ -314,14 +319,14 @@ func (s *Source) take(ctx context.Context, state *State) (stable bool, err error
 		p.active = p.listed != listed.Seq
 		switch {
 		case !p.whole:
-			reads = append(reads, Read{ID: listed.ID, Whole: !s.DeadOnly || !listed.Live})
+			reads = append(reads, remote.Read{ID: listed.ID, Whole: !s.DeadOnly || !listed.Live})
 		case s.DeadOnly && listed.Live:
 		case !looked && !p.active:
 		case !looked:
-			reads = append(reads, Read{ID: listed.ID, Blocks: []string{}})
+			reads = append(reads, remote.Read{ID: listed.ID, Blocks: []string{}})
 		default:
 			if blocks := p.missing(values); blocks != nil {
-				reads = append(reads, Read{ID: listed.ID, Blocks: blocks})
+				reads = append(reads, remote.Read{ID: listed.ID, Blocks: blocks})
 				break
 			}
 			p.values = values
@@ -368,7 +373,7 @@ func (s *Source) take(ctx context.Context, state *State) (stable bool, err error
 
 // readAll reads partitions, and returns what still has to be read: values of blocks
 // whose series have changed.
-func (s *Source) readAll(ctx context.Context, partitions map[layout.ID]*partition, reads []Read) (more []Read, err error) {
+func (s *Source) readAll(ctx context.Context, partitions map[layout.ID]*partition, reads []remote.Read) (more []remote.Read, err error) {
 	for part := range slices.Chunk(reads, readTogether) {
 		again, err := s.readSome(ctx, partitions, part)
 		if err != nil {
@@ -380,7 +385,7 @@ func (s *Source) readAll(ctx context.Context, partitions map[layout.ID]*partitio
 }
 
 // readSome is readAll in one exchange.
-func (s *Source) readSome(ctx context.Context, partitions map[layout.ID]*partition, reads []Read) (more []Read, err error) {
+func (s *Source) readSome(ctx context.Context, partitions map[layout.ID]*partition, reads []remote.Read) (more []remote.Read, err error) {
 	ctx, cancel := s.exchange(ctx)
 	defer cancel()
 	contents, err := s.Server.Read(ctx, reads)
@@ -403,14 +408,14 @@ func (s *Source) readSome(ctx context.Context, partitions map[layout.ID]*partiti
 		// What was read at one instant and does not fit is damaged, and is not read again.
 		blocks := slices.DeleteFunc(p.missing(p.values), func(block string) bool { return slices.Contains(reads[i].Blocks, block) })
 		if len(blocks) > 0 && !reads[i].Whole {
-			more = append(more, Read{ID: reads[i].ID, Blocks: append(blocks, reads[i].Blocks...)})
+			more = append(more, remote.Read{ID: reads[i].ID, Blocks: append(blocks, reads[i].Blocks...)})
 		}
 	}
 	return more, nil
 }
 
 // takeHeader takes the header.
-func (p *partition) takeHeader(c *Content) {
+func (p *partition) takeHeader(c *remote.Content) {
 	h, err := layout.DecodeHeader([]byte(c.Header))
 	if err != nil {
 		h = &layout.Header{ID: p.ID, PID: 1}
@@ -430,21 +435,21 @@ func (p *partition) takeHeader(c *Content) {
 	}
 }
 
-func (p *partition) takeContent(c *Content, whole bool) {
+func (p *partition) takeContent(c *remote.Content, whole bool) {
 	p.changes++
 	p.values, p.families, p.whole = c.Values, c.Families, true
 	if whole {
 		p.series = c.Series
 		return
 	}
-	p.series = union(p.series, c.Series)
+	p.series = remote.Union(p.series, c.Series)
 }
 
 // missing returns the blocks whose series are of another version than their values.
 // nil: none.
 func (p *partition) missing(values map[string]string) (blocks []string) {
 	for field, value := range values {
-		if !isBlock(field) {
+		if !remote.IsBlock(field) {
 			continue
 		}
 		want, err := layout.VersionOf([]byte(value))
@@ -457,10 +462,10 @@ func (p *partition) missing(values map[string]string) (blocks []string) {
 }
 
 // Partition returns a partition by its name, as it was read.
-func (s *Source) Partition(name string) (p Partition, there bool) {
+func (s *Source) Partition(name string) (p remote.Partition, there bool) {
 	found := s.byName[name]
 	if found == nil {
-		return Partition{}, false
+		return remote.Partition{}, false
 	}
 	return found.read(), true
 }
@@ -472,7 +477,7 @@ func (s *Source) Base() (epoch, generation string, fields map[string]string) {
 }
 
 // Lost are the partitions that are listed although there is nothing of them.
-func (s *Source) Lost() []Partition { return s.lost }
+func (s *Source) Lost() []remote.Partition { return s.lost }
 
 // Ahead is how far the server's clock is ahead of this machine's.
 func (s *Source) Ahead() time.Duration { return s.ahead }
@@ -522,7 +527,7 @@ func (s *Source) Read(ctx context.Context, name string) (scan.Process, error) {
 		return scan.Process{}, err
 	}
 	s.memory.GiveBack(&v.counted) // nothing is kept
-	return scan.Process{Name: p.name, ID: p.ID, Reading: v, Values: v.values, Natives: v.natives, Live: p.live, Probed: true}, nil
+	return scan.Process{Name: p.name, ID: p.ID, Reading: v, Values: v.values, Natives: v.Natives(), Live: p.live, Probed: true}, nil
 }
 
 // open makes a view of a partition, and reads the partition unless it was read.
@@ -530,7 +535,7 @@ func (s *Source) open(ctx context.Context, p *partition) (*view, error) {
 	if !p.whole && p.err == nil {
 		ctx, cancel := s.exchange(ctx)
 		defer cancel()
-		if _, err := s.readAll(ctx, s.partitions, []Read{{ID: p.ID, Whole: true}}); err != nil {
+		if _, err := s.readAll(ctx, s.partitions, []remote.Read{{ID: p.ID, Whole: true}}); err != nil {
 			return nil, err
 		}
 		if p.gone {

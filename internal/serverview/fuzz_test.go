@@ -1,9 +1,10 @@
-package remote
+package serverview
 
 import (
 	"testing"
 
 	"github.com/mpmetrics/mpmetrics/internal/layout"
+	"github.com/mpmetrics/mpmetrics/internal/remote"
 )
 
 // hashes cuts bytes into the three hashes of a partition: a byte says which, then come
@@ -43,7 +44,7 @@ func FuzzView(f *testing.F) {
 	numbered := func(n uint32) *layout.Family { return families[n] }
 	var seed []byte
 	for n, family := range families {
-		seed = appendField(seed, 0, number(n), string(layout.AppendFamily(nil, uint32(n), family)))
+		seed = appendField(seed, 0, remote.Number(n), string(layout.AppendFamily(nil, uint32(n), family)))
 	}
 	seed = appendField(seed, 1, "0", string(layout.AppendSlots(nil, 7, numbered, []*layout.Slot{
 		{Family: 0, Created: 1, Values: []string{"x"}, Base: []uint64{1, 0}}, nil, {Family: 1, Created: 1, Base: []uint64{1, 0, 1, 0}},
@@ -52,7 +53,7 @@ func FuzzView(f *testing.F) {
 	seed = appendField(seed, 2, "0", string(layout.AppendWords(words, histogram, []uint64{2, 0, 1, 1})))
 	f.Add(seed, seed)
 	f.Add([]byte{}, seed)
-	f.Add(seed, appendField(seed, 2, MirrorField+"m", "x"))
+	f.Add(seed, appendField(seed, 2, remote.MirrorField+"m", "x"))
 	f.Fuzz(func(t *testing.T, first, second []byte) {
 		p := hashes(first)
 		v := newView(p)
@@ -60,13 +61,13 @@ func FuzzView(f *testing.F) {
 			if err := v.Refresh(); err == nil {
 				if values, err := v.Load(); err == nil {
 					for _, e := range v.Entries() {
-						if n := v.families[e.Family].ValueWords(); e.At+n > len(values) {
+						if n := v.Families()[e.Family].ValueWords(); e.At+n > len(values) {
 							t.Fatalf("entry at %d of %d words, there are %d", e.At, n, len(values))
 						}
 					}
 				}
 			}
-			_ = absolute(&Content{Families: p.families, Series: p.series, Values: p.values})
+			_ = Absolute(&remote.Content{Families: p.families, Series: p.series, Values: p.values})
 			next := hashes(second)
 			p.families, p.series, p.values = next.families, next.series, next.values
 			p.changes++

@@ -1,4 +1,4 @@
-package remote_test
+package serverview_test
 
 import (
 	"context"
@@ -6,7 +6,9 @@ import (
 	"testing"
 
 	"github.com/mpmetrics/mpmetrics/internal/layout"
+	"github.com/mpmetrics/mpmetrics/internal/publisher"
 	"github.com/mpmetrics/mpmetrics/internal/remote"
+	"github.com/mpmetrics/mpmetrics/internal/serverview"
 	"github.com/mpmetrics/mpmetrics/internal/testing/memoryserver"
 )
 
@@ -31,13 +33,13 @@ func TestReadOn(t *testing.T) {
 	const partitions = 50
 	memory := memoryserver.New()
 	for range partitions {
-		p := remote.NewPublisher(&memoryserver.Client{Server: memory}, layout.Header{PID: 1, ID: layout.NewID(), PageSize: layout.PageSize}, 1<<40)
+		p := publisher.NewPublisher(&memoryserver.Client{Server: memory}, layout.Header{PID: 1, ID: layout.NewID(), PageSize: layout.PageSize}, 1<<40)
 		if err := p.Flush(context.Background()); err != nil {
 			t.Fatal(err)
 		}
 	}
 	server := &slow{Server: &memoryserver.Client{Server: memory}}
-	source := &remote.Source{Server: server}
+	source := &serverview.Source{Server: server}
 	scans := 0
 	for {
 		server.reads = 2

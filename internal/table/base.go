@@ -1,4 +1,4 @@
-package remote
+package table
 
 import (
 	"math"
@@ -13,8 +13,8 @@ import (
 // the series: the difference of two float64 is not one in general, and an exact sum
 // takes both.
 
-// since is what a value has beyond its base, without what rest returns.
-func since(f *layout.Family, value, base, out []uint64) {
+// Since writes to out what a value has beyond its base, without what rest returns.
+func Since(f *layout.Family, value, base, out []uint64) {
 	copy(out, value)
 	switch {
 	case f.ByMode():
@@ -35,7 +35,8 @@ func since(f *layout.Family, value, base, out []uint64) {
 	}
 }
 
-// rest are the further values of a series with a base.
+// rest returns up to three further values of a series with a base: summed exactly with
+// the value, they take the base off.
 func rest(f *layout.Family, base []uint64) [][]uint64 {
 	if f.ByMode() {
 		return nil

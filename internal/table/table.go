@@ -1,0 +1,241 @@
+// Package table keeps the families and series that one process publishes, for its
+// readers: that of a file, and that of a server. Nothing leaves its place in a table; a
+// deleted series is marked.
+package table
+
+import (
+	"fmt"
+
+	"github.com/mpmetrics/mpmetrics/internal/layout"
+)
+
+// Bounds of what one process may make a reader keep.
+const (
+	// maxMemory is what a million series with long labels take, each word of
+	// which a reader keeps, and loads into as much again. A file may say more than
+	// its size: shards of a series share its labels.
+	maxMemory = 1 << 30
+
+	// MaxFamilies is what a program of a thousand packages with a hundred
+	// families each would define.
+	MaxFamilies = 100_000
+
+	// entryBytes is what an entry takes beside its label values and its values.
+	entryBytes = 128
+	// textBytes is what a text takes beside its bytes.
+	textBytes = 16
+	// nativeBytes is what a native bucket takes.
+	nativeBytes = 16
+
+	// MaxLeft is how many deleted entries a reader drags along. With more it reads
+	// the process from the beginning.
+	MaxLeft = 10_000
+)
+
+// Entry is one run of values: a series, a further shard of a series, or a base.
+type Entry struct {
+	Family   int      // index into Families
+	Values   []string // of the family's LabelNames
+	Created  int64    // Unix nanoseconds
+	At       int      // index of its first value
+	Gone     bool     // the series was deleted: its values mean nothing
+	Mirrored bool     // of a foreign collector
+}
+
+// Table is the families and entries of one process. The zero value is empty.
+type Table struct {
+	families []*layout.Family
+	wordings map[string]int // of Family: to index in families
+	entries  []Entry
+	words    int   // of all values
+	gone     int   // entries that are Gone
+	memory   int64 // of all, about
+	natives  map[int]*layout.Native
+
+	fixed        []fixed
+	mirrored     map[string]*mirrored // by name of the family
+	mirroredGone int                  // entries that are Mirrored and Gone
+	taking       int                  // calls of TakeMirrored
+}
+
+// fixed is the value of an entry that stands in no cell and no block.
+type fixed struct {
+	entry int // -1: the entry is gone
+	at    int // as Entry.At
+	words []uint64
+}
+
+// Families are the families, in the order in which they were added. The slice only
+// grows.
+func (t *Table) Families() []*layout.Family { return t.families }
+
+// Entries are the entries, in the order in which they were added. The slice only
+// grows; Gone may become true.
+func (t *Table) Entries() []Entry { return t.entries }
+
+// Gone returns how many entries are Gone.
+func (t *Table) Gone() int { return t.gone }
+
+// MirroredGone returns how many of these are Mirrored.
+func (t *Table) MirroredGone() int { return t.mirroredGone }
+
+// Words returns how many values all entries have.
+func (t *Table) Words() int { return t.words }
+
+// Memory is about how many bytes of memory the table takes.
+func (t *Table) Memory() int64 { return t.memory }
+
+// Natives are the native buckets of entries that are native histograms, by index in
+// Entries. The map does not change: another taking makes another one.
+func (t *Table) Natives() map[int]*layout.Native { return t.natives }
+
+// AddFamily adds a family and returns its index.
+func (t *Table) AddFamily(f *layout.Family) (int, error) {
+	if len(t.families) >= MaxFamilies {
+		return 0, fmt.Errorf("more than %d families: %w", MaxFamilies, layout.ErrLimit)
+	}
+	size := int64(len(f.Name)+len(f.Help)+len(f.Unit)) + textsBytes(f.LabelNames) + layout.WordBytes*int64(len(f.Bounds))
+	for _, l := range f.ConstLabels {
+		size += textsBytes([]string{l.Name, l.Value})
+	}
+	if err := t.take("families", size); err != nil {
+		return 0, err
+	}
+	t.families = append(t.families, f)
+	return len(t.families) - 1, nil
+}
+
+// Family returns the index of a family that Family was called for before, by its
+// wording, and adds any other family if it is valid.
+func (t *Table) Family(f *layout.Family, wording string) (int, error) {
+	if i, known := t.wordings[wording]; known {
+		return i, nil
+	}
+	if err := f.Validate(); err != nil {
+		return 0, err
+	}
+	i, err := t.AddFamily(f)
+	if err != nil {
+		return 0, err
+	}
+	if t.wordings == nil {
+		t.wordings = map[string]int{}
+	}
+	t.wordings[wording] = i
+	return i, nil
+}
+
+// Add adds an entry with room for its values, and returns its index.
+func (t *Table) Add(e Entry) (int, error) {
+	if len(t.entries)-t.gone >= layout.MaxSeries {
+		return 0, fmt.Errorf("more than %d series: %w", layout.MaxSeries, layout.ErrLimit)
+	}
+	n := t.families[e.Family].ValueWords()
+	if err := t.take("series", entryBytes+2*layout.WordBytes*int64(n)+textsBytes(e.Values)); err != nil {
+		return 0, err
+	}
+	e.At = t.words
+	t.words += n
+	t.entries = append(t.entries, e)
+	return len(t.entries) - 1, nil
+}
+
+// AddFixed adds an entry with values of its own, for CopyFixed. It returns the number
+// of the values.
+func (t *Table) AddFixed(e Entry, words []uint64) (int, error) {
+	i, err := t.Add(e)
+	if err != nil {
+		return 0, err
+	}
+	t.fixed = append(t.fixed, fixed{entry: i, at: t.entries[i].At, words: words})
+	return len(t.fixed) - 1, nil
+}
+
+// AddRest adds entries for a base that is to be taken off the values of an entry. It
+// returns the numbers of their values.
+func (t *Table) AddRest(e Entry, base []uint64) (added []int, err error) {
+	for _, words := range rest(t.families[e.Family], base) {
+		i, err := t.AddFixed(e, words)
+		if err != nil {
+			return nil, err
+		}
+		added = append(added, i)
+	}
+	return added, nil
+}
+
+// CopyFixed copies the values that AddFixed and AddRest were given to their places.
+func (t *Table) CopyFixed(values []uint64) {
+	for i := range t.fixed {
+		if f := &t.fixed[i]; f.entry >= 0 {
+			copy(values[f.at:], f.words)
+		}
+	}
+}
+
+// Leave marks an entry as gone, and reports whether it was not.
+func (t *Table) Leave(i int) bool {
+	e := &t.entries[i]
+	if e.Gone {
+		return false
+	}
+	e.Gone = true
+	t.gone++
+	if e.Mirrored {
+		t.mirroredGone++
+	}
+	if t.natives[i] != nil {
+		_ = t.keepNative(i, nil) // to give memory back never fails
+	}
+	return true
+}
+
+// LeaveFixed marks the entries of values as gone.
+func (t *Table) LeaveFixed(numbers []int) {
+	for _, i := range numbers {
+		t.leaveFixed(i)
+	}
+}
+
+func (t *Table) leaveFixed(i int) {
+	if f := &t.fixed[i]; f.entry >= 0 {
+		t.Leave(f.entry)
+		*f = fixed{entry: -1}
+	}
+}
+
+// keepNative takes the native buckets of an entry, nil for none, within the bounds.
+func (t *Table) keepNative(entry int, n *layout.Native) error {
+	bytes := func(n *layout.Native) int64 {
+		if n == nil {
+			return 0
+		}
+		return entryBytes + nativeBytes*int64(len(n.Positive)+len(n.Negative))
+	}
+	if err := t.take("native histograms", bytes(n)-bytes(t.natives[entry])); err != nil {
+		return err
+	}
+	if n == nil {
+		delete(t.natives, entry)
+		return nil
+	}
+	if t.natives == nil {
+		t.natives = map[int]*layout.Native{}
+	}
+	t.natives[entry] = n
+	return nil
+}
+
+func (t *Table) take(what string, bytes int64) error {
+	if t.memory += bytes; t.memory > maxMemory {
+		return fmt.Errorf("%s that take more than %d MiB: %w", what, maxMemory>>20, layout.ErrLimit)
+	}
+	return nil
+}
+
+func textsBytes(texts []string) (n int64) {
+	for _, t := range texts {
+		n += textBytes + int64(len(t))
+	}
+	return n
+}
