@@ -71,9 +71,6 @@ const (
 	serverTimeout = 2 * time.Second
 )
 
-// defaultTimeout leaves Prometheus's ten seconds some for merging and sending.
-const defaultTimeout = 8 * time.Second
-
 // Collector implements prometheus.Collector. It may be used by several
 // goroutines; their collections take turns.
 type Collector struct {
@@ -105,7 +102,7 @@ func New(o Opts) *Collector {
 	c := &Collector{
 		store:   o.Store,
 		log:     o.Logger,
-		timeout: cmp.Or(o.Timeout, defaultTimeout),
+		timeout: cmp.Or(o.Timeout, scan.DefaultTimeout),
 		merger:  merge.New(),
 		render:  render.New(func(name string) bool { return selfNames[name] }),
 		totals:  newTotals(),
@@ -118,7 +115,9 @@ func New(o Opts) *Collector {
 		if o.Absorption.Check() != nil {
 			o.Absorption = compact.Limits{}
 		}
-		c.timeout = max(c.timeout, defaultTimeout)
+		if o.Timeout < 0 {
+			c.timeout = scan.DefaultTimeout
+		}
 	}
 	text := o.Location
 	if text == "" {
@@ -168,7 +167,7 @@ func (c *Collector) open(text string, o Opts) error {
 func (o *Opts) check() error {
 	err := o.Absorption.Check()
 	if o.Timeout < 0 {
-		err = errors.Join(err, fmt.Errorf("Opts.Timeout is %v: want a positive duration, or 0 for %v", o.Timeout, defaultTimeout))
+		err = errors.Join(err, fmt.Errorf("Opts.Timeout is %v: want a positive duration, or 0 for %v", o.Timeout, scan.DefaultTimeout))
 	}
 	return err
 }

@@ -17,10 +17,6 @@ import (
 	"github.com/mpmetrics/mpmetrics/internal/scan"
 )
 
-// temporaryAge is when a file that nobody holds a lock on is not being made any
-// more: between making it and locking it there are some microseconds.
-const temporaryAge = time.Minute
-
 // files is the world that is a directory. It implements steps, too.
 type files struct {
 	sub           string // our subdirectory
@@ -185,7 +181,7 @@ func (w *files) clean(context.Context) (removed int) {
 
 func abandoned(path string) bool {
 	info, err := os.Lstat(path)
-	if err != nil || time.Since(info.ModTime()) < temporaryAge {
+	if err != nil || time.Since(info.ModTime()) < directory.TemporaryAge {
 		return false
 	}
 	f, _, err := directory.OpenFile(path)

@@ -13,6 +13,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/mpmetrics/mpmetrics/internal/directory"
 	"github.com/mpmetrics/mpmetrics/internal/layout"
 	"github.com/mpmetrics/mpmetrics/internal/merge"
 	"github.com/mpmetrics/mpmetrics/internal/scan"
@@ -69,7 +70,7 @@ func simulate(all troupe, s *scenario, c control, ch chooser) *simulation {
 	}
 	x.left = [3]int{len(x.memory.files), len(x.memory.temporary), int(bit(x.memory.archive != nil))}
 	x.outcome.steps = len(x.steps)
-	x.memory.clock = x.memory.clock.Add(2 * temporaryAge)
+	x.memory.clock = x.memory.clock.Add(2 * directory.TemporaryAge)
 	x.compact(&actor{name: "last"})
 	watcher.source.actor = &actor{name: "scraper"}
 	watcher.scrape()

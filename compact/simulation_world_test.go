@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/mpmetrics/mpmetrics/internal/archive"
+	"github.com/mpmetrics/mpmetrics/internal/directory"
 	"github.com/mpmetrics/mpmetrics/internal/layout"
 )
 
@@ -156,7 +157,7 @@ func (w *memoryWorld) clean(context.Context) (removed int) {
 		return 0
 	}
 	for name, m := range w.temporary {
-		if w.clock.Sub(m.written) >= temporaryAge {
+		if w.clock.Sub(m.written) >= directory.TemporaryAge {
 			delete(w.temporary, name)
 			removed++
 			w.seen.add(1)

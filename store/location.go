@@ -23,7 +23,7 @@ func newPlace(s *Store) (place.Place, error) {
 	case location.Server:
 		return publisher.New(publisher.Config{
 			Location: l, Process: o.Process, FlushInterval: o.FlushInterval,
-			Logger: o.Logger, Now: clock, NoAbsorption: o.NoAbsorption, Crowd: owner.ManyFiles, Host: (*host)(s),
+			Logger: o.Logger, Now: clock, NoAbsorption: o.NoAbsorption, Host: (*host)(s),
 		})
 	case location.Directory:
 		return owner.New(owner.Config{

@@ -17,8 +17,20 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/mpmetrics/mpmetrics/internal/layout"
+)
+
+const (
+	// TemporaryAge is the age from which a temporary file without a lock is abandoned:
+	// an owner locks its file some microseconds after it made the file.
+	TemporaryAge = time.Minute
+
+	// Crowded is how many processes a directory, or a server, may have before a process
+	// that opens its store absorbs the dead: above the number of dead processes between
+	// two scrapes of a busy service.
+	Crowded = 256
 )
 
 // Modes do not depend on the umask. A published file of a process loses its write bits: its owner

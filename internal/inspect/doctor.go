@@ -35,13 +35,6 @@ const (
 	littleSpace = 16 << 20
 	noSpace     = 1 << 20
 	fewInodes   = 100
-
-	// manyDead is above the number of dead processes between two scrapes of a busy service. From so
-	// many on, a process that opens its store absorbs dead processes.
-	manyDead = 256
-
-	// oldTemporary is the age from which a temporary file is no longer in the making.
-	oldTemporary = time.Minute
 )
 
 // Doctor checks the environment of a directory: access, programs that share the directory, and
@@ -234,7 +227,7 @@ func (d *doctor) dead() {
 	switch n := s.Count(Dead); {
 	case n == 0:
 		d.ok("absorption", "no dead process waits")
-	case n < manyDead:
+	case n < directory.Crowded:
 		d.ok("absorption", "dead processes that the next scrape will absorb: %d; if that does not happen, no collector is scraped here", n)
 	default:
 		d.add("absorption", Warning, s.Directory, fmt.Sprintf("%d dead processes are not absorbed", n),
@@ -272,7 +265,7 @@ func (d *doctor) leftOvers() {
 	}
 	old := 0
 	for _, f := range s.Temporary {
-		if s.Time.Sub(f.Changed) > oldTemporary {
+		if s.Time.Sub(f.Changed) > directory.TemporaryAge {
 			old++
 		}
 	}

@@ -26,9 +26,6 @@ import (
 	"github.com/mpmetrics/mpmetrics/internal/source"
 )
 
-// defaultTimeout is the default of a collector: an operator sees the same as a scrape.
-const defaultTimeout = 8 * time.Second
-
 // Opts selects a directory or a server.
 type Opts struct {
 	// Dir is the directory configured for stores, or the URL of a server.
@@ -67,7 +64,7 @@ func New(o Opts) *Inspector {
 	var from scan.Source
 	if i.bad = i.locate(); i.bad == nil {
 		from, i.bad = source.Open(i.location, source.Opts{
-			ArchiveDir: o.ArchiveDir, Access: i.opts.Access, Timeout: cmp.Or(o.Timeout, defaultTimeout), Log: quiet,
+			ArchiveDir: o.ArchiveDir, Access: i.opts.Access, Timeout: cmp.Or(o.Timeout, scan.DefaultTimeout), Log: quiet,
 		})
 	}
 	if i.bad != nil {
@@ -132,7 +129,7 @@ func AccessOf(sub string, a directory.Access) directory.Access {
 func (i *Inspector) Read() *Survey {
 	start := time.Now()
 	i.errs = nil
-	ctx, cancel := context.WithTimeout(context.Background(), cmp.Or(i.opts.Timeout, defaultTimeout))
+	ctx, cancel := context.WithTimeout(context.Background(), cmp.Or(i.opts.Timeout, scan.DefaultTimeout))
 	defer cancel()
 	err := i.scanner.Merge(ctx)
 	s := &Survey{

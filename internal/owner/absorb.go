@@ -8,16 +8,10 @@ import (
 	"github.com/mpmetrics/mpmetrics/internal/layout"
 )
 
-const (
-	// ManyFiles is how many files a directory may have before a process that opens its
-	// store absorbs the dead: a directory that no process scrapes would grow for ever.
-	ManyFiles = 256
-
-	// absorbGrace is how long Close waits for an absorption. Where all processes
-	// are short-lived, absorptions that each process starts and no process finishes
-	// would absorb nothing.
-	absorbGrace = 2 * time.Second
-)
+// absorbGrace is how long Close waits for an absorption. Where all processes
+// are short-lived, absorptions that each process starts and no process finishes
+// would absorb nothing.
+const absorbGrace = 2 * time.Second
 
 // absorb absorbs the dead if there are many files. It runs in the background.
 func (p *Place) absorb() {
@@ -33,10 +27,10 @@ func (p *Place) absorb() {
 			time.AfterFunc(absorbGrace, cancel)
 		}
 	}()
-	p.Host.Absorb(ctx, ManyFiles+1)
+	p.Host.Absorb(ctx, directory.Crowded+1)
 }
 
-// crowded reports whether there are more than ManyFiles files, of live or dead processes.
+// crowded reports whether there are more than directory.Crowded files, of live or dead processes.
 func (p *Place) crowded() bool {
 	sub, err := directory.Find(p.Dir, p.Access)
 	if err != nil {
@@ -49,5 +43,5 @@ func (p *Place) crowded() bool {
 			files++
 		}
 	}
-	return err == nil && files > ManyFiles
+	return err == nil && files > directory.Crowded
 }

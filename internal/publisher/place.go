@@ -13,6 +13,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/mpmetrics/mpmetrics/internal/directory"
 	"github.com/mpmetrics/mpmetrics/internal/fork"
 	"github.com/mpmetrics/mpmetrics/internal/instrument"
 	"github.com/mpmetrics/mpmetrics/internal/layout"
@@ -30,7 +31,6 @@ type Config struct {
 	Now           func() time.Time
 
 	NoAbsorption bool // other processes absorb the dead
-	Crowd        int  // so many dead partitions are absorbed by a process that opens its store
 	Host         Host
 }
 
@@ -144,7 +144,7 @@ func (p *Place) Start() {
 	})
 }
 
-// crowded reports whether there are more than Crowd dead processes, as a process with files
+// crowded reports whether there are more than directory.Crowded dead processes, as a process with files
 // checks too: a namespace that no process scrapes would grow for ever.
 func (p *Place) crowded(ctx context.Context) bool {
 	ctx, cancel := context.WithTimeout(ctx, exchangeTimeout)
@@ -159,7 +159,7 @@ func (p *Place) crowded(ctx context.Context) bool {
 			dead++
 		}
 	}
-	return dead > p.Crowd
+	return dead > directory.Crowded
 }
 
 // Enter implements place.Place.

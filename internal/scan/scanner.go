@@ -14,6 +14,10 @@ import (
 	"github.com/mpmetrics/mpmetrics/internal/reader"
 )
 
+// DefaultTimeout bounds a scan: it leaves Prometheus's ten seconds some for merging and
+// sending.
+const DefaultTimeout = 8 * time.Second
+
 const (
 	// settleTime is how long a living process has to make its file again after
 	// somebody removed it. It looks once a second.
