@@ -6,6 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"slices"
 
 	"golang.org/x/sys/unix"
 )
@@ -17,8 +18,13 @@ type entryReader struct {
 	buffer []byte
 }
 
-// entriesBytes has room for some four hundred of our names.
-const entriesBytes = 32 << 10
+const (
+	// entriesBytes has room for some four hundred of our names.
+	entriesBytes = 32 << 10
+
+	// nameBytes is about what the kernel writes of one of our names.
+	nameBytes = 56
+)
 
 func newEntryReader(d *os.File) *entryReader { return &entryReader{d, make([]byte, entriesBytes)} }
 
@@ -38,6 +44,7 @@ func (r *entryReader) appendTo(entries []Entry) ([]Entry, error) {
 	if n == 0 {
 		return entries, io.EOF
 	}
+	entries = slices.Grow(entries, n/nameBytes+1)
 	for rest := r.buffer[:n]; len(rest) > 0; {
 		length := int(binary.NativeEndian.Uint16(rest[entryLength:]))
 		name, _, _ := bytes.Cut(rest[entryName:length], []byte{0})

@@ -58,10 +58,9 @@ const maxLoads = 8
 // between the log and the cells unless a reader is stopped there.
 const stopped = 100 * time.Millisecond
 
-// plan notes how the cells of an entry are loaded.
-func (r *File) plan(i int) {
-	e, s, word := &r.table.Entries()[i], r.places[i].slab, r.places[i].word
-	f, at := r.table.Families()[e.Family], e.At
+// plan notes how the cells of an entry in a slab are loaded.
+func (r *File) plan(e *Entry, s *slab) {
+	f, word, at := r.table.Families()[e.Family], int(e.Cells.Word), e.At
 	if f.CellWords() != f.ValueWords() {
 		if k := len(r.groups); k == 0 || !r.groups[k-1].extend(f, s, word, at) {
 			r.groups = append(r.groups, group{family: f, slab: s, word: word, at: at, n: 1, cells: f.CellWords(), values: f.ValueWords()})
@@ -86,10 +85,17 @@ func (r *File) planAnew() {
 		return
 	}
 	r.runs, r.groups = r.runs[:0], r.groups[:0]
-	for i, at := range r.places {
-		if at.slab != nil && !r.table.Entries()[i].Gone {
-			r.plan(i)
+	var s *slab // of the entry before: most are in the same one
+	entries := r.table.Entries()
+	for i := range entries {
+		e := &entries[i]
+		if e.Gone || e.Mirrored {
+			continue
 		}
+		if s == nil || s.header.Number != e.Cells.Slab {
+			s = r.slabs[e.Cells.Slab]
+		}
+		r.plan(e, s)
 	}
 	r.left = r.table.Gone()
 }

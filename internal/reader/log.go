@@ -252,23 +252,20 @@ func (r *File) addEntry(e Entry, at layout.Place) (int, error) {
 	if r.used += f.CellWords(); r.used > r.cells {
 		return 0, fmt.Errorf("series with %d cells, the slabs have %d: %w", r.used, r.cells, layout.ErrDamaged)
 	}
+	e.Cells = at
 	i, err := r.table.Add(e)
 	if err != nil {
 		return 0, err
 	}
 	r.makeRoom()
-	r.places[i] = cells{slab: s, word: int(at.Word)}
-	r.plan(i)
+	r.plan(&r.table.Entries()[i], s)
 	return i, nil
 }
 
-// makeRoom makes room for the values and places of all entries.
+// makeRoom makes room for the values of all entries.
 func (r *File) makeRoom() {
 	if n := r.table.Words() - len(r.values); n > 0 {
 		r.values = append(r.values, make([]uint64, n)...)
-	}
-	for len(r.places) < len(r.table.Entries()) {
-		r.places = append(r.places, cells{})
 	}
 }
 

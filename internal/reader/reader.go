@@ -51,12 +51,6 @@ const maxFileBytes = 1 << 30
 // Entry is one run of values: a series, or a further shard of a series.
 type Entry = table.Entry
 
-// cells are where the values of an entry of the log are.
-type cells struct {
-	slab *slab // nil: the entry is mirrored
-	word int   // in the slab
-}
-
 // File is one process's file and what is known of it so far. It is for one
 // goroutine at a time.
 type File struct {
@@ -75,7 +69,6 @@ type File struct {
 	table   table.Table
 	log     cursor           // where the log goes on
 	numbers map[uint32]int   // family number to index in Families
-	places  []cells          // of each entry, by index; may be shorter than Entries
 	series  []seriesRef      // by ascending number
 	shards  map[uint32][]int // further entries of a series, by its number; few series have any
 	used    int              // cells of all entries that are not gone

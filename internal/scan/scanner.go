@@ -331,17 +331,20 @@ func (s *Scanner) Close() {
 type Found struct {
 	Live, Dead, Unreadable int            // files
 	Kept                   int            // files that are damaged or missing, whose last good values take part
-	Skipped                map[Reason]int // of the unreadable and the kept, those that are there
+	Skipped                map[Reason]int // of the unreadable and the kept, those that are there; nil: none
 	Bytes                  int64          // of those that could be read, and the archive
 	OldestDead             time.Time      // when the first of the dead was met; zero without
 }
 
 // Found counts what there is.
 func (s *Scanner) Found() Found {
-	f := Found{Skipped: map[Reason]int{}}
+	var f Found
 	for _, t := range s.files {
 		missing := t.seen != s.round
 		if !missing && t.bad != nil {
+			if f.Skipped == nil {
+				f.Skipped = map[Reason]int{}
+			}
 			f.Skipped[ReasonOf(t.bad)]++
 		}
 		switch {

@@ -40,6 +40,8 @@ type Entry struct {
 	At       int      // index of its first value
 	Gone     bool     // the series was deleted: its values mean nothing
 	Mirrored bool     // of a foreign collector
+
+	Cells layout.Place // of the values, in a file; not of mirrored series
 }
 
 // Table is the families and entries of one process. The zero value is empty.
