@@ -1,14 +1,13 @@
-// Package remote is a place beyond one machine where processes publish what they
-// count: what the directory is on one. It says what a server has to do, and makes of
-// what a server holds what a scan reads, so that merging, absorbing and inspecting
-// are those of files.
+// Package remote is the contract of a server where the processes of several machines
+// publish: what a directory is on one machine. Package publisher writes to a server, and
+// package serverview reads it.
 //
 // Every process has a record there, its partition: a header, the definitions of its
 // families, and its series and their values in blocks (package layout draws them). A
-// process is alive as long as it updates its partition within a time to live. One that is
-// late may be dead, or stopped, or cut off: nobody can know. So it may be
-// absorbed and come back: it then finds its partition absorbed, begins another one, and
-// gives what it had in the first as the base that is taken off its values.
+// process is alive as long as it updates its partition within a time to live. A late
+// process may be dead, or stopped, or cut off: no reader can know. So a process may be
+// absorbed and come back: it then finds its partition absorbed, begins another partition,
+// and gives its values in the first as the base that is taken off its values.
 package remote
 
 import (
