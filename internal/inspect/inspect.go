@@ -62,7 +62,8 @@ func New(o Opts) *Inspector {
 	i.opts = o
 	quiet := slog.New(slog.DiscardHandler)
 	var from scan.Source
-	if i.bad = i.locate(); i.bad == nil {
+	i.bad = i.locate()
+	if i.bad == nil {
 		from, i.bad = source.Open(i.location, source.Opts{
 			ArchiveDir: o.ArchiveDir, Access: i.opts.Access, Timeout: cmp.Or(o.Timeout, scan.DefaultTimeout), Log: quiet,
 		})
@@ -76,10 +77,12 @@ func New(o Opts) *Inspector {
 
 // locate finds out which directory or server is meant.
 func (i *Inspector) locate() (err error) {
-	if i.location, err = location.Parse(i.opts.Dir); err != nil || i.location.Kind() != location.Directory {
+	i.location, err = location.Parse(i.opts.Dir)
+	if err != nil || i.location.Kind() != location.Directory {
 		return err
 	}
-	if i.location, err = location.Parse(Parent(i.location.Dir())); err != nil {
+	i.location, err = location.Parse(Parent(i.location.Dir()))
+	if err != nil {
 		return err
 	}
 	i.opts.Access = AccessOf(filepath.Join(i.location.Dir(), layout.Subdirectory), i.opts.Access)

@@ -150,7 +150,8 @@ func (p *Publisher) rebase(l life, c *remote.Content) {
 
 // rest notes which absorption has the bases, if the archive knows.
 func (p *Publisher) rest(l life, c *remote.Content) {
-	if p.base, p.absorbed = (layout.ID{}), c.Absorption; c.Absorption != "" {
+	p.base, p.absorbed = (layout.ID{}), c.Absorption
+	if c.Absorption != "" {
 		p.base = l.id
 	}
 }

@@ -249,7 +249,8 @@ func (r *File) addEntry(e Entry, at layout.Place) (int, error) {
 	}
 	// Without this a small file could name the same cells again and again, and
 	// make a reader keep values for each.
-	if r.used += f.CellWords(); r.used > r.cells {
+	r.used += f.CellWords()
+	if r.used > r.cells {
 		return 0, fmt.Errorf("series with %d cells, the slabs have %d: %w", r.used, r.cells, layout.ErrDamaged)
 	}
 	e.Cells = at

@@ -314,7 +314,8 @@ func (d *Directory) update(f *file) error {
 		return nil
 	}
 	got := f.fetched
-	if f.fetched = (fetched{}); !got.done {
+	f.fetched = (fetched{})
+	if !got.done {
 		got = d.fetch(f)
 	}
 	if got.probed {

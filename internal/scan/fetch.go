@@ -87,7 +87,8 @@ func (d *Directory) fetchTogether(ctx context.Context) {
 // fetch reads on from where the last reading of a file stopped.
 func (d *Directory) fetch(f *file) (got fetched) {
 	got.done = true
-	if got.err = d.reopen(f); got.err != nil {
+	got.err = d.reopen(f)
+	if got.err != nil {
 		return got
 	}
 	o := f.opened
@@ -95,18 +96,21 @@ func (d *Directory) fetch(f *file) (got fetched) {
 		defer d.rest(o)
 	}
 	// The probe comes first: what is read after it said dead is final.
-	if got.live, got.err = o.Live(); got.err != nil {
+	got.live, got.err = o.Live()
+	if got.err != nil {
 		return got
 	}
 	if !got.live {
 		// An owner whose file was taken away drops the lock of that file when its name
 		// leads to another file. A reader of the former file has not met a dead process.
-		if got.err = o.Reopen(0); got.err != nil {
+		got.err = o.Reopen(0)
+		if got.err != nil {
 			return got
 		}
 	}
 	got.probed = true
-	if got.err = o.Refresh(); got.err != nil {
+	got.err = o.Refresh()
+	if got.err != nil {
 		return got
 	}
 	values, err := o.Load()

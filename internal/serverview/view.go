@@ -186,7 +186,8 @@ func (v *view) addSlot(s *layout.Slot) (slot, error) {
 	added := slot{Slot: s}
 	e := table.Entry{Family: v.numbers[remote.Number(int(s.Family))], Values: s.Values, Created: s.Created}
 	var err error
-	if added.entry, err = v.Add(e); err != nil || s.Base == nil {
+	added.entry, err = v.Add(e)
+	if err != nil || s.Base == nil {
 		return added, err
 	}
 	added.rest, err = v.AddRest(e, s.Base)
@@ -208,7 +209,8 @@ func (v *view) takeNamed() error {
 		value := v.part.values[field]
 		if name, ok := strings.CutPrefix(field, remote.MirrorField); ok {
 			found, base := table.Mirrored{Name: name}, v.part.values[remote.BaseField+name]
-			if found.Same = v.Mirrors(name, value, base); !found.Same {
+			found.Same = v.Mirrors(name, value, base)
+			if !found.Same {
 				found.Value, found.Base = []byte(value), []byte(base)
 			}
 			v.found = append(v.found, found)

@@ -152,7 +152,8 @@ func (t *Table) addMirrored(s mirror.Series, wording string, base []uint64, base
 		return h, err
 	}
 	e := Entry{Family: family, Values: s.Values, Created: s.Created, Mirrored: true}
-	if h.value, err = t.AddFixed(e, nil); err != nil || !based {
+	h.value, err = t.AddFixed(e, nil)
+	if err != nil || !based {
 		return h, err
 	}
 	h.rest, err = t.AddRest(e, base)

@@ -229,7 +229,8 @@ func (t *Table) keepNative(entry int, n *layout.Native) error {
 }
 
 func (t *Table) take(what string, bytes int64) error {
-	if t.memory += bytes; t.memory > maxMemory {
+	t.memory += bytes
+	if t.memory > maxMemory {
 		return fmt.Errorf("%s that take more than %d MiB: %w", what, maxMemory>>20, layout.ErrLimit)
 	}
 	return nil
