@@ -78,9 +78,9 @@ func (e *everything) shows(t *testing.T, dir, what string) {
 	}
 }
 
-// X13: whatever is done to the file, everything comes back within a tick or two,
+// Whatever is done to the file, everything comes back within a tick or two,
 // under the same name; a collector that has seen it shows no dip meanwhile.
-func TestX13FileTakenAway(t *testing.T) {
+func TestFileRemovedUnderItsProcess(t *testing.T) {
 	for _, c := range []struct {
 		name string
 		take func(path string) error
@@ -171,7 +171,7 @@ func TestX13FileTakenAway(t *testing.T) {
 
 // A process that lives on with a file cut short keeps what is left of it; what
 // is lost begins anew, and says so by its start timestamp. Readers survive.
-func TestX15TruncatedByAnother(t *testing.T) {
+func TestFileTruncatedUnderItsProcess(t *testing.T) {
 	for _, left := range []int64{0, 100, 5 * layout.PageSize, 9 * layout.PageSize} {
 		dir := t.TempDir()
 		w := open(t, dir, "1")

@@ -1,6 +1,6 @@
 package collector_test
 
-// The cases of the reference implementation, by their numbers: client_python's
+// Each instrument and each mode of a gauge in two processes, after the cases of client_python's
 // tests/test_multiprocess.py. P1 and P2 are two stores with the process labels
 // "123" and "456" in one directory; a store that is closed is dead to readers.
 // Dead files are not absorbed here: what holds is what is read from them.
@@ -13,7 +13,7 @@ import (
 	"github.com/mpmetrics/mpmetrics/store"
 )
 
-func TestA01CounterAdds(t *testing.T) {
+func TestCounterIsSummedOverProcesses(t *testing.T) {
 	dir := t.TempDir()
 	o := prometheus.CounterOpts{Name: "c_total", Help: "h"}
 	c1, c2 := open(t, dir, "123").NewCounter(o), open(t, dir, "456").NewCounter(o)
@@ -24,7 +24,7 @@ func TestA01CounterAdds(t *testing.T) {
 	equal(t, "after", scrape(t, r), samples{"c_total": 3})
 }
 
-func TestA02SummaryAdds(t *testing.T) {
+func TestSummaryIsSummedOverProcesses(t *testing.T) {
 	dir := t.TempDir()
 	o := prometheus.SummaryOpts{Name: "s", Help: "h"}
 	s1, s2 := open(t, dir, "123").NewSummary(o), open(t, dir, "456").NewSummary(o)
@@ -35,7 +35,7 @@ func TestA02SummaryAdds(t *testing.T) {
 	equal(t, "after", scrape(t, r), samples{"s_count": 2, "s_sum": 3})
 }
 
-func TestA03HistogramAdds(t *testing.T) {
+func TestHistogramIsSummedOverProcesses(t *testing.T) {
 	dir := t.TempDir()
 	o := prometheus.HistogramOpts{Name: "h", Help: "h", Buckets: buckets}
 	h1, h2 := open(t, dir, "123").NewHistogram(o), open(t, dir, "456").NewHistogram(o)
@@ -83,47 +83,47 @@ func perProcess(p1, p2 float64) samples {
 	return samples{`g{process="123"}`: p1, `g{process="456"}`: p2}
 }
 
-func TestA04GaugeAll(t *testing.T) {
+func TestGaugeAllKeepsTheDead(t *testing.T) {
 	checkGauge(t, store.All, oneThenTwo, perProcess(0, 0), perProcess(1, 2), perProcess(1, 2))
 }
 
-func TestA05GaugeLiveAll(t *testing.T) {
+func TestGaugeLiveAllDropsTheDead(t *testing.T) {
 	checkGauge(t, store.LiveAll, oneThenTwo, perProcess(0, 0), perProcess(1, 2), samples{`g{process="456"}`: 2})
 }
 
-func TestA06GaugeMin(t *testing.T) {
+func TestGaugeMinKeepsTheDead(t *testing.T) {
 	checkGauge(t, store.Min, oneThenTwo, samples{"g": 0}, samples{"g": 1}, samples{"g": 1})
 }
 
-func TestA07GaugeLiveMin(t *testing.T) {
+func TestGaugeLiveMinDropsTheDead(t *testing.T) {
 	checkGauge(t, store.LiveMin, oneThenTwo, samples{"g": 0}, samples{"g": 1}, samples{"g": 2})
 }
 
-func TestA08GaugeMax(t *testing.T) {
+func TestGaugeMaxKeepsTheDead(t *testing.T) {
 	checkGauge(t, store.Max, oneThenTwo, samples{"g": 0}, samples{"g": 2}, samples{"g": 2})
 }
 
-func TestA09GaugeLiveMax(t *testing.T) {
+func TestGaugeLiveMaxDropsTheDead(t *testing.T) {
 	checkGauge(t, store.LiveMax, []set{{"123", 2}, {"456", 1}}, samples{"g": 0}, samples{"g": 2}, samples{"g": 1})
 }
 
-func TestA10GaugeSum(t *testing.T) {
+func TestGaugeSumKeepsTheDead(t *testing.T) {
 	checkGauge(t, store.Sum, oneThenTwo, samples{"g": 0}, samples{"g": 3}, samples{"g": 3})
 }
 
-func TestA11GaugeLiveSum(t *testing.T) {
+func TestGaugeLiveSumDropsTheDead(t *testing.T) {
 	checkGauge(t, store.LiveSum, oneThenTwo, samples{"g": 0}, samples{"g": 3}, samples{"g": 2})
 }
 
-func TestA12GaugeMostRecent(t *testing.T) {
+func TestGaugeMostRecentKeepsTheDead(t *testing.T) {
 	checkGauge(t, store.MostRecent, twoThenOne, samples{"g": 0}, samples{"g": 1}, samples{"g": 1})
 }
 
-func TestA13GaugeLiveMostRecent(t *testing.T) {
+func TestGaugeLiveMostRecentDropsTheDead(t *testing.T) {
 	checkGauge(t, store.LiveMostRecent, twoThenOne, samples{"g": 0}, samples{"g": 1}, samples{"g": 2})
 }
 
-func TestA14NamespaceSubsystem(t *testing.T) {
+func TestNamespaceAndSubsystemInName(t *testing.T) {
 	dir := t.TempDir()
 	open(t, dir, "123").NewCounter(prometheus.CounterOpts{Namespace: "ns", Subsystem: "ss", Name: "c_total", Help: "h"}).Inc()
 	equal(t, "merged", fresh(t, dir), samples{"ns_ss_c_total": 1})

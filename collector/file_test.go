@@ -14,7 +14,7 @@ import (
 
 // A process that starts again under the same label goes on: nothing is reset,
 // and its label stands once.
-func TestA26ProcessRestart(t *testing.T) {
+func TestRestartUnderSameLabelGoesOn(t *testing.T) {
 	dir := t.TempDir()
 	r := registryOf(t, dir)
 	for round := 1.0; round <= 3; round++ {
@@ -61,13 +61,13 @@ func longValues(t *testing.T, lengths ...int) {
 	}
 }
 
-func TestA27Expansion(t *testing.T) { longValues(t, 65_536) }
+func TestLongLabelValue(t *testing.T) { longValues(t, 65_536) }
 
-func TestA28MultiExpansion(t *testing.T) { longValues(t, 262_144, 65_536, 262_144) }
+func TestSeveralLongLabelValues(t *testing.T) { longValues(t, 262_144, 65_536, 262_144) }
 
 // A file whose first page is overwritten is an error of its own and of nobody
 // else.
-func TestA29CorruptionDetected(t *testing.T) {
+func TestOverwrittenFirstPage(t *testing.T) {
 	dir := t.TempDir()
 	o := prometheus.CounterOpts{Name: "c_total", Help: "h"}
 	bad := open(t, dir, "123")
@@ -105,7 +105,7 @@ func sum(all samples, family string) float64 {
 
 // Unlike the reference, no directory is no error: metrics are then plain
 // in-process ones, and a collector of the store shows them.
-func TestA30NoDirectoryIsMemory(t *testing.T) {
+func TestNoDirectoryIsMemory(t *testing.T) {
 	t.Setenv(store.EnvDir, "")
 	t.Setenv(store.EnvURL, "")
 	s, err := store.Open(store.Opts{})
@@ -123,7 +123,7 @@ func TestA30NoDirectoryIsMemory(t *testing.T) {
 	holds(t, "about itself", scrapeSelf(t, r), samples{"mpmetrics_up": 1})
 }
 
-func TestA31PathIsAFile(t *testing.T) {
+func TestLocationIsAFile(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "plain")
 	if err := os.WriteFile(path, []byte("not ours"), 0o600); err != nil {
 		t.Fatal(err)

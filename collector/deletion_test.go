@@ -24,9 +24,9 @@ func shows(t *testing.T, dir string, g prometheus.Gatherer, want samples) {
 	equal(t, "for a new collector", scrape(t, registryWith(t, collector.Opts{Location: dir, NoAbsorption: true})), want)
 }
 
-// X12: whatever the kind and the mode, what is left is what the other process alone
+// Whatever the kind and the mode, what is left is what the other process alone
 // would show.
-func TestX12EveryKind(t *testing.T) {
+func TestDeletionOfEveryKind(t *testing.T) {
 	bothOrders(t, func(t *testing.T, dir, older, newer string) {
 		type vecs struct {
 			counter   *prometheus.CounterVec
@@ -97,9 +97,9 @@ func TestDeletionAndTheDead(t *testing.T) {
 	equal(t, "made again", scrape(t, r), samples{`c_total{l="x"}`: 6})
 }
 
-// X12: a share that left takes its start timestamp along; what is made again begins
+// A share that left takes its start timestamp along; what is made again begins
 // when it is made.
-func TestX12StartTimestamp(t *testing.T) {
+func TestDeletionAndStartTimestamp(t *testing.T) {
 	dir := t.TempDir()
 	o := prometheus.CounterOpts{Name: "c_total", Help: "h"}
 	first := open(t, dir, "123").NewCounterVec(o, []string{"l"})

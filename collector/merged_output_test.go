@@ -46,7 +46,7 @@ func init() {
 
 // A process that was forked counts for itself. In Go that is a process that was
 // started anew: its handles begin at 0, the total goes on.
-func TestA15CounterAcrossForks(t *testing.T) {
+func TestChildProcessCountsFromZero(t *testing.T) {
 	dir := t.TempDir()
 	r := registryOf(t, dir)
 	parent := open(t, dir, "0")
@@ -69,7 +69,7 @@ func TestA15CounterAcrossForks(t *testing.T) {
 }
 
 // A file belongs to a process, and is made when the process first counts.
-func TestA16FilePerProcess(t *testing.T) {
+func TestOneFilePerProcessMadeAtFirstUse(t *testing.T) {
 	dir := t.TempDir()
 	check := func(when string, want int) {
 		t.Helper()
@@ -91,12 +91,12 @@ func TestA16FilePerProcess(t *testing.T) {
 	check("with two processes", 2)
 }
 
-// abcd are the labels of A17, each equal to its own name.
+// abcd are four labels, each equal to its own name.
 var abcd = []string{"a", "b", "c", "d"}
 
 const abcdText = `{a="a",b="b",c="c",d="d"}`
 
-// collectCase is what A17 and those after it write.
+// collectCase makes a counter, a gauge and a histogram with the labels abcd.
 func collectCase(t *testing.T, w *writer, observation float64) {
 	t.Helper()
 	w.NewCounterVec(prometheus.CounterOpts{Name: "c_total", Help: "c help"}, abcd).WithLabelValues(abcd...).Inc()
@@ -104,7 +104,7 @@ func collectCase(t *testing.T, w *writer, observation float64) {
 	w.NewHistogramVec(prometheus.HistogramOpts{Name: "h", Help: "h help", Buckets: buckets}, abcd).WithLabelValues(abcd...).Observe(observation)
 }
 
-func TestA17Collect(t *testing.T) {
+func TestLabelledSeriesOfTwoProcesses(t *testing.T) {
 	dir := t.TempDir()
 	collectCase(t, open(t, dir, "0"), 1)
 	collectCase(t, open(t, dir, "1"), 5)
@@ -117,7 +117,7 @@ func TestA17Collect(t *testing.T) {
 
 // The samples of one series stand together: parsers take an interleaved family
 // for two.
-func TestA18CollectHistogramOrdering(t *testing.T) {
+func TestHistogramSeriesAreNotInterleaved(t *testing.T) {
 	dir := t.TempDir()
 	o := prometheus.HistogramOpts{Name: "h", Help: "h", Buckets: buckets}
 	h0 := open(t, dir, "0").NewHistogramVec(o, []string{"view"})
@@ -169,8 +169,8 @@ func expose(t testing.TB, g prometheus.Gatherer, families ...string) string {
 	return string(body)
 }
 
-// A19: promhttp's name[] parameter leaves exactly the families that are named.
-func TestA19Restrict(t *testing.T) {
+// Promhttp's name[] parameter leaves exactly the families that are named.
+func TestNameFilterOfHandler(t *testing.T) {
 	dir := t.TempDir()
 	for _, p := range []string{"0", "1"} {
 		w := open(t, dir, p)
@@ -187,7 +187,7 @@ func TestA19Restrict(t *testing.T) {
 	}
 }
 
-func TestA20CollectPreservesHelp(t *testing.T) {
+func TestHelpIsKept(t *testing.T) {
 	dir := t.TempDir()
 	collectCase(t, open(t, dir, "0"), 1)
 	collectCase(t, open(t, dir, "1"), 5)
@@ -205,7 +205,7 @@ func TestA20CollectPreservesHelp(t *testing.T) {
 // What is merged is not cumulative by itself: adding cumulative buckets of two
 // processes up once more would count small observations many times. The order
 // of the processes makes no difference, nor does the death of one.
-func TestA21MergeNoAccumulate(t *testing.T) {
+func TestCumulativeBucketsAreNotAddedTwice(t *testing.T) {
 	for _, order := range [][]float64{{1, 5}, {5, 1}} {
 		dir := t.TempDir()
 		p1, p2 := open(t, dir, "0"), open(t, dir, "1")
@@ -250,7 +250,7 @@ func find(t testing.TB, families []*dto.MetricFamily, name string) *dto.MetricFa
 }
 
 // Files may go between the listing and the reading, and directories too.
-func TestA22MissingFiles(t *testing.T) {
+func TestMissingFilesAndDirectories(t *testing.T) {
 	for _, c := range []struct {
 		name   string
 		remove func(dir string) error
@@ -305,7 +305,7 @@ func only(all samples, families ...string) samples {
 
 // The reference warns that a series stays which was removed, and one after clear. Ours
 // leave, and begin anew when they are made again.
-func TestA23RemoveAndClear(t *testing.T) {
+func TestDeletedSeriesLeaveAndStartAgainAtZero(t *testing.T) {
 	dir := t.TempDir()
 	vec := open(t, dir, "123").NewCounterVec(prometheus.CounterOpts{Name: "c_total", Help: "h"}, []string{"l"})
 	r := registryOf(t, dir)
@@ -325,7 +325,7 @@ func TestA23RemoveAndClear(t *testing.T) {
 
 // A name is built once: neither a namespace nor the prefix of a wrapping
 // registerer is put in front of it twice.
-func TestA24NameIsBuiltOnce(t *testing.T) {
+func TestPrefixAndNamespaceAreAppliedOnce(t *testing.T) {
 	dir := t.TempDir()
 	vec := open(t, dir, "0").NewCounterVec(prometheus.CounterOpts{
 		Namespace: "ns", Subsystem: "ss", Name: "m_seconds_total", Help: "h",

@@ -1,6 +1,6 @@
 package collector_test
 
-// The cases where the reference implementation fails: files that are not
+// Cases where client_python fails: files that are not
 // whole, processes that are killed, identities that meet.
 
 import (
@@ -48,9 +48,9 @@ func init() {
 	}
 }
 
-// X01: files that are not whole are left out and counted, once each; names
+// Files that are not whole are left out and counted, once each; names
 // that are not ours are not even opened.
-func TestX01BadFiles(t *testing.T) {
+func TestBadFilesAreSkippedAndCounted(t *testing.T) {
 	dir := t.TempDir()
 	good := open(t, dir, "123")
 	good.NewCounter(prometheus.CounterOpts{Name: "c_total", Help: "h"}).Add(41)
@@ -107,7 +107,7 @@ func TestX01BadFiles(t *testing.T) {
 
 // A file that is damaged under its owner is frozen at its last good values. Its
 // live gauges leave with its owner all the same.
-func TestX01DamagedWhileOpen(t *testing.T) {
+func TestFileDamagedUnderItsProcess(t *testing.T) {
 	dir := t.TempDir()
 	w := open(t, dir, "123")
 	w.NewCounter(prometheus.CounterOpts{Name: "c_total", Help: "h"}).Add(41)
@@ -136,7 +136,7 @@ func TestX01DamagedWhileOpen(t *testing.T) {
 
 // No text in a file can make a scrape fail: a label value that is no UTF-8
 // would.
-func TestX01ProcessLabelIsNoText(t *testing.T) {
+func TestProcessLabelOfInvalidUTF8(t *testing.T) {
 	for _, name := range []string{"\xff", strings.Repeat("é", 150), "a\xffb"} {
 		dir := t.TempDir()
 		for v := range 2 {
@@ -169,7 +169,7 @@ func forge(t testing.TB, dir string, f layout.Family) {
 
 // A file that defines the metrics about mpmetrics itself, of another type,
 // would make the registry refuse every scrape.
-func TestX01ReservedNames(t *testing.T) {
+func TestFileWithReservedNames(t *testing.T) {
 	dir := t.TempDir()
 	open(t, dir, "123").NewCounter(prometheus.CounterOpts{Name: "c_total", Help: "h"}).Inc()
 	for name := range scrapeSelf(t, registryOf(t, dir)) {
@@ -183,8 +183,8 @@ func TestX01ReservedNames(t *testing.T) {
 	holds(t, "about itself", scrapeSelf(t, r), samples{"mpmetrics_up": 1, `mpmetrics_files{state="live"}`: 1})
 }
 
-// X14: killed at any moment of its birth a file is whole or not there.
-func TestX14KilledDuringCreation(t *testing.T) {
+// Killed at any moment of its birth a file is whole or not there.
+func TestSIGKILLDuringCreation(t *testing.T) {
 	dir := t.TempDir()
 	r := registryWith(t, collector.Opts{Location: dir, NoAbsorption: true}) // the files are counted
 	const kills = 12
@@ -210,9 +210,9 @@ func TestX14KilledDuringCreation(t *testing.T) {
 	}
 }
 
-// X18: count, sum and buckets of a histogram are of one instant. Only the value
+// Count, sum and buckets of a histogram are of one instant. Only the value
 // 1 is observed, so all of them are the same number.
-func TestX18HistogramOfOneInstant(t *testing.T) {
+func TestHistogramOfOneInstantUnderLoad(t *testing.T) {
 	dir := t.TempDir()
 	h := open(t, dir, "123").NewHistogram(prometheus.HistogramOpts{Name: "h", Help: "h", Buckets: []float64{0.5, 1, 2}})
 	s := open(t, dir, "456").NewSummary(prometheus.SummaryOpts{Name: "s", Help: "h"})
@@ -260,9 +260,9 @@ func TestX18HistogramOfOneInstant(t *testing.T) {
 	}
 }
 
-// X20: the start timestamp is the oldest of the living and the dead, and does
+// The start timestamp is the oldest of the living and the dead, and does
 // not move when processes come and go.
-func TestX20CreatedTimestamp(t *testing.T) {
+func TestStartTimestampIsTheOldest(t *testing.T) {
 	dir := t.TempDir()
 	r := registryOf(t, dir)
 	define := func(w *writer) {
@@ -328,9 +328,9 @@ func createdOf(m *dto.Metric) time.Time {
 	return time.Time{}
 }
 
-// X21: two containers with the same pid are two processes: two files, two
+// Two containers with the same pid are two processes: two files, two
 // samples. Both stores here are of one pid and have one label.
-func TestX21EqualIdentities(t *testing.T) {
+func TestTwoProcessesWithOnePidAndLabel(t *testing.T) {
 	dir := t.TempDir()
 	o := prometheus.GaugeOpts{Name: "g", Help: "h"}
 	c := prometheus.CounterOpts{Name: "c_total", Help: "h"}
@@ -360,9 +360,9 @@ func TestX21EqualIdentities(t *testing.T) {
 	equal(t, "with the first dead, for a new collector", fresh(t, dir), want)
 }
 
-// X22: nobody has to report a death. The kernel drops the lock, and the next
+// Nobody has to report a death. The kernel drops the lock, and the next
 // scrape sees that.
-func TestX22KilledWithLiveGauge(t *testing.T) {
+func TestSIGKILLEndsLiveGauge(t *testing.T) {
 	dir := t.TempDir()
 	r := registryWith(t, collector.Opts{Location: dir, NoAbsorption: true})
 	p := spawn(t, "gauge", store.EnvDir+"="+dir, store.EnvProcess+"=7")
@@ -375,9 +375,9 @@ func TestX22KilledWithLiveGauge(t *testing.T) {
 	equal(t, "killed, for a new collector", fresh(t, dir), samples{"kept": 4, "c_total": 3})
 }
 
-// X12: what is deleted in one process leaves with its share. What others have
+// What is deleted in one process leaves with its share. What others have
 // counted stays, that of the dead too; when all have deleted a gauge, it is gone.
-func TestX12Deletion(t *testing.T) {
+func TestDeletionInOneOfTwoProcesses(t *testing.T) {
 	dir := t.TempDir()
 	gauges := func(w *writer) *prometheus.GaugeVec {
 		return w.NewGaugeVec(prometheus.GaugeOpts{Name: "g", Help: "h"}, []string{"l"}, store.LiveSum)

@@ -1,7 +1,7 @@
 package collector_test
 
-// The cases where the reference implementation fails, by their numbers: what
-// processes disagree about. The newest process decides, in whatever order the
+// Cases where client_python fails: conflicting definitions, and gauges of several
+// processes. The newest process decides, in whatever order the
 // files are read.
 
 import (
@@ -21,8 +21,8 @@ func bothOrders(t *testing.T, run func(t *testing.T, dir, older, newer string)) 
 	t.Run("older=456", func(t *testing.T) { run(t, t.TempDir(), "456", "123") })
 }
 
-// X02: a process that never set a gauge takes no part in its minimum.
-func TestX02MinNeverSet(t *testing.T) {
+// A process that never set a gauge takes no part in its minimum.
+func TestGaugeNeverSetHasNoPartInMin(t *testing.T) {
 	for _, c := range []struct {
 		mode store.MergeMode
 		want float64
@@ -43,7 +43,7 @@ func TestX02MinNeverSet(t *testing.T) {
 }
 
 // A gauge that was set to 0 differs from one that was never set.
-func TestX02MinSetToZero(t *testing.T) {
+func TestGaugeSetToZeroHasPartInMin(t *testing.T) {
 	dir := t.TempDir()
 	o := prometheus.GaugeOpts{Name: "g", Help: "h"}
 	open(t, dir, "123").NewGauge(o, store.Min).Set(0)
@@ -51,8 +51,8 @@ func TestX02MinSetToZero(t *testing.T) {
 	equal(t, "merged", fresh(t, dir), samples{"g": 0})
 }
 
-// X03: if nobody set it, a gauge reads 0 in every mode.
-func TestX03NeverSetReadsZero(t *testing.T) {
+// If nobody set it, a gauge reads 0 in every mode.
+func TestGaugeNeverSetReadsZero(t *testing.T) {
 	for mode := store.All; mode <= store.LiveMean; mode++ {
 		dir := t.TempDir()
 		want := samples{"g": 0}
@@ -65,9 +65,9 @@ func TestX03NeverSetReadsZero(t *testing.T) {
 	}
 }
 
-// X04: what was set later wins, whichever file is read first. Equal times are
+// What was set later wins, whichever file is read first. Equal times are
 // in the tests of the merge, which can choose them.
-func TestX04MostRecentOrder(t *testing.T) {
+func TestMostRecentIsTheLatestSet(t *testing.T) {
 	bothOrders(t, func(t *testing.T, dir, older, newer string) {
 		o := prometheus.GaugeOpts{Name: "g", Help: "h"}
 		a, b := open(t, dir, older).NewGauge(o, store.MostRecent), open(t, dir, newer).NewGauge(o, store.MostRecent)
@@ -84,8 +84,8 @@ func TestX04MostRecentOrder(t *testing.T) {
 	})
 }
 
-// X05: NaN takes part only if nothing else does.
-func TestX05NaN(t *testing.T) {
+// NaN takes part only if nothing else does.
+func TestGaugeNaNWithNumbers(t *testing.T) {
 	for _, mode := range []store.MergeMode{
 		store.Min, store.LiveMin, store.Max, store.LiveMax, store.Sum, store.LiveSum, store.LiveMean, store.MostRecent, store.LiveMostRecent,
 	} {
@@ -104,9 +104,9 @@ func TestX05NaN(t *testing.T) {
 	}
 }
 
-// X06: a process inherits nothing from a dead one that had its label. The
+// A process inherits nothing from a dead one that had its label. The
 // counter stays in the total; the gauges of the dead go by their mode.
-func TestX06LabelUsedAgain(t *testing.T) {
+func TestProcessLabelUsedAgain(t *testing.T) {
 	dir := t.TempDir()
 	c := prometheus.CounterOpts{Name: "c_total", Help: "h"}
 	r := registryOf(t, dir)
@@ -156,7 +156,7 @@ func other(w *writer) *writer {
 	return w
 }
 
-func TestX07TypeConflict(t *testing.T) {
+func TestTypeConflict(t *testing.T) {
 	counter := func(t *testing.T, dir, name string) func() {
 		return func() { other(open(t, dir, name)).NewCounter(prometheus.CounterOpts{Name: "x", Help: "h"}).Add(4) }
 	}
@@ -171,7 +171,7 @@ func TestX07TypeConflict(t *testing.T) {
 	})
 }
 
-func TestX08ModeConflict(t *testing.T) {
+func TestModeConflict(t *testing.T) {
 	set := func(t *testing.T, dir, name string, mode store.MergeMode, v float64) func() {
 		return func() { other(open(t, dir, name)).NewGauge(prometheus.GaugeOpts{Name: "g", Help: "h"}, mode).Set(v) }
 	}
@@ -190,7 +190,7 @@ func TestX08ModeConflict(t *testing.T) {
 
 // A label of the user's own that the newer mode needs for itself would stand
 // twice in a sample: the older definition is left out.
-func TestX08ModeConflictOverLabelProcess(t *testing.T) {
+func TestModeConflictOverLabelProcess(t *testing.T) {
 	o := prometheus.GaugeOpts{Name: "g", Help: "h"}
 	bothOrders(t, func(t *testing.T, dir, older, newer string) {
 		conflict(t, dir,
@@ -203,7 +203,7 @@ func TestX08ModeConflictOverLabelProcess(t *testing.T) {
 	})
 }
 
-func TestX09HelpConflict(t *testing.T) {
+func TestHelpConflict(t *testing.T) {
 	count := func(t *testing.T, dir, name, help string, n float64) func() {
 		return func() {
 			other(open(t, dir, name)).NewCounter(prometheus.CounterOpts{Name: "c_total", Help: help}).Add(n)
@@ -219,8 +219,8 @@ func TestX09HelpConflict(t *testing.T) {
 	})
 }
 
-// X10: the bounds that both have are kept: 2. Its counts are exact.
-func TestX10BucketConflict(t *testing.T) {
+// The bounds that both have are kept: 2. Its counts are exact.
+func TestBucketConflict(t *testing.T) {
 	observe := func(t *testing.T, dir, name string, bounds []float64, values ...float64) func() {
 		return func() {
 			h := other(open(t, dir, name)).NewHistogram(prometheus.HistogramOpts{Name: "h", Help: "h", Buckets: bounds})
@@ -239,7 +239,7 @@ func TestX10BucketConflict(t *testing.T) {
 	})
 }
 
-func TestX11LabelConflict(t *testing.T) {
+func TestLabelConflict(t *testing.T) {
 	count := func(t *testing.T, dir, name, label string) func() {
 		return func() {
 			other(open(t, dir, name)).NewCounterVec(prometheus.CounterOpts{Name: "c_total", Help: "h"}, []string{label}).WithLabelValues("x").Inc()
@@ -253,7 +253,7 @@ func TestX11LabelConflict(t *testing.T) {
 
 // A histogram "req" and a counter "req_count" would be two families with one
 // sample name: the registry would refuse the scrape.
-func TestX11SuffixConflict(t *testing.T) {
+func TestSuffixConflict(t *testing.T) {
 	histogram := func(t *testing.T, dir, name string) func() {
 		return func() {
 			other(open(t, dir, name)).NewHistogram(prometheus.HistogramOpts{Name: "req", Help: "h", Buckets: buckets}).Observe(1)
