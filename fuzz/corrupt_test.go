@@ -12,10 +12,10 @@ import (
 	"github.com/mpmetrics/mpmetrics/internal/testing/damage"
 )
 
-// T5: whatever becomes of a file, it costs nobody else anything: a scrape
+// Whatever becomes of a file, it costs nobody else anything: a scrape
 // answers, in time and with little memory, with the exact values of the others,
 // and an absorption gets over it.
-func TestT5Damage(t *testing.T) {
+func TestDamagedFileAmongOthers(t *testing.T) {
 	seeds := 200
 	if os.Getenv("MPMETRICS_SOAK") != "" {
 		seeds = 1000

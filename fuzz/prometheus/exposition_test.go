@@ -38,10 +38,10 @@ const (
 	longText         = 1 << 20 // bytes
 )
 
-// T10: a hundred thousand texts of any bytes as name, help, label name and label
+// A hundred thousand texts of any bytes as name, help, label name and label
 // value, of series in two processes each. What is accepted is read back by Prometheus's own
 // parsers as it was written, and nothing else is; the rest is refused.
-func TestT10Exposition(t *testing.T) {
+func TestExpositionOfAnyText(t *testing.T) {
 	promtool, missing := exec.LookPath("promtool")
 	if missing != nil {
 		t.Errorf("promtool is not installed: run `make deps`, or apt-get install --no-install-recommends prometheus")

@@ -107,9 +107,9 @@ func absorbRest(t testing.TB, dir string) compact.Report {
 	return report
 }
 
-// T13, the real processes: three compactors at once are killed at random points,
+// Real processes: three compactors at once are killed at random points,
 // over and over, under writers that come and go and a scrape that never stops.
-func TestT13SIGKILLedCompactors(t *testing.T) {
+func TestSIGKILLOfCompactors(t *testing.T) {
 	kills := 500
 	if soak() {
 		kills = 10_000
@@ -192,8 +192,8 @@ func temporaries(t testing.TB, dir string) (names []string) {
 	return names
 }
 
-// T14: of several compactors one is at work at any time, whatever their number.
-func TestT14ManyCompactors(t *testing.T) {
+// Of several compactors one is at work at any time, whatever their number.
+func TestOneOfManyCompactorsAtATime(t *testing.T) {
 	length := time.Second
 	if soak() {
 		length = time.Minute

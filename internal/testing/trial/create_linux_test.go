@@ -28,9 +28,9 @@ func create(args []string) error {
 	return err
 }
 
-// T5b: a process is killed at each system call of making its file. Nobody ever
+// A process is killed at each system call of making its file. Nobody ever
 // sees half of a file, and what is left under a temporary name goes.
-func TestT5bKilledAtEachStep(t *testing.T) {
+func TestSIGKILLAtEachStepOfCreation(t *testing.T) {
 	binary := needStrace(t)
 	rounds := 5
 	if soak() {

@@ -75,10 +75,10 @@ func leaveDead(t testing.TB, dir string, processes int) {
 	}
 }
 
-// T11: a crowd of dead files beside many living processes is absorbed, and no
+// A crowd of dead files beside many living processes is absorbed, and no
 // scrape takes long meanwhile. The race detector makes everything about ten
 // times slower, and so a normal run has fewer of both.
-func TestT11Crowd(t *testing.T) {
+func TestScrapeWhileManyDeadAreAbsorbed(t *testing.T) {
 	dead, live, series := 2000, 20, 1000
 	if soak() {
 		dead, live = 10_000, 100

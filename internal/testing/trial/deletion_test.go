@@ -56,8 +56,8 @@ func replace(args []string) error {
 	return nil
 }
 
-// T1, with a log that is written anew: killed at any moment of that, a process leaves
-// every series that it had, none twice, and each with what it counted itself.
+// Killed at any moment of the rewrite of the series log, a process leaves each of its series
+// once, each with its own count.
 func TestDeletionSIGKILL(t *testing.T) {
 	kills := 24
 	if soak() {

@@ -128,11 +128,11 @@ func (f fault) injections() (args []string) {
 	return args
 }
 
-// T7: system calls fail, one or many, while the file is made, while it grows, and
+// System calls fail, one or many, while the file is made, while it grows, and
 // while it is made anew because somebody removed it.
 // No process ends for it, nothing that was counted is lost, and what went wrong
 // is said.
-func TestT7SystemCallFaults(t *testing.T) {
+func TestSystemCallFaults(t *testing.T) {
 	binary := needStrace(t)
 	faults := append(whileGrowing(), whileRenewing()...)
 	for round := 0; round == 0 || soak() && len(faults) < 2000; round++ {

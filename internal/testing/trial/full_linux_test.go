@@ -130,10 +130,10 @@ func newFiller(t *testing.T, dir, name string) *filler {
 	return f
 }
 
-// T6: the file system fills up under eight processes. They go on as if nothing
+// The file system fills up under eight processes. They go on as if nothing
 // were; what needs no room stays exact, and what waited is there when there is
 // room again.
-func TestT6FullDisk(t *testing.T) {
+func TestFullDisk(t *testing.T) {
 	length := 4 * time.Second
 	if soak() {
 		length = time.Minute

@@ -56,10 +56,10 @@ func grow(args []string) error {
 	return nil
 }
 
-// T2b: while a process with 100,000 series makes 1,000 a second more, every
+// While a process with 100,000 series makes 1,000 a second more, every
 // scrape succeeds and has every series whose constructor returned before it
 // began.
-func TestT2bScrapeUnderNewSeries(t *testing.T) {
+func TestScrapeUnderNewSeries(t *testing.T) {
 	scrapes := 30
 	if soak() {
 		scrapes = 10_000

@@ -20,9 +20,9 @@ import (
 	"github.com/mpmetrics/mpmetrics/internal/ownerfile"
 )
 
-// T11: files that are made to cost a reader as much as they can. Each is skipped
+// Files that are made to cost a reader as much as they can. Each is skipped
 // with its reason, and others are exact.
-func TestT11Hostile(t *testing.T) {
+func TestHostileFiles(t *testing.T) {
 	dir := memoryDir(t)
 	crowd(t, dir, 10)
 	sub := filepath.Join(dir, layout.Subdirectory)

@@ -41,10 +41,10 @@ func observe(args []string) error {
 	return nil
 }
 
-// T16: count, sum and buckets are of one instant in every scrape, with 16
+// Count, sum and buckets are of one instant in every scrape, with 16
 // observers that are stopped, continued and killed at random. All observe 1, so
 // that sum and count must be equal.
-func TestT16OneInstant(t *testing.T) {
+func TestHistogramOfOneInstantUnderSIGKILL(t *testing.T) {
 	scrapes := 100_000
 	if soak() {
 		scrapes = 1_000_000

@@ -76,10 +76,10 @@ func witness(b byte) {
 	}
 }
 
-// T1: an update that has returned survives SIGKILL, and none is counted twice.
+// An update that has returned survives SIGKILL, and none is counted twice.
 // Eight writers of four goroutines are killed at random points, over and over;
 // the merged result is compared with the witness, series by series.
-func TestT1SIGKILL(t *testing.T) {
+func TestSIGKILLLosesNoUpdate(t *testing.T) {
 	kills := 200
 	if soak() {
 		kills = 10_000

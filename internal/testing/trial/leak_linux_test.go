@@ -152,9 +152,9 @@ func lives(process string) func(sight) bool {
 	return func(s sight) bool { return s.samples[aliveEach+" "+process] == 1 }
 }
 
-// T9, a descriptor that leaked: the kernel drops the lock with the last holder.
+// The kernel drops the lock of a leaked descriptor with its last holder.
 // Until then the owner counts as alive, and then it is absorbed within a second.
-func TestT9LeakedDescriptor(t *testing.T) {
+func TestLeakedDescriptorHoldsTheLock(t *testing.T) {
 	t.Parallel()
 	rounds, length := 3, 2*time.Second
 	if soak() {
@@ -195,8 +195,8 @@ func TestT9LeakedDescriptor(t *testing.T) {
 		rounds, length, slowest.Round(time.Millisecond))
 }
 
-// T9, a child that outlives its parent: each is an owner of its own.
-func TestT9ChildOutlivesParent(t *testing.T) {
+// A child that outlives its parent has a file and a lock of its own.
+func TestChildOutlivesParent(t *testing.T) {
 	t.Parallel()
 	rounds := 3
 	if soak() {

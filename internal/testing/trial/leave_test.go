@@ -67,9 +67,9 @@ func showing(t *testing.T, dir, when string, want map[string]float64) {
 	}
 }
 
-// X06: a process comes back under the same name. It goes on counting where the
+// A process comes back under the same name. It goes on counting where the
 // one before ended, and takes nothing else over from it.
-func TestX06Restart(t *testing.T) {
+func TestProcessRestartKeepsTotals(t *testing.T) {
 	dir := t.TempDir()
 	define := func(s *store.Store) (prometheus.Counter, map[store.MergeMode]prometheus.Gauge) {
 		gauges := map[store.MergeMode]prometheus.Gauge{}
@@ -146,9 +146,8 @@ func TestDeadSamplesLeave(t *testing.T) {
 	}
 }
 
-// T5b, the part of who absorbs: what a killed process leaves behind while it
-// makes its file, or an archive, is removed when it is old and nobody's.
-// Nothing else is touched.
+// A process that is killed while it makes a file or an archive leaves temporary files. An
+// absorption removes them when they are old and without an owner, and touches no other file.
 func TestTemporaryFiles(t *testing.T) {
 	dir := t.TempDir()
 	if _, err := directory.Ensure(dir, directory.Access{}); err != nil {

@@ -40,10 +40,10 @@ func contained(args []string) error {
 	return nil
 }
 
-// T8: in two containers that share a directory everybody has the same pid, 1.
+// In two containers that share a directory everybody has the same pid, 1.
 // Every process is the first of a pid namespace of its own, as the one of a
 // container is.
-func TestT8PidNamespaces(t *testing.T) {
+func TestEqualPidsInPidNamespaces(t *testing.T) {
 	t.Parallel()
 	processes := 1000
 	if soak() {

@@ -187,9 +187,9 @@ func (p *permissions) modes(dir string, uid uint32, sub, file, process fs.FileMo
 
 const anybody = ^uint32(0)
 
-// T17: wherever a directory may be, with any umask, what is made in it is its
+// Wherever a directory may be, with any umask, what is made in it is its
 // owner's alone.
-func TestT17Parents(t *testing.T) {
+func TestDirectoryUnderAnyParentAndUmask(t *testing.T) {
 	p := newPermissions(t)
 	n := 0
 	for _, umask := range []string{"000", "022", "077", "777"} {
@@ -223,8 +223,8 @@ func TestT17Parents(t *testing.T) {
 	}
 }
 
-// T17: what is there already and unsafe is refused, and the reason is said.
-func TestT17Refused(t *testing.T) {
+// What is there already and unsafe is refused, and the reason is said.
+func TestUnsafeDirectoriesAreRefused(t *testing.T) {
 	p := newPermissions(t)
 	for name, c := range map[string]struct {
 		parent user
@@ -279,9 +279,9 @@ func errorsOf(errs ...error) error {
 	return nil
 }
 
-// T17: a sidecar of another user reads, and absorbs, what the users of its group
+// A sidecar of another user reads, and absorbs, what the users of its group
 // have counted.
-func TestT17GroupShared(t *testing.T) {
+func TestGroupSharedDirectory(t *testing.T) {
 	p := newPermissions(t)
 	const env = store.EnvGroupShared + "=1"
 	for _, umask := range []string{"000", "022", "077"} {
@@ -303,9 +303,9 @@ func TestT17GroupShared(t *testing.T) {
 	}
 }
 
-// T17: root helps the owner of a directory, and leaves nothing that the owner
+// Root helps the owner of a directory, and leaves nothing that the owner
 // cannot use.
-func TestT17Root(t *testing.T) {
+func TestRootInDirectoryOfAnotherUser(t *testing.T) {
 	p := newPermissions(t)
 	dir := p.directory(filepath.Join(p.base, "d"), app, 0o755)
 	p.says("counted", root, "077", "count", dir)
@@ -331,9 +331,9 @@ func TestT17Root(t *testing.T) {
 	p.says("1 processes absorbed", app, "077", "absorb", dir)
 }
 
-// T17: what is not a file of a process is refused, whatever its name says, and
+// What is not a file of a process is refused, whatever its name says, and
 // costs nobody else anything.
-func TestT17Links(t *testing.T) {
+func TestFilesThatAreNoOwnerFilesAreRefused(t *testing.T) {
 	p := newPermissions(t)
 	dir := p.directory(filepath.Join(p.base, "d"), app, 0o755)
 	p.says("counted", app, "022", "count", dir)
@@ -358,9 +358,9 @@ func TestT17Links(t *testing.T) {
 	p.says("up 1, ones 1", app, "022", "scrape", dir)
 }
 
-// T17: a directory that is swapped under its processes is refused, and one that
+// A directory that is swapped under its processes is refused, and one that
 // comes back is used again.
-func TestT17Swapped(t *testing.T) {
+func TestSwappedDirectoryIsRefused(t *testing.T) {
 	p := newPermissions(t)
 	dir := p.directory(filepath.Join(p.base, "d"), root, 0o777)
 	p.says("counted", app, "022", "count", dir)

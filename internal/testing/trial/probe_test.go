@@ -139,10 +139,10 @@ func owners(args []string) error {
 	return nil
 }
 
-// T19: no probe of a lock, however many there are, keeps an owner from its file.
+// No probe of a lock, however many there are, keeps an owner from its file.
 //
 // In a normal run ten owners follow each other in a child.
-func TestT19LockProbes(t *testing.T) {
+func TestLockProbesDuringOwnerStarts(t *testing.T) {
 	starts, perChild, atLeast := 1000, 10, 10_000
 	if soak() {
 		starts, perChild, atLeast = 10_000, 1, 100_000

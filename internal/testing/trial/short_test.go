@@ -17,12 +17,12 @@ import (
 	"github.com/mpmetrics/mpmetrics/store"
 )
 
-// X16: short processes one after the other leave neither files nor time behind,
+// Short processes one after the other leave neither files nor time behind,
 // and are all counted: a collector that scrapes each 100 ms absorbs them.
 //
 // In a normal run ten of them share a child of the test, of which the last ends
 // without Close or is killed. To readers there is no difference.
-func TestX16ShortProcesses(t *testing.T) {
+func TestManyShortProcesses(t *testing.T) {
 	const (
 		processes = 5000
 		atMost    = 1000 // files, at any time
