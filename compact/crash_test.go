@@ -25,11 +25,11 @@ import (
 	"github.com/mpmetrics/mpmetrics/store"
 )
 
-// T13: an absorption crashes at each step, with a scraper that has scraped
+// An absorption crashes at each step, with a scraper that has scraped
 // before, is in the middle of a scrape, or comes after, and with or without a
 // second compactor that finishes. Every scrape shows the same bits, and the next
 // absorption leaves the archive, its lock and the files of the living.
-func TestT13Crash(t *testing.T) {
+func TestAbsorptionCrashesAtEachStep(t *testing.T) {
 	for _, crash := range compact.Crashes {
 		t.Run(crash.Name, func(t *testing.T) {
 			for _, when := range []string{"before", "during", "after"} {

@@ -53,8 +53,8 @@ func exemplarsOf(t *testing.T, dir string) map[string]float64 {
 	return out
 }
 
-// X19: the newest exemplar of all processes is shown, for each counter and bucket.
-func TestX19Exemplars(t *testing.T) {
+// The newest exemplar of all processes is shown, for each counter and bucket.
+func TestNewestExemplarOfAllProcesses(t *testing.T) {
 	dir := inMemory(t)
 	trace := func(id string) prometheus.Labels { return prometheus.Labels{"trace": id} }
 	var stores []*store.Store

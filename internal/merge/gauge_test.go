@@ -114,7 +114,7 @@ func TestGaugeAll(t *testing.T) {
 	}
 }
 
-// X04: of those set in the same nanosecond the higher value wins, in every
+// Of those set in the same nanosecond the higher value wins, in every
 // order.
 func TestGaugeMostRecentTies(t *testing.T) {
 	for _, c := range []struct {

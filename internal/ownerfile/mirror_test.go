@@ -9,9 +9,9 @@ import (
 	"testing"
 )
 
-// T4, once more: transactions that rewrite mirrored families of all sizes move no
+// Transactions that rewrite mirrored families of all sizes move no
 // slab, and take no cell.
-func TestT4SlabsStayUnderMirrored(t *testing.T) {
+func TestSlabsStayUnderMirroredFamilies(t *testing.T) {
 	p := create(t)
 	family := counterFamily(t, p)
 	r := rand.New(rand.NewPCG(1, 2))

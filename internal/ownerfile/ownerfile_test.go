@@ -156,10 +156,10 @@ func TestCellAlignment(t *testing.T) {
 	}
 }
 
-// T4: slabs stay where they are under heavy churn of everything else in the
+// Slabs stay where they are under heavy churn of everything else in the
 // file, and no increment is lost meanwhile. The control, a slab whose bucket is
 // touched, moves, and Grow notices.
-func TestT4SlabsStay(t *testing.T) {
+func TestSlabsStayUnderChurn(t *testing.T) {
 	transactions := 2_000
 	if os.Getenv("MPMETRICS_SOAK") != "" {
 		transactions = 100_000

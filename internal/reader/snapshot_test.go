@@ -80,10 +80,10 @@ func torn(s *snapshot) error {
 	return nil
 }
 
-// T2: a snapshot that was accepted is of one transaction, while another process
+// A snapshot that was accepted is of one transaction, while another process
 // commits without pause. Without the second reading of the metas it is not: the
 // control has to fail, otherwise the test shows nothing.
-func TestT2Snapshot(t *testing.T) {
+func TestSnapshotIsOfOneTransaction(t *testing.T) {
 	accepted := 5_000 // on each file system
 	if os.Getenv("MPMETRICS_SOAK") != "" {
 		accepted = 500_000

@@ -38,9 +38,9 @@ func storeForEver(path string) error {
 	}
 }
 
-// T3: an aligned word is never torn between processes. The control, a word
+// An aligned word is never torn between processes. The control, a word
 // that straddles two cache lines, has to be.
-func TestT3Torn(t *testing.T) {
+func TestAlignedWordIsNeverTorn(t *testing.T) {
 	loads := int64(20_000_000)
 	if os.Getenv("MPMETRICS_SOAK") != "" {
 		loads = 10_000_000_000
