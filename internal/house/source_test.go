@@ -37,6 +37,18 @@ func root(t *testing.T) string {
 // sources parses all Go files of the repository without its tests, nested modules included.
 func sources(t *testing.T, fset *token.FileSet) []source {
 	t.Helper()
+	return parse(t, fset, func(name string) bool { return !strings.HasSuffix(name, "_test.go") })
+}
+
+// tests parses the test files of the repository, nested modules included.
+func tests(t *testing.T, fset *token.FileSet) []source {
+	t.Helper()
+	return parse(t, fset, func(name string) bool { return strings.HasSuffix(name, "_test.go") })
+}
+
+// parse parses the Go files of the repository whose names are wanted.
+func parse(t *testing.T, fset *token.FileSet, wanted func(name string) bool) []source {
+	t.Helper()
 	top := root(t)
 	var found []source
 	err := filepath.WalkDir(top, func(path string, e fs.DirEntry, err error) error {
@@ -45,7 +57,7 @@ func sources(t *testing.T, fset *token.FileSet) []source {
 			return err
 		case e.IsDir() && (e.Name() == ".cache" || e.Name() == ".git"):
 			return filepath.SkipDir
-		case e.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go"):
+		case e.IsDir() || !strings.HasSuffix(path, ".go") || !wanted(e.Name()):
 			return nil
 		}
 		rel, err := filepath.Rel(top, path)
