@@ -38,7 +38,7 @@ func (l lines) Handle(_ context.Context, r slog.Record) error {
 
 // logTo makes a counting handler the default logger.
 func logTo(do func(slog.Record)) *atomic.Int64 {
-	l := lines{slog.DiscardHandler, new(atomic.Int64), do}
+	l := lines{Handler: slog.DiscardHandler, n: new(atomic.Int64), do: do}
 	slog.SetDefault(slog.New(l))
 	return l.n
 }

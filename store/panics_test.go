@@ -25,38 +25,38 @@ func TestRefused(t *testing.T) {
 		do   func(s *store.Store)
 		text string
 	}{
-		{"objectives", func(s *store.Store) {
+		{name: "objectives", do: func(s *store.Store) {
 			s.NewSummary(prometheus.SummaryOpts{Name: "s", Help: "h", Objectives: map[float64]float64{0.5: 0.1}})
-		}, "histogram_quantile"},
-		{"objectives of a vec", func(s *store.Store) {
+		}, text: "histogram_quantile"},
+		{name: "objectives of a vec", do: func(s *store.Store) {
 			s.NewSummaryVec(prometheus.SummaryOpts{Name: "s", Help: "h", Objectives: map[float64]float64{0.5: 0.1}}, []string{"a"})
-		}, "histogram_quantile"},
-		{"too many buckets", func(s *store.Store) {
+		}, text: "histogram_quantile"},
+		{name: "too many buckets", do: func(s *store.Store) {
 			s.NewHistogram(prometheus.HistogramOpts{Name: "h", Help: "h", Buckets: prometheus.LinearBuckets(0, 1, 5000)})
-		}, "at most"},
-		{"too many labels", func(s *store.Store) {
+		}, text: "at most"},
+		{name: "too many labels", do: func(s *store.Store) {
 			s.NewCounterVec(counterOpts, labels(2000))
-		}, "at most"},
-		{"label process and mode all", func(s *store.Store) {
+		}, text: "at most"},
+		{name: "label process and mode all", do: func(s *store.Store) {
 			s.NewGaugeVec(gaugeOpts, []string{"process"}, store.All)
-		}, `label "process"`},
-		{"constant label process and mode liveall", func(s *store.Store) {
+		}, text: `label "process"`},
+		{name: "constant label process and mode liveall", do: func(s *store.Store) {
 			o := gaugeOpts
 			o.ConstLabels = prometheus.Labels{"process": "x"}
 			s.NewGauge(o, store.LiveAll)
-		}, `label "process"`},
-		{"two modes", func(s *store.Store) { s.NewGauge(gaugeOpts, store.Sum, store.Max) }, "at most one"},
-		{"no mode", func(s *store.Store) { s.NewGauge(gaugeOpts, store.MergeMode(77)) }, "gauge modes"},
-		{"mode zero", func(s *store.Store) { s.NewGauge(gaugeOpts, store.MergeMode(0)) }, "gauge modes"},
-		{"reserved prefix", func(s *store.Store) {
+		}, text: `label "process"`},
+		{name: "two modes", do: func(s *store.Store) { s.NewGauge(gaugeOpts, store.Sum, store.Max) }, text: "at most one"},
+		{name: "no mode", do: func(s *store.Store) { s.NewGauge(gaugeOpts, store.MergeMode(77)) }, text: "gauge modes"},
+		{name: "mode zero", do: func(s *store.Store) { s.NewGauge(gaugeOpts, store.MergeMode(0)) }, text: "gauge modes"},
+		{name: "reserved prefix", do: func(s *store.Store) {
 			s.NewCounter(prometheus.CounterOpts{Name: "mpmetrics_x_total", Help: "h"})
-		}, "belong to mpmetrics"},
-		{"reserved prefix as a namespace", func(s *store.Store) {
+		}, text: "belong to mpmetrics"},
+		{name: "reserved prefix as a namespace", do: func(s *store.Store) {
 			s.NewGauge(prometheus.GaugeOpts{Namespace: "mpmetrics", Name: "x", Help: "h"})
-		}, "belong to mpmetrics"},
-		{"help is no UTF-8", func(s *store.Store) {
+		}, text: "belong to mpmetrics"},
+		{name: "help is no UTF-8", do: func(s *store.Store) {
 			s.NewCounter(prometheus.CounterOpts{Name: "c_total", Help: "\xff"})
-		}, "UTF-8"},
+		}, text: "UTF-8"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			for _, location := range []string{"memory:", t.TempDir()} {

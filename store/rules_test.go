@@ -47,8 +47,15 @@ var worlds = []struct {
 		r := prometheus.NewPedanticRegistry()
 		f := promauto.With(r)
 		return factory{
-			f.NewCounter, f.NewCounterVec, f.NewGauge, f.NewGaugeVec, f.NewHistogram, f.NewHistogramVec, f.NewSummary, f.NewSummaryVec,
-			func(t testing.TB) []*dto.MetricFamily { return gather(t, r) },
+			counter:      f.NewCounter,
+			counterVec:   f.NewCounterVec,
+			gauge:        f.NewGauge,
+			gaugeVec:     f.NewGaugeVec,
+			histogram:    f.NewHistogram,
+			histogramVec: f.NewHistogramVec,
+			summary:      f.NewSummary,
+			summaryVec:   f.NewSummaryVec,
+			gather:       func(t testing.TB) []*dto.MetricFamily { return gather(t, r) },
 		}
 	}},
 	{"memory", func(t testing.TB) factory { return ours(open(t, store.Opts{Location: "memory:"})) }},
@@ -57,11 +64,15 @@ var worlds = []struct {
 
 func ours(s *store.Store) factory {
 	return factory{
-		s.NewCounter, s.NewCounterVec,
-		func(o prometheus.GaugeOpts) prometheus.Gauge { return s.NewGauge(o) },
-		func(o prometheus.GaugeOpts, labels []string) *prometheus.GaugeVec { return s.NewGaugeVec(o, labels) },
-		s.NewHistogram, s.NewHistogramVec, s.NewSummary, s.NewSummaryVec,
-		func(t testing.TB) []*dto.MetricFamily {
+		counter:      s.NewCounter,
+		counterVec:   s.NewCounterVec,
+		gauge:        func(o prometheus.GaugeOpts) prometheus.Gauge { return s.NewGauge(o) },
+		gaugeVec:     func(o prometheus.GaugeOpts, labels []string) *prometheus.GaugeVec { return s.NewGaugeVec(o, labels) },
+		histogram:    s.NewHistogram,
+		histogramVec: s.NewHistogramVec,
+		summary:      s.NewSummary,
+		summaryVec:   s.NewSummaryVec,
+		gather: func(t testing.TB) []*dto.MetricFamily {
 			t.Helper()
 			r := prometheus.NewPedanticRegistry()
 			r.MustRegister(s)

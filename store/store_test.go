@@ -66,11 +66,11 @@ func TestOpenSaysWhy(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, c := range []struct{ name, location, text string }{
-		{"a file", file, file},
-		{"below a file", filepath.Join(file, "x"), file},
-		{"a subdirectory open to others", loose, "chmod 0700"},
-		{"a backend that is not there", "redis://localhost:6379/0", `"redis"`},
-		{"a file URL of another host", "file://host/x", `"file"`},
+		{name: "a file", location: file, text: file},
+		{name: "below a file", location: filepath.Join(file, "x"), text: file},
+		{name: "a subdirectory open to others", location: loose, text: "chmod 0700"},
+		{name: "a backend that is not there", location: "redis://localhost:6379/0", text: `"redis"`},
+		{name: "a file URL of another host", location: "file://host/x", text: `"file"`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s, err := store.Open(store.Opts{Location: c.location})
@@ -93,13 +93,23 @@ func TestOpenLocations(t *testing.T) {
 		env      map[string]string
 		want     string
 	}{
-		{"a directory that is missing", filepath.Join(dir, "a", "b"), nil, filepath.Join(dir, "a", "b")},
-		{"a file URL", "file://" + filepath.Join(dir, "u"), nil, filepath.Join(dir, "u")},
-		{"memory", "memory:", map[string]string{store.EnvDir: filepath.Join(dir, "not")}, ""},
-		{"nothing", "", nil, ""},
-		{"the environment", "", map[string]string{store.EnvDir: filepath.Join(dir, "env")}, filepath.Join(dir, "env")},
-		{"the URL first", "", map[string]string{store.EnvDir: filepath.Join(dir, "not"), store.EnvURL: "file://" + filepath.Join(dir, "url")}, filepath.Join(dir, "url")},
-		{"Location first", filepath.Join(dir, "own"), map[string]string{store.EnvDir: filepath.Join(dir, "not")}, filepath.Join(dir, "own")},
+		{name: "a directory that is missing", location: filepath.Join(dir, "a", "b"), env: nil, want: filepath.Join(dir, "a", "b")},
+		{name: "a file URL", location: "file://" + filepath.Join(dir, "u"), env: nil, want: filepath.Join(dir, "u")},
+		{name: "memory", location: "memory:", env: map[string]string{store.EnvDir: filepath.Join(dir, "not")}, want: ""},
+		{name: "nothing", location: "", env: nil, want: ""},
+		{name: "the environment", location: "", env: map[string]string{store.EnvDir: filepath.Join(dir, "env")}, want: filepath.Join(dir, "env")},
+		{
+			name:     "the URL first",
+			location: "",
+			env:      map[string]string{store.EnvDir: filepath.Join(dir, "not"), store.EnvURL: "file://" + filepath.Join(dir, "url")},
+			want:     filepath.Join(dir, "url"),
+		},
+		{
+			name:     "Location first",
+			location: filepath.Join(dir, "own"),
+			env:      map[string]string{store.EnvDir: filepath.Join(dir, "not")},
+			want:     filepath.Join(dir, "own"),
+		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			for name, v := range c.env {

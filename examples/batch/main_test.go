@@ -67,10 +67,10 @@ func TestRunsCountAsOne(t *testing.T) {
 			name, label string
 			want        float64
 		}{
-			{"backup_files_total", ".txt", texts},
-			{"backup_files_total", ".mkv", texts},
-			{"backup_runs_total", "success", texts},
-			{"backup_runs_total", "failure", failures},
+			{name: "backup_files_total", label: ".txt", want: texts},
+			{name: "backup_files_total", label: ".mkv", want: texts},
+			{name: "backup_runs_total", label: "success", want: texts},
+			{name: "backup_runs_total", label: "failure", want: failures},
 		} {
 			if got := shown(t, text, c.name, c.label); got != c.want {
 				t.Errorf("after %d runs %s %s is %v, want %v", n, c.name, c.label, got, c.want)

@@ -11,13 +11,13 @@ func TestParseOrder(t *testing.T) {
 		want     order
 		problem  string // part of the error; "" for none
 	}{
-		{"card=0.1", order{"card", 0.1}, ""},
-		{"invoice=20", order{"invoice", 20}, ""},
-		{"card", order{}, "want payment=euros"},
-		{"card=ten", order{}, "want payment=euros"},
-		{"card=-1", order{}, "not a payable amount"},
-		{"card=NaN", order{}, "not a payable amount"},
-		{"card=+Inf", order{}, "not a payable amount"},
+		{argument: "card=0.1", want: order{"card", 0.1}, problem: ""},
+		{argument: "invoice=20", want: order{"invoice", 20}, problem: ""},
+		{argument: "card", want: order{}, problem: "want payment=euros"},
+		{argument: "card=ten", want: order{}, problem: "want payment=euros"},
+		{argument: "card=-1", want: order{}, problem: "not a payable amount"},
+		{argument: "card=NaN", want: order{}, problem: "not a payable amount"},
+		{argument: "card=+Inf", want: order{}, problem: "not a payable amount"},
 	}
 	for _, test := range tests {
 		got, err := parseOrder(test.argument)

@@ -77,12 +77,17 @@ func TestRefusedFields(t *testing.T) {
 	}
 	record := func(payload []byte) string { return string(append([]byte{byte(len(payload))}, payload...)) }
 	for _, test := range []struct{ name, field, value, want string }{
-		{"no epoch", prunedField, "", "invalid syntax"},
-		{"state of another kind", stateField, record(layout.AppendRank(nil, &layout.Rank{})), "state record"},
-		{"cut short", one(familyField), whole[one(familyField)][:3], "cut short"},
-		{"no record", one(familyField), record([]byte{99}), "unknown kind 99"},
-		{"total of no family", totalField + strings.Repeat("x", digestBytes), "", "total of an unknown family"},
-		{"sample of no family", DeadField(layout.NewID()), record(layout.AppendSample(nil, &layout.Sample{})), "sample of an unknown family"},
+		{name: "no epoch", field: prunedField, value: "", want: "invalid syntax"},
+		{name: "state of another kind", field: stateField, value: record(layout.AppendRank(nil, &layout.Rank{})), want: "state record"},
+		{name: "cut short", field: one(familyField), value: whole[one(familyField)][:3], want: "cut short"},
+		{name: "no record", field: one(familyField), value: record([]byte{99}), want: "unknown kind 99"},
+		{name: "total of no family", field: totalField + strings.Repeat("x", digestBytes), value: "", want: "total of an unknown family"},
+		{
+			name:  "sample of no family",
+			field: DeadField(layout.NewID()),
+			value: record(layout.AppendSample(nil, &layout.Sample{})),
+			want:  "sample of an unknown family",
+		},
 	} {
 		fields := maps.Clone(whole)
 		fields[test.field] = test.value

@@ -35,23 +35,39 @@ func TestRefusedRecords(t *testing.T) {
 		log  [][]byte
 		want string
 	}{
-		{"family out of order", [][]byte{layout.AppendFamily(nil, 9, &layout.Family{Type: layout.Counter, Name: "x_total"})}, "family 9 after 4 families"},
-		{"invalid family", [][]byte{layout.AppendFamily(nil, 4, &layout.Family{Type: layout.Counter})}, `metric name "" is not valid`},
-		{"rank of no family", [][]byte{layout.AppendRank(nil, &layout.Rank{Family: 9})}, "unknown family 9"},
-		{"total of no family", [][]byte{layout.AppendTotal(nil, &layout.Total{Family: 9})}, "unknown family 9"},
-		{"total without label values", [][]byte{layout.AppendTotal(nil, &layout.Total{})}, "0 label values, want 1"},
-		{"total of a live gauge", [][]byte{live, layout.AppendTotal(nil, &layout.Total{Family: 4})}, "a gauge of mode livesum"},
-		{"sample of no family", [][]byte{layout.AppendSample(nil, &layout.Sample{Family: 9})}, "unknown family 9"},
-		{"sample of a counter", [][]byte{layout.AppendSample(nil, &layout.Sample{Values: []string{"x"}})}, "sample of"},
-		{"sample of nobody", [][]byte{layout.AppendSample(nil, &layout.Sample{Dead: 9, Family: 3, Values: []string{"x"}})}, "sample of unknown process 9"},
-		{"dead out of order", [][]byte{layout.AppendDead(nil, &layout.Dead{Number: 9})}, "after 3 processes"},
-		{"native buckets of a counter", [][]byte{layout.AppendNative(nil, &layout.Native{})}, "without a total of a native histogram"},
-		{"native buckets of no schema", [][]byte{
+		{
+			name: "family out of order",
+			log:  [][]byte{layout.AppendFamily(nil, 9, &layout.Family{Type: layout.Counter, Name: "x_total"})},
+			want: "family 9 after 4 families",
+		},
+		{
+			name: "invalid family",
+			log:  [][]byte{layout.AppendFamily(nil, 4, &layout.Family{Type: layout.Counter})},
+			want: `metric name "" is not valid`,
+		},
+		{name: "rank of no family", log: [][]byte{layout.AppendRank(nil, &layout.Rank{Family: 9})}, want: "unknown family 9"},
+		{name: "total of no family", log: [][]byte{layout.AppendTotal(nil, &layout.Total{Family: 9})}, want: "unknown family 9"},
+		{name: "total without label values", log: [][]byte{layout.AppendTotal(nil, &layout.Total{})}, want: "0 label values, want 1"},
+		{name: "total of a live gauge", log: [][]byte{live, layout.AppendTotal(nil, &layout.Total{Family: 4})}, want: "a gauge of mode livesum"},
+		{name: "sample of no family", log: [][]byte{layout.AppendSample(nil, &layout.Sample{Family: 9})}, want: "unknown family 9"},
+		{name: "sample of a counter", log: [][]byte{layout.AppendSample(nil, &layout.Sample{Values: []string{"x"}})}, want: "sample of"},
+		{
+			name: "sample of nobody",
+			log:  [][]byte{layout.AppendSample(nil, &layout.Sample{Dead: 9, Family: 3, Values: []string{"x"}})},
+			want: "sample of unknown process 9",
+		},
+		{name: "dead out of order", log: [][]byte{layout.AppendDead(nil, &layout.Dead{Number: 9})}, want: "after 3 processes"},
+		{
+			name: "native buckets of a counter",
+			log:  [][]byte{layout.AppendNative(nil, &layout.Native{})},
+			want: "without a total of a native histogram",
+		},
+		{name: "native buckets of no schema", log: [][]byte{
 			layout.AppendFamily(nil, 4, &layout.Family{Type: layout.NativeHistogram, Name: "n"}),
 			layout.AppendTotal(nil, &layout.Total{Family: 4, Sums: layout.Sums{Buckets: []uint64{1}}}),
 			layout.AppendNative(nil, &layout.Native{Schema: 9}),
-		}, "schema 9"},
-		{"shard of a series", [][]byte{layout.AppendShard(nil, layout.Shard{})}, "record of a process's file in an archive"},
+		}, want: "schema 9"},
+		{name: "shard of a series", log: [][]byte{layout.AppendShard(nil, layout.Shard{})}, want: "record of a process's file in an archive"},
 	} {
 		_, err := decode(slices.Concat(whole, test.log))
 		t.Run(test.name, func(t *testing.T) { wantError(t, err, test.want, layout.ErrDamaged) })
@@ -131,11 +147,21 @@ func TestRefusedLocations(t *testing.T) {
 		want string
 		is   error
 	}{
-		{"symbolic link", location(func(path string) error { return os.Symlink("elsewhere", path) }), "it is a symbolic link", directory.ErrRefused},
-		{"directory", location(func(path string) error { return os.Mkdir(path, 0o700) }), "it is not a regular file", directory.ErrRefused},
-		{"longer than any path", content(strings.Repeat("/", maxLocationBytes+1)), "damaged", layout.ErrDamaged},
-		{"empty", content(""), `"" is not a line with a path`, layout.ErrDamaged},
-		{"nowhere", content("/nowhere/mpmetrics\n"), "mount the directory", ErrElsewhere},
+		{
+			name: "symbolic link",
+			make: location(func(path string) error { return os.Symlink("elsewhere", path) }),
+			want: "it is a symbolic link",
+			is:   directory.ErrRefused,
+		},
+		{
+			name: "directory",
+			make: location(func(path string) error { return os.Mkdir(path, 0o700) }),
+			want: "it is not a regular file",
+			is:   directory.ErrRefused,
+		},
+		{name: "longer than any path", make: content(strings.Repeat("/", maxLocationBytes+1)), want: "damaged", is: layout.ErrDamaged},
+		{name: "empty", make: content(""), want: `"" is not a line with a path`, is: layout.ErrDamaged},
+		{name: "nowhere", make: content("/nowhere/mpmetrics\n"), want: "mount the directory", is: ErrElsewhere},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			sub := t.TempDir()

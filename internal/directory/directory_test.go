@@ -74,13 +74,17 @@ func TestRefused(t *testing.T) {
 		make   func(sub string) error
 		saying string
 	}{
-		{"open to the group", func(sub string) error { return errors.Join(os.Mkdir(sub, 0o700), os.Chmod(sub, 0o750)) }, "chmod 0700"},
-		{"open to all", func(sub string) error { return errors.Join(os.Mkdir(sub, 0o700), os.Chmod(sub, 0o777)) }, "chmod 0700"},
-		{"symbolic link", func(sub string) error { return os.Symlink(os.TempDir(), sub) }, "symbolic link"},
-		{"file", func(sub string) error { return os.WriteFile(sub, nil, 0o600) }, "no directory"},
-		{"of another user, where everybody may make one", func(sub string) error {
+		{
+			name:   "open to the group",
+			make:   func(sub string) error { return errors.Join(os.Mkdir(sub, 0o700), os.Chmod(sub, 0o750)) },
+			saying: "chmod 0700",
+		},
+		{name: "open to all", make: func(sub string) error { return errors.Join(os.Mkdir(sub, 0o700), os.Chmod(sub, 0o777)) }, saying: "chmod 0700"},
+		{name: "symbolic link", make: func(sub string) error { return os.Symlink(os.TempDir(), sub) }, saying: "symbolic link"},
+		{name: "file", make: func(sub string) error { return os.WriteFile(sub, nil, 0o600) }, saying: "no directory"},
+		{name: "of another user, where everybody may make one", make: func(sub string) error {
 			return errors.Join(os.Mkdir(sub, 0o700), os.Chown(sub, 12345, -1), os.Chmod(filepath.Dir(sub), 0o777|fs.ModeSticky))
-		}, "uid 12345"},
+		}, saying: "uid 12345"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {

@@ -74,11 +74,11 @@ func TestMonotoneNativeBuckets(t *testing.T) {
 		schema      int32
 		zero, count uint64 // in the zero bucket, in all
 	}{
-		{gathered(2, 6, 9), 2, 6, 15},
-		{gathered(1, 6, 10), 1, 6, 16}, // to a lower resolution
-		{gathered(2, 1, 1), 1, 7, 18},  // reset, and finer
-		{gathered(2, 1, 4), 1, 7, 21},
-		{nil, 1, 7, 21}, // unregistered
+		{families: gathered(2, 6, 9), schema: 2, zero: 6, count: 15},
+		{families: gathered(1, 6, 10), schema: 1, zero: 6, count: 16}, // to a lower resolution
+		{families: gathered(2, 1, 1), schema: 1, zero: 7, count: 18},  // reset, and finer
+		{families: gathered(2, 1, 4), schema: 1, zero: 7, count: 21},
+		{families: nil, schema: 1, zero: 7, count: 21}, // unregistered
 	} {
 		got := show(step.families)
 		if got.GetSchema() != step.schema || got.GetZeroCount() != step.zero || got.GetSampleCount() != step.count {

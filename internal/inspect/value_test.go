@@ -16,12 +16,12 @@ func TestSeriesText(t *testing.T) {
 		labels []layout.Label
 		want   string
 	}{
-		{"orders_total", nil, `orders_total`},
-		{"a:b", []layout.Label{{Name: "x", Value: `1"2`}, {Name: "y", Value: ""}}, `a:b{x="1\"2",y=""}`},
-		{"größe", nil, `{"größe"}`},
-		{"größe", []layout.Label{{Name: "a.b", Value: "c"}}, `{"größe","a.b"="c"}`},
-		{"a", []layout.Label{{Name: "x", Value: "\x1b[31m\n\u202e"}}, `a{x="\x1b[31m\n\u202e"}`},
-		{"9", nil, `{"9"}`},
+		{name: "orders_total", labels: nil, want: `orders_total`},
+		{name: "a:b", labels: []layout.Label{{Name: "x", Value: `1"2`}, {Name: "y", Value: ""}}, want: `a:b{x="1\"2",y=""}`},
+		{name: "größe", labels: nil, want: `{"größe"}`},
+		{name: "größe", labels: []layout.Label{{Name: "a.b", Value: "c"}}, want: `{"größe","a.b"="c"}`},
+		{name: "a", labels: []layout.Label{{Name: "x", Value: "\x1b[31m\n\u202e"}}, want: `a{x="\x1b[31m\n\u202e"}`},
+		{name: "9", labels: nil, want: `{"9"}`},
 	} {
 		if got := SeriesText(c.name, c.labels); got != c.want {
 			t.Errorf("%s, want %s", got, c.want)

@@ -67,15 +67,33 @@ func TestLoadIsWhatWriteSays(t *testing.T) {
 		zero   []uint64 // before the first update
 		want   []uint64 // behind it; nil: there is a time in it
 	}{
-		{"counter", counter, func() { counter.Inc(); counter.Add(3); counter.Add(0.25) }, []uint64{0, 0}, []uint64{4, math.Float64bits(0.25)}},
-		{"gauge", gauge, func() { gauge.(prometheus.Gauge).Set(-1.5) }, []uint64{layout.GaugeNeverSet}, []uint64{layout.EncodeGauge(-1.5)}},
-		{"timed gauge", timed, func() { timed.(prometheus.Gauge).Set(7) }, []uint64{0, 0, 0}, nil},
-		{"histogram", histogram, func() {
+		{
+			name:   "counter",
+			i:      counter,
+			update: func() { counter.Inc(); counter.Add(3); counter.Add(0.25) },
+			zero:   []uint64{0, 0},
+			want:   []uint64{4, math.Float64bits(0.25)},
+		},
+		{
+			name:   "gauge",
+			i:      gauge,
+			update: func() { gauge.(prometheus.Gauge).Set(-1.5) },
+			zero:   []uint64{layout.GaugeNeverSet},
+			want:   []uint64{layout.EncodeGauge(-1.5)},
+		},
+		{name: "timed gauge", i: timed, update: func() { timed.(prometheus.Gauge).Set(7) }, zero: []uint64{0, 0, 0}, want: nil},
+		{name: "histogram", i: histogram, update: func() {
 			for _, v := range []float64{0.5, 1.5, 1.75, 8} {
 				histogram.Observe(v)
 			}
-		}, []uint64{0, 0, 0, 0, 0, 0}, []uint64{4, math.Float64bits(11.75), 1, 2, 0, 1}},
-		{"summary", summary, func() { summary.Observe(2.5); summary.Observe(3) }, []uint64{0, 0}, []uint64{2, math.Float64bits(5.5)}},
+		}, zero: []uint64{0, 0, 0, 0, 0, 0}, want: []uint64{4, math.Float64bits(11.75), 1, 2, 0, 1}},
+		{
+			name:   "summary",
+			i:      summary,
+			update: func() { summary.Observe(2.5); summary.Observe(3) },
+			zero:   []uint64{0, 0},
+			want:   []uint64{2, math.Float64bits(5.5)},
+		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			f := tt.i.Base().Family

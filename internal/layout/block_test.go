@@ -87,11 +87,11 @@ func TestBlockIsCompact(t *testing.T) {
 		words  []uint64
 		want   int
 	}{
-		{0, []uint64{100, 0}, 2},
-		{0, []uint64{1_000_000, math.Float64bits(0.5)}, 3 + 2},
-		{1, []uint64{EncodeGauge(0)}, 1},
-		{1, []uint64{EncodeGauge(17)}, 3},
-		{3, []uint64{3, math.Float64bits(2), 1, 1, 1}, 5},
+		{family: 0, words: []uint64{100, 0}, want: 2},
+		{family: 0, words: []uint64{1_000_000, math.Float64bits(0.5)}, want: 3 + 2},
+		{family: 1, words: []uint64{EncodeGauge(0)}, want: 1},
+		{family: 1, words: []uint64{EncodeGauge(17)}, want: 3},
+		{family: 3, words: []uint64{3, math.Float64bits(2), 1, 1, 1}, want: 5},
 	} {
 		if got := len(AppendWords(nil, blockFamilies[c.family], c.words)); got != c.want {
 			t.Errorf("%v %v: got %d bytes, want %d", blockFamilies[c.family].Type, c.words, got, c.want)

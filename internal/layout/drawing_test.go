@@ -56,7 +56,7 @@ func tablesOf(t *testing.T, group *ast.CommentGroup) [][]row {
 		if err != nil {
 			size = -1
 		}
-		all[len(all)-1] = append(all[len(all)-1], row{offset, size, m[3]})
+		all[len(all)-1] = append(all[len(all)-1], row{Offset: offset, Size: size, Field: m[3]})
 	}
 	return all
 }
@@ -65,16 +65,16 @@ func tablesOf(t *testing.T, group *ast.CommentGroup) [][]row {
 // constants do.
 func TestSlabTableEqualsConstants(t *testing.T) {
 	want := []row{
-		{slabMagicAt, slabCRCAt - slabMagicAt, "magic"},
-		{slabCRCAt, slabVersionAt - slabCRCAt, "crc"},
-		{slabVersionAt, slabKindAt - slabVersionAt, "version"},
-		{slabKindAt, slabPadAt - slabKindAt, "kind"},
-		{slabPadAt, slabNumberAt - slabPadAt, "pad"},
-		{slabNumberAt, slabGenerationAt - slabNumberAt, "number"},
-		{slabGenerationAt, slabBytesAt - slabGenerationAt, "generation"},
-		{slabBytesAt, slabOrderAt - slabBytesAt, "bytes"},
-		{slabOrderAt, slabReservedAt - slabOrderAt, "order"},
-		{slabReservedAt, SlabHeaderBytes - slabReservedAt, "reserved"},
+		{Offset: slabMagicAt, Size: slabCRCAt - slabMagicAt, Field: "magic"},
+		{Offset: slabCRCAt, Size: slabVersionAt - slabCRCAt, Field: "crc"},
+		{Offset: slabVersionAt, Size: slabKindAt - slabVersionAt, Field: "version"},
+		{Offset: slabKindAt, Size: slabPadAt - slabKindAt, Field: "kind"},
+		{Offset: slabPadAt, Size: slabNumberAt - slabPadAt, Field: "pad"},
+		{Offset: slabNumberAt, Size: slabGenerationAt - slabNumberAt, Field: "number"},
+		{Offset: slabGenerationAt, Size: slabBytesAt - slabGenerationAt, Field: "generation"},
+		{Offset: slabBytesAt, Size: slabOrderAt - slabBytesAt, Field: "bytes"},
+		{Offset: slabOrderAt, Size: slabReservedAt - slabOrderAt, Field: "order"},
+		{Offset: slabReservedAt, Size: SlabHeaderBytes - slabReservedAt, Field: "reserved"},
 	}
 	if diff := cmp.Diff(tables(t, "layout.go"), [][]row{want}); diff != "" {
 		t.Errorf("table of layout.go (-got +want):\n%s", diff)
@@ -83,19 +83,19 @@ func TestSlabTableEqualsConstants(t *testing.T) {
 
 func TestHeaderTableEqualsConstants(t *testing.T) {
 	want := []row{
-		{headerMagicAt, headerCRCAt - headerMagicAt, "magic"},
-		{headerCRCAt, headerVersionAt - headerCRCAt, "crc"},
-		{headerVersionAt, headerKindAt - headerVersionAt, "version"},
-		{headerKindAt, headerOrderAt - headerKindAt, "kind"},
-		{headerOrderAt, headerPageSizeAt - headerOrderAt, "order"},
-		{headerPageSizeAt, headerPIDAt - headerPageSizeAt, "pageSize"},
-		{headerPIDAt, headerIDAt - headerPIDAt, "pid"},
-		{headerIDAt, headerInodeAt - headerIDAt, "id"},
-		{headerInodeAt, headerStartAt - headerInodeAt, "inode"},
-		{headerStartAt, headerGenerationAt - headerStartAt, "start"},
-		{headerGenerationAt, headerLogSlabAt - headerGenerationAt, "generation"},
-		{headerLogSlabAt, headerTextsAt - headerLogSlabAt, "logSlab"},
-		{headerTextsAt, -1, "texts"},
+		{Offset: headerMagicAt, Size: headerCRCAt - headerMagicAt, Field: "magic"},
+		{Offset: headerCRCAt, Size: headerVersionAt - headerCRCAt, Field: "crc"},
+		{Offset: headerVersionAt, Size: headerKindAt - headerVersionAt, Field: "version"},
+		{Offset: headerKindAt, Size: headerOrderAt - headerKindAt, Field: "kind"},
+		{Offset: headerOrderAt, Size: headerPageSizeAt - headerOrderAt, Field: "order"},
+		{Offset: headerPageSizeAt, Size: headerPIDAt - headerPageSizeAt, Field: "pageSize"},
+		{Offset: headerPIDAt, Size: headerIDAt - headerPIDAt, Field: "pid"},
+		{Offset: headerIDAt, Size: headerInodeAt - headerIDAt, Field: "id"},
+		{Offset: headerInodeAt, Size: headerStartAt - headerInodeAt, Field: "inode"},
+		{Offset: headerStartAt, Size: headerGenerationAt - headerStartAt, Field: "start"},
+		{Offset: headerGenerationAt, Size: headerLogSlabAt - headerGenerationAt, Field: "generation"},
+		{Offset: headerLogSlabAt, Size: headerTextsAt - headerLogSlabAt, Field: "logSlab"},
+		{Offset: headerTextsAt, Size: -1, Field: "texts"},
 	}
 	if diff := cmp.Diff(tables(t, "header.go"), [][]row{want}); diff != "" {
 		t.Errorf("table of header.go (-got +want):\n%s", diff)

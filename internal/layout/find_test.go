@@ -13,13 +13,13 @@ func TestFindHeader(t *testing.T) {
 		bytes []byte
 		found bool
 	}{
-		{"nothing", nil, false},
-		{"junk", junk, false},
-		{"alone", record, true},
-		{"amid junk", append(append(append([]byte{}, junk...), record...), junk...), true},
-		{"behind a broken one", append(append([]byte{}, broken...), record...), true},
-		{"broken", broken, false},
-		{"cut short", record[:len(record)-1], false},
+		{what: "nothing", bytes: nil, found: false},
+		{what: "junk", bytes: junk, found: false},
+		{what: "alone", bytes: record, found: true},
+		{what: "amid junk", bytes: append(append(append([]byte{}, junk...), record...), junk...), found: true},
+		{what: "behind a broken one", bytes: append(append([]byte{}, broken...), record...), found: true},
+		{what: "broken", bytes: broken, found: false},
+		{what: "cut short", bytes: record[:len(record)-1], found: false},
 	} {
 		got := FindHeader(c.bytes)
 		if (got != nil) != c.found || got != nil && *got != *h {

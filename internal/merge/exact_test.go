@@ -42,14 +42,14 @@ func TestExactInEveryOrder(t *testing.T) {
 		addends []float64
 		want    float64
 	}{
-		{"four tiny ones break a tie", []float64{tiny, tiny, tiny, tiny, 0.5, 1 << 52}, 1<<52 + 1},
-		{"a tie goes to even", []float64{0.5, 1 << 52}, 1 << 52},
-		{"a tie goes to even, upwards", []float64{0.5, 1<<52 + 1}, 1<<52 + 2},
-		{"a negative one breaks a tie", []float64{0.5, 1<<52 + 1, -tiny}, 1<<52 + 1},
-		{"cancellation", []float64{1e300, 1, -1e300, tiny}, 1 + 0},
-		{"all cancels", []float64{1e300, -1e300, 3, -3, tiny, -tiny}, 0},
-		{"subnormal", []float64{math.SmallestNonzeroFloat64, 1, -1}, math.SmallestNonzeroFloat64},
-		{"tenths", []float64{0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1}, 0.7000000000000001},
+		{name: "four tiny ones break a tie", addends: []float64{tiny, tiny, tiny, tiny, 0.5, 1 << 52}, want: 1<<52 + 1},
+		{name: "a tie goes to even", addends: []float64{0.5, 1 << 52}, want: 1 << 52},
+		{name: "a tie goes to even, upwards", addends: []float64{0.5, 1<<52 + 1}, want: 1<<52 + 2},
+		{name: "a negative one breaks a tie", addends: []float64{0.5, 1<<52 + 1, -tiny}, want: 1<<52 + 1},
+		{name: "cancellation", addends: []float64{1e300, 1, -1e300, tiny}, want: 1 + 0},
+		{name: "all cancels", addends: []float64{1e300, -1e300, 3, -3, tiny, -tiny}, want: 0},
+		{name: "subnormal", addends: []float64{math.SmallestNonzeroFloat64, 1, -1}, want: math.SmallestNonzeroFloat64},
+		{name: "tenths", addends: []float64{0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1}, want: 0.7000000000000001},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			permutations(c.addends, func(x []float64) {
@@ -173,14 +173,14 @@ func TestExactNotFinite(t *testing.T) {
 		addends []float64
 		want    float64
 	}{
-		{"inf", []float64{1, inf, -5, 0.1}, inf},
-		{"minus inf", []float64{1, -inf, -5, 0.1}, -inf},
-		{"both", []float64{1, inf, -inf, 2}, nan},
-		{"nan", []float64{1, nan, 2}, nan},
-		{"nan and inf", []float64{1, nan, inf, 2}, nan},
-		{"beyond float64", []float64{math.MaxFloat64, math.MaxFloat64, 1}, inf},
-		{"beyond float64, downwards", []float64{-math.MaxFloat64, -math.MaxFloat64, 1}, -inf},
-		{"the largest", []float64{math.MaxFloat64, 1, 1e200}, math.MaxFloat64},
+		{name: "inf", addends: []float64{1, inf, -5, 0.1}, want: inf},
+		{name: "minus inf", addends: []float64{1, -inf, -5, 0.1}, want: -inf},
+		{name: "both", addends: []float64{1, inf, -inf, 2}, want: nan},
+		{name: "nan", addends: []float64{1, nan, 2}, want: nan},
+		{name: "nan and inf", addends: []float64{1, nan, inf, 2}, want: nan},
+		{name: "beyond float64", addends: []float64{math.MaxFloat64, math.MaxFloat64, 1}, want: inf},
+		{name: "beyond float64, downwards", addends: []float64{-math.MaxFloat64, -math.MaxFloat64, 1}, want: -inf},
+		{name: "the largest", addends: []float64{math.MaxFloat64, 1, 1e200}, want: math.MaxFloat64},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			permutations(c.addends, func(x []float64) {

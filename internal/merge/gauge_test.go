@@ -19,45 +19,45 @@ var gaugeRows = []struct {
 	values [3]float64
 	want   map[layout.Mode]float64 // LiveAll and All: see TestGaugeAll
 }{
-	{"numbers", [3]float64{5, -2, 3}, map[layout.Mode]float64{
+	{name: "numbers", values: [3]float64{5, -2, 3}, want: map[layout.Mode]float64{
 		layout.Sum: 6, layout.LiveSum: 3, layout.Min: -2, layout.LiveMin: -2, layout.Max: 5, layout.LiveMax: 5,
 		layout.MostRecent: 3, layout.LiveMostRecent: -2, layout.LiveMean: 1.5,
 	}},
-	{"the dead one is extreme", [3]float64{1, 2, -9}, map[layout.Mode]float64{
+	{name: "the dead one is extreme", values: [3]float64{1, 2, -9}, want: map[layout.Mode]float64{
 		layout.Sum: -6, layout.LiveSum: 3, layout.Min: -9, layout.LiveMin: 1, layout.Max: 2, layout.LiveMax: 2,
 		layout.MostRecent: -9, layout.LiveMostRecent: 2, layout.LiveMean: 1.5,
 	}},
-	{"never set takes no part", [3]float64{unset, 7, unset}, map[layout.Mode]float64{
+	{name: "never set takes no part", values: [3]float64{unset, 7, unset}, want: map[layout.Mode]float64{
 		layout.Sum: 7, layout.LiveSum: 7, layout.Min: 7, layout.LiveMin: 7, layout.Max: 7, layout.LiveMax: 7,
 		layout.MostRecent: 7, layout.LiveMostRecent: 7, layout.LiveMean: 7,
 	}},
-	{"set to zero takes part", [3]float64{0, 7, unset}, map[layout.Mode]float64{
+	{name: "set to zero takes part", values: [3]float64{0, 7, unset}, want: map[layout.Mode]float64{
 		layout.Sum: 7, layout.LiveSum: 7, layout.Min: 0, layout.LiveMin: 0, layout.Max: 7, layout.LiveMax: 7,
 		layout.MostRecent: 7, layout.LiveMostRecent: 7, layout.LiveMean: 3.5,
 	}},
-	{"set by the dead alone", [3]float64{unset, unset, 7}, map[layout.Mode]float64{
+	{name: "set by the dead alone", values: [3]float64{unset, unset, 7}, want: map[layout.Mode]float64{
 		layout.Sum: 7, layout.LiveSum: 0, layout.Min: 7, layout.LiveMin: 0, layout.Max: 7, layout.LiveMax: 0,
 		layout.MostRecent: 7, layout.LiveMostRecent: 0, layout.LiveMean: 0,
 	}},
-	{"set by nobody", [3]float64{unset, unset, unset}, map[layout.Mode]float64{
+	{name: "set by nobody", values: [3]float64{unset, unset, unset}, want: map[layout.Mode]float64{
 		layout.Sum: 0, layout.LiveSum: 0, layout.Min: 0, layout.LiveMin: 0, layout.Max: 0, layout.LiveMax: 0,
 		layout.MostRecent: 0, layout.LiveMostRecent: 0, layout.LiveMean: 0,
 	}},
-	{"NaN and numbers", [3]float64{4, math.NaN(), math.NaN()}, map[layout.Mode]float64{
+	{name: "NaN and numbers", values: [3]float64{4, math.NaN(), math.NaN()}, want: map[layout.Mode]float64{
 		layout.Sum: 4, layout.LiveSum: 4, layout.Min: 4, layout.LiveMin: 4, layout.Max: 4, layout.LiveMax: 4,
 		layout.MostRecent: 4, layout.LiveMostRecent: 4, layout.LiveMean: 4,
 	}},
-	{"NaN alone", [3]float64{math.NaN(), unset, unset}, map[layout.Mode]float64{
+	{name: "NaN alone", values: [3]float64{math.NaN(), unset, unset}, want: map[layout.Mode]float64{
 		layout.Sum: math.NaN(), layout.LiveSum: math.NaN(), layout.Min: math.NaN(), layout.LiveMin: math.NaN(),
 		layout.Max: math.NaN(), layout.LiveMax: math.NaN(), layout.MostRecent: math.NaN(), layout.LiveMostRecent: math.NaN(),
 		layout.LiveMean: math.NaN(),
 	}},
-	{"infinities", [3]float64{math.Inf(+1), math.Inf(-1), 1}, map[layout.Mode]float64{
+	{name: "infinities", values: [3]float64{math.Inf(+1), math.Inf(-1), 1}, want: map[layout.Mode]float64{
 		layout.Sum: math.NaN(), layout.LiveSum: math.NaN(), layout.Min: math.Inf(-1), layout.LiveMin: math.Inf(-1),
 		layout.Max: math.Inf(+1), layout.LiveMax: math.Inf(+1), layout.MostRecent: 1, layout.LiveMostRecent: math.Inf(-1),
 		layout.LiveMean: math.NaN(),
 	}},
-	{"one infinity", [3]float64{1, math.Inf(+1), 1}, map[layout.Mode]float64{
+	{name: "one infinity", values: [3]float64{1, math.Inf(+1), 1}, want: map[layout.Mode]float64{
 		layout.Sum: math.Inf(+1), layout.LiveSum: math.Inf(+1), layout.Min: 1, layout.LiveMin: 1,
 		layout.Max: math.Inf(+1), layout.LiveMax: math.Inf(+1), layout.MostRecent: 1, layout.LiveMostRecent: math.Inf(+1),
 		layout.LiveMean: math.Inf(+1),
@@ -122,11 +122,11 @@ func TestGaugeMostRecentTies(t *testing.T) {
 		times  [3]int64
 		want   float64
 	}{
-		{[3]float64{1, 3, 2}, [3]int64{7, 7, 7}, 3},
-		{[3]float64{-1, -3, -2}, [3]int64{7, 7, 7}, -1},
-		{[3]float64{9, 3, 2}, [3]int64{6, 7, 7}, 3},
-		{[3]float64{0, -1, -2}, [3]int64{-5, -5, -6}, 0}, // a clock before 1970
-		{[3]float64{math.NaN(), 3, 2}, [3]int64{9, 7, 7}, 3},
+		{values: [3]float64{1, 3, 2}, times: [3]int64{7, 7, 7}, want: 3},
+		{values: [3]float64{-1, -3, -2}, times: [3]int64{7, 7, 7}, want: -1},
+		{values: [3]float64{9, 3, 2}, times: [3]int64{6, 7, 7}, want: 3},
+		{values: [3]float64{0, -1, -2}, times: [3]int64{-5, -5, -6}, want: 0}, // a clock before 1970
+		{values: [3]float64{math.NaN(), 3, 2}, times: [3]int64{9, 7, 7}, want: 3},
 	} {
 		for _, order := range orders {
 			w := newWorld(t)

@@ -27,7 +27,7 @@ func model(actors []*actor) (values, map[string]int64) {
 			key := string(layout.AppendFamily(nil, 0, f))
 			at := slices.IndexFunc(byName[f.Name], func(u *used) bool { return u.key == key })
 			if at < 0 {
-				byName[f.Name] = append(byName[f.Name], &used{f, key, a.Process})
+				byName[f.Name] = append(byName[f.Name], &used{family: f, key: key, newest: a.Process})
 			} else if u := byName[f.Name][at]; younger(a.Process, u.newest) {
 				u.newest = a.Process
 			}

@@ -93,25 +93,25 @@ func TestNativeSumByHand(t *testing.T) {
 		want  layout.Native
 	}{
 		{
-			"alone to a lower schema",
-			layout.Native{Threshold: 0.25},
-			layout.Native{Threshold: 0.25, Zero: 1, Positive: []layout.NativeBucket{{Index: -1, Count: 2}, {Index: 1, Count: 12}}},
+			name:  "alone to a lower schema",
+			other: layout.Native{Threshold: 0.25},
+			want:  layout.Native{Threshold: 0.25, Zero: 1, Positive: []layout.NativeBucket{{Index: -1, Count: 2}, {Index: 1, Count: 12}}},
 		},
 		{
-			"to a zero bucket that cuts none",
-			layout.Native{Schema: 1, Threshold: 1, Zero: 5},
-			layout.Native{Schema: 1, Threshold: 1, Zero: 8, Positive: []layout.NativeBucket{{Index: 1, Count: 4}, {Index: 2, Count: 8}}},
+			name:  "to a zero bucket that cuts none",
+			other: layout.Native{Schema: 1, Threshold: 1, Zero: 5},
+			want:  layout.Native{Schema: 1, Threshold: 1, Zero: 8, Positive: []layout.NativeBucket{{Index: 1, Count: 4}, {Index: 2, Count: 8}}},
 		},
 		{
-			"to one that cuts a bucket",
-			layout.Native{Schema: 1, Threshold: 1.2, Zero: 5},
-			layout.Native{Schema: 1, Threshold: nativeBound(1, 1), Zero: 12, Positive: []layout.NativeBucket{{Index: 2, Count: 8}}},
+			name:  "to one that cuts a bucket",
+			other: layout.Native{Schema: 1, Threshold: 1.2, Zero: 5},
+			want:  layout.Native{Schema: 1, Threshold: nativeBound(1, 1), Zero: 12, Positive: []layout.NativeBucket{{Index: 2, Count: 8}}},
 		},
 		{
-			"to one that cuts a bucket of the lower schema",
-			layout.Native{Threshold: 1.2, Zero: 5, Negative: []layout.NativeBucket{{Index: 1, Count: 3}}},
+			name:  "to one that cuts a bucket of the lower schema",
+			other: layout.Native{Threshold: 1.2, Zero: 5, Negative: []layout.NativeBucket{{Index: 1, Count: 3}}},
 			// The other's own bucket is cut too, once the threshold was raised beyond its own.
-			layout.Native{Threshold: 2, Zero: 1 + 5 + 2 + 12 + 3},
+			want: layout.Native{Threshold: 2, Zero: 1 + 5 + 2 + 12 + 3},
 		},
 	} {
 		t.Run(c.name, func(t *testing.T) { sameNative(t, "sum", nativeSum(fine, &c.other), &c.want) })
@@ -124,16 +124,16 @@ func TestNativeBounds(t *testing.T) {
 		index, schema int32
 		want          float64
 	}{
-		{0, 0, 1},
-		{1, 0, 2},
-		{-1, 3, 0.9170040432046711},
-		{1, 1, 1.414213562373095},
-		{1024 << 8, 8, math.MaxFloat64},
-		{1024<<8 + 1, 8, math.Inf(+1)},
-		{64, -4, math.MaxFloat64},
-		{65, -4, math.Inf(+1)},
-		{-67, -4, 0x1p-1072},
-		{-1074, 0, math.SmallestNonzeroFloat64},
+		{index: 0, schema: 0, want: 1},
+		{index: 1, schema: 0, want: 2},
+		{index: -1, schema: 3, want: 0.9170040432046711},
+		{index: 1, schema: 1, want: 1.414213562373095},
+		{index: 1024 << 8, schema: 8, want: math.MaxFloat64},
+		{index: 1024<<8 + 1, schema: 8, want: math.Inf(+1)},
+		{index: 64, schema: -4, want: math.MaxFloat64},
+		{index: 65, schema: -4, want: math.Inf(+1)},
+		{index: -67, schema: -4, want: 0x1p-1072},
+		{index: -1074, schema: 0, want: math.SmallestNonzeroFloat64},
 	} {
 		if got := nativeBound(c.index, c.schema); got != c.want {
 			t.Errorf("bound of bucket %d in schema %d: %v, want %v", c.index, c.schema, got, c.want)
@@ -148,17 +148,17 @@ func TestNativeAnewAndSince(t *testing.T) {
 		change func(*layout.Native)
 		anew   bool
 	}{
-		{"the same", func(*layout.Native) {}, false},
-		{"more", func(n *layout.Native) { n.Zero++; n.Positive[0].Count++ }, false},
-		{"another bucket", func(n *layout.Native) { n.Negative = []layout.NativeBucket{{Index: 1, Count: 1}} }, false},
-		{"less in a bucket", func(n *layout.Native) { n.Zero = 9; n.Positive[0].Count-- }, true},
-		{"less in the zero bucket", func(n *layout.Native) { n.Zero-- }, true},
-		{"a bucket gone", func(n *layout.Native) { n.Zero, n.Positive = 10, nil }, true},
-		{"another bucket instead", func(n *layout.Native) { n.Positive[0].Index = 4 }, true},
-		{"coarser", func(n *layout.Native) { n.Schema, n.Positive[0].Index = 0, 2 }, false},
-		{"finer", func(n *layout.Native) { n.Schema = 3 }, true},
-		{"a wider zero bucket", func(n *layout.Native) { n.Threshold, n.Zero, n.Positive = 4, 10, nil }, false},
-		{"a narrower zero bucket", func(n *layout.Native) { n.Threshold = 0.25 }, true},
+		{name: "the same", change: func(*layout.Native) {}, anew: false},
+		{name: "more", change: func(n *layout.Native) { n.Zero++; n.Positive[0].Count++ }, anew: false},
+		{name: "another bucket", change: func(n *layout.Native) { n.Negative = []layout.NativeBucket{{Index: 1, Count: 1}} }, anew: false},
+		{name: "less in a bucket", change: func(n *layout.Native) { n.Zero = 9; n.Positive[0].Count-- }, anew: true},
+		{name: "less in the zero bucket", change: func(n *layout.Native) { n.Zero-- }, anew: true},
+		{name: "a bucket gone", change: func(n *layout.Native) { n.Zero, n.Positive = 10, nil }, anew: true},
+		{name: "another bucket instead", change: func(n *layout.Native) { n.Positive[0].Index = 4 }, anew: true},
+		{name: "coarser", change: func(n *layout.Native) { n.Schema, n.Positive[0].Index = 0, 2 }, anew: false},
+		{name: "finer", change: func(n *layout.Native) { n.Schema = 3 }, anew: true},
+		{name: "a wider zero bucket", change: func(n *layout.Native) { n.Threshold, n.Zero, n.Positive = 4, 10, nil }, anew: false},
+		{name: "a narrower zero bucket", change: func(n *layout.Native) { n.Threshold = 0.25 }, anew: true},
 	} {
 		is := *was
 		is.Positive = slices.Clone(was.Positive)
@@ -220,11 +220,19 @@ func TestNativeBesideClassic(t *testing.T) {
 		classicBounds int
 		reason        Reason
 	}{
-		{"both native", native, native, 6, 6, 2, ""},
-		{"one without classic buckets", alone, native, 6, 6, 0, BucketsConflict},
-		{"native is newer", classic, native, 3, 3, 2, TypeConflict},
-		{"classic is newer", native, classic, 6, 0, 2, BucketsConflict},
-		{"classic is newer, and the other has no such buckets", alone, classic, 3, 0, 2, TypeConflict},
+		{name: "both native", older: native, newer: native, count: 6, observations: 6, classicBounds: 2, reason: ""},
+		{name: "one without classic buckets", older: alone, newer: native, count: 6, observations: 6, classicBounds: 0, reason: BucketsConflict},
+		{name: "native is newer", older: classic, newer: native, count: 3, observations: 3, classicBounds: 2, reason: TypeConflict},
+		{name: "classic is newer", older: native, newer: classic, count: 6, observations: 0, classicBounds: 2, reason: BucketsConflict},
+		{
+			name:          "classic is newer, and the other has no such buckets",
+			older:         alone,
+			newer:         classic,
+			count:         3,
+			observations:  0,
+			classicBounds: 2,
+			reason:        TypeConflict,
+		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			m := New()

@@ -62,12 +62,16 @@ func TestParts(t *testing.T) {
 		got  map[*Series]Part
 		want map[string]string
 	}{
-		{"one", w.m.Parts(one.member, one.cells, map[int]*layout.Native{2: native}, of), map[string]string{"c": "3 since 3", "h": "10 6 [3 7] since 3", "n": "2 5 [2] {1 0 0 [{3 2}] []} since 3"}},
-		{"two", w.m.Parts(two.member, two.cells, nil, of), map[string]string{
+		{
+			what: "one",
+			got:  w.m.Parts(one.member, one.cells, map[int]*layout.Native{2: native}, of),
+			want: map[string]string{"c": "3 since 3", "h": "10 6 [3 7] since 3", "n": "2 5 [2] {1 0 0 [{3 2}] []} since 3"},
+		},
+		{what: "two", got: w.m.Parts(two.member, two.cells, nil, of), want: map[string]string{
 			"c": "5 since 4", "h": "1 1 [1 0] since 4", "g{process=one}": "8 since 4", "again": "2 since 4",
 		}},
-		{"nothing", w.m.Parts(two.member, two.cells, nil, nil), map[string]string{}},
-		{"ledger", w.m.CarriedParts(of), map[string]string{"c": "100 since 1"}},
+		{what: "nothing", got: w.m.Parts(two.member, two.cells, nil, nil), want: map[string]string{}},
+		{what: "ledger", got: w.m.CarriedParts(of), want: map[string]string{"c": "100 since 1"}},
 	} {
 		if diff := gocmp.Diff(c.want, partsOf(c.got)); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", c.what, diff)

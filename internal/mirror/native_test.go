@@ -37,14 +37,34 @@ func TestNativeRoundTrip(t *testing.T) {
 		opts   prometheus.HistogramOpts
 		values []float64
 	}{
-		{"nothing observed", prometheus.HistogramOpts{NativeHistogramBucketFactor: 1.1}, nil},
-		{"nothing observed, no zero bucket", prometheus.HistogramOpts{NativeHistogramBucketFactor: 2, NativeHistogramZeroThreshold: prometheus.NativeHistogramZeroThresholdZero}, nil},
-		{"both signs and zero", prometheus.HistogramOpts{NativeHistogramBucketFactor: 1.1}, []float64{0, 1, 1.05, 3, -7, -7, 1e9, 1e-9}},
-		{"gaps of one, two and three", prometheus.HistogramOpts{NativeHistogramBucketFactor: 2}, []float64{1, 4, 32, 512}},
-		{"the ends", prometheus.HistogramOpts{NativeHistogramBucketFactor: 1.003}, []float64{math.MaxFloat64, math.Inf(1), math.Inf(-1), -math.MaxFloat64}},
-		{"the ends, coarse", prometheus.HistogramOpts{NativeHistogramBucketFactor: 65536}, []float64{math.MaxFloat64, math.Inf(1), math.Inf(-1), 1e-30}},
-		{"not a number", prometheus.HistogramOpts{NativeHistogramBucketFactor: 2}, []float64{1, math.NaN()}},
-		{"with classic buckets", prometheus.HistogramOpts{NativeHistogramBucketFactor: 2, Buckets: []float64{1, 2}}, []float64{1, 5}},
+		{name: "nothing observed", opts: prometheus.HistogramOpts{NativeHistogramBucketFactor: 1.1}, values: nil},
+		{
+			name:   "nothing observed, no zero bucket",
+			opts:   prometheus.HistogramOpts{NativeHistogramBucketFactor: 2, NativeHistogramZeroThreshold: prometheus.NativeHistogramZeroThresholdZero},
+			values: nil,
+		},
+		{
+			name:   "both signs and zero",
+			opts:   prometheus.HistogramOpts{NativeHistogramBucketFactor: 1.1},
+			values: []float64{0, 1, 1.05, 3, -7, -7, 1e9, 1e-9},
+		},
+		{name: "gaps of one, two and three", opts: prometheus.HistogramOpts{NativeHistogramBucketFactor: 2}, values: []float64{1, 4, 32, 512}},
+		{
+			name:   "the ends",
+			opts:   prometheus.HistogramOpts{NativeHistogramBucketFactor: 1.003},
+			values: []float64{math.MaxFloat64, math.Inf(1), math.Inf(-1), -math.MaxFloat64},
+		},
+		{
+			name:   "the ends, coarse",
+			opts:   prometheus.HistogramOpts{NativeHistogramBucketFactor: 65536},
+			values: []float64{math.MaxFloat64, math.Inf(1), math.Inf(-1), 1e-30},
+		},
+		{name: "not a number", opts: prometheus.HistogramOpts{NativeHistogramBucketFactor: 2}, values: []float64{1, math.NaN()}},
+		{
+			name:   "with classic buckets",
+			opts:   prometheus.HistogramOpts{NativeHistogramBucketFactor: 2, Buckets: []float64{1, 2}},
+			values: []float64{1, 5},
+		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			h := observed(t, c.opts, c.values...)
@@ -87,17 +107,41 @@ func TestNativeRefused(t *testing.T) {
 		change func(*dto.Histogram)
 		saying string
 	}{
-		{"schema of custom bounds", func(h *dto.Histogram) { h.Schema = new(int32(-53)) }, "schema -53"},
-		{"threshold below zero", func(h *dto.Histogram) { h.ZeroThreshold = new(-1.0) }, "zero threshold -1"},
-		{"span that goes back", func(h *dto.Histogram) { h.PositiveSpan = []*dto.BucketSpan{span(0, 1), span(-1, 1)} }, "goes back by -1"},
-		{"span without buckets", func(h *dto.Histogram) { h.PositiveSpan = []*dto.BucketSpan{span(0, math.MaxUint32)} }, "4294967295 buckets, 2 are there"},
-		{"buckets without a span", func(h *dto.Histogram) { h.PositiveSpan = nil }, "2 native buckets after the last span"},
-		{"count below zero", func(h *dto.Histogram) { h.PositiveDelta = []int64{1, -2} }, "with count -1"},
-		{"index beyond its type", func(h *dto.Histogram) { h.PositiveSpan = []*dto.BucketSpan{span(math.MaxInt32, 2)} }, "native bucket 2147483648"},
-		{"index beyond the numbers", func(h *dto.Histogram) { h.PositiveSpan = []*dto.BucketSpan{span(5000, 2)} }, "beyond the numbers"},
-		{"negative buckets likewise", func(h *dto.Histogram) { h.NegativeDelta = []int64{1} }, "after the last span"},
-		{"more in buckets than counted", func(h *dto.Histogram) { h.SampleCount = new(uint64(1)) }, "2 observations in native buckets, of 1"},
-		{"fewer in buckets than counted", func(h *dto.Histogram) { h.SampleCount = new(uint64(3)) }, "2 observations in native buckets, of 3"},
+		{name: "schema of custom bounds", change: func(h *dto.Histogram) { h.Schema = new(int32(-53)) }, saying: "schema -53"},
+		{name: "threshold below zero", change: func(h *dto.Histogram) { h.ZeroThreshold = new(-1.0) }, saying: "zero threshold -1"},
+		{
+			name:   "span that goes back",
+			change: func(h *dto.Histogram) { h.PositiveSpan = []*dto.BucketSpan{span(0, 1), span(-1, 1)} },
+			saying: "goes back by -1",
+		},
+		{
+			name:   "span without buckets",
+			change: func(h *dto.Histogram) { h.PositiveSpan = []*dto.BucketSpan{span(0, math.MaxUint32)} },
+			saying: "4294967295 buckets, 2 are there",
+		},
+		{name: "buckets without a span", change: func(h *dto.Histogram) { h.PositiveSpan = nil }, saying: "2 native buckets after the last span"},
+		{name: "count below zero", change: func(h *dto.Histogram) { h.PositiveDelta = []int64{1, -2} }, saying: "with count -1"},
+		{
+			name:   "index beyond its type",
+			change: func(h *dto.Histogram) { h.PositiveSpan = []*dto.BucketSpan{span(math.MaxInt32, 2)} },
+			saying: "native bucket 2147483648",
+		},
+		{
+			name:   "index beyond the numbers",
+			change: func(h *dto.Histogram) { h.PositiveSpan = []*dto.BucketSpan{span(5000, 2)} },
+			saying: "beyond the numbers",
+		},
+		{name: "negative buckets likewise", change: func(h *dto.Histogram) { h.NegativeDelta = []int64{1} }, saying: "after the last span"},
+		{
+			name:   "more in buckets than counted",
+			change: func(h *dto.Histogram) { h.SampleCount = new(uint64(1)) },
+			saying: "2 observations in native buckets, of 1",
+		},
+		{
+			name:   "fewer in buckets than counted",
+			change: func(h *dto.Histogram) { h.SampleCount = new(uint64(3)) },
+			saying: "2 observations in native buckets, of 3",
+		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			h := observed(t, prometheus.HistogramOpts{NativeHistogramBucketFactor: 2}, 1, 2)

@@ -159,12 +159,27 @@ func TestRepair(t *testing.T) {
 		saved  func(n int) bool // of the series
 		lost   string
 	}{
-		{"metas", func(b []byte) []byte { return page(1, 9)(page(0, 9)(b)) }, func(n int) bool { return n == seriesCount }, "families of foreign collectors"},
-		{"a record", func(b []byte) []byte { b[at(b, "\x04peak")+2]++; return b }, func(n int) bool { return n == seriesCount*2/3+1 }, "1000 series whose family is lost"},
-		{"a page of the log", func(b []byte) []byte {
+		{
+			name:   "metas",
+			damage: func(b []byte) []byte { return page(1, 9)(page(0, 9)(b)) },
+			saved:  func(n int) bool { return n == seriesCount },
+			lost:   "families of foreign collectors",
+		},
+		{
+			name:   "a record",
+			damage: func(b []byte) []byte { b[at(b, "\x04peak")+2]++; return b },
+			saved:  func(n int) bool { return n == seriesCount*2/3+1 },
+			lost:   "1000 series whose family is lost",
+		},
+		{name: "a page of the log", damage: func(b []byte) []byte {
 			return page((at(b, "orders_total")/layout.PageSize)+1, 3)(b)
-		}, func(n int) bool { return n < seriesCount && n > seriesCount*8/10 }, "parts of the series log"},
-		{"the end", func(b []byte) []byte { return b[:len(b)*3/4] }, func(n int) bool { return n > 0 && n < seriesCount }, ""},
+		}, saved: func(n int) bool { return n < seriesCount && n > seriesCount*8/10 }, lost: "parts of the series log"},
+		{
+			name:   "the end",
+			damage: func(b []byte) []byte { return b[:len(b)*3/4] },
+			saved:  func(n int) bool { return n > 0 && n < seriesCount },
+			lost:   "",
+		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			m := newFile(t)

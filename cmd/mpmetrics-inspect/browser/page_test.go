@@ -30,10 +30,10 @@ type view struct {
 }
 
 var views = []view{
-	{"desktop, light", 1280, "light"},
-	{"desktop, dark", 1280, "dark"},
-	{"phone, light", 390, "light"},
-	{"phone, dark", 390, "dark"},
+	{name: "desktop, light", width: 1280, scheme: "light"},
+	{name: "desktop, dark", width: 1280, scheme: "dark"},
+	{name: "phone, light", width: 390, scheme: "light"},
+	{name: "phone, dark", width: 390, scheme: "dark"},
 }
 
 // The page is read by people at any width and in the dark, with many processes and families, one of them with labels that

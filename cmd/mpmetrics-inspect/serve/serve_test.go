@@ -284,9 +284,9 @@ func TestHistory(t *testing.T) {
 	h.add(at(4), func(string) map[string]float64 { return map[string]float64{"a": 8, "new": 101} })
 	all, from, to := h.of("f")
 	want := []rates{
-		{"new", []point{{at(4), 0.5}}, 0.5},
-		{"a", []point{{at(2), 4}, {at(4), 0}}, 0},
-		{"b", []point{{at(2), 0}}, 0},
+		{process: "new", points: []point{{at(4), 0.5}}, last: 0.5},
+		{process: "a", points: []point{{at(2), 4}, {at(4), 0}}, last: 0},
+		{process: "b", points: []point{{at(2), 0}}, last: 0},
 	}
 	if diff := cmp.Diff(want, all, cmp.AllowUnexported(rates{}, point{})); diff != "" || !from.Equal(at(0)) || !to.Equal(at(4)) {
 		t.Errorf("from %v to %v (-want +got):\n%s", from, to, diff)
@@ -308,7 +308,14 @@ func TestHistory(t *testing.T) {
 
 func TestScale(t *testing.T) {
 	for _, c := range []struct{ top, end, step float64 }{
-		{0, 1, 0.25}, {1, 1, 0.5}, {3, 3, 1}, {7, 8, 2}, {95, 100, 50}, {180, 200, 50}, {1e6, 1e6, 500_000}, {0.003, 0.003, 0.001},
+		{top: 0, end: 1, step: 0.25},
+		{top: 1, end: 1, step: 0.5},
+		{top: 3, end: 3, step: 1},
+		{top: 7, end: 8, step: 2},
+		{top: 95, end: 100, step: 50},
+		{top: 180, end: 200, step: 50},
+		{top: 1e6, end: 1e6, step: 500_000},
+		{top: 0.003, end: 0.003, step: 0.001},
 	} {
 		end, step := scale(c.top)
 		if diff := max(end-c.end, c.end-end, step-c.step, c.step-step); diff > c.end*1e-9 {
@@ -395,7 +402,11 @@ func (l *lines) address(t *testing.T) string {
 func TestDrawExtremes(t *testing.T) {
 	at := time.Unix(1000, 0)
 	for _, rate := range []float64{0, 5e-324, 1e-310, 1e300, 1.7e308, math.MaxFloat64, math.Inf(+1), math.NaN()} {
-		c := draw([]rates{{"p", []point{{at, 1}, {at.Add(time.Second), rate}}, rate}}, at, at.Add(time.Second), time.Second, strings.ToUpper)
+		c := draw([]rates{{
+			process: "p",
+			points:  []point{{at, 1}, {at.Add(time.Second), rate}},
+			last:    rate,
+		}}, at, at.Add(time.Second), time.Second, strings.ToUpper)
 		text := fmt.Sprint(c.Levels, c.Lines[0].Path)
 		if len(c.Levels) < 2 || len(c.Levels) > 9 || strings.Contains(text, "NaN") || strings.Contains(text, "Inf") {
 			t.Errorf("rate %v: %s", rate, text)

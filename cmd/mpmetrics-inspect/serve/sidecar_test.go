@@ -350,7 +350,11 @@ func TestSidecarBehindTLS(t *testing.T) {
 	for _, c := range []struct {
 		user, password string
 		want           int
-	}{{"", "", http.StatusUnauthorized}, {"prometheus", "guess", http.StatusUnauthorized}, {"prometheus", password, http.StatusOK}} {
+	}{
+		{user: "", password: "", want: http.StatusUnauthorized},
+		{user: "prometheus", password: "guess", want: http.StatusUnauthorized},
+		{user: "prometheus", password: password, want: http.StatusOK},
+	} {
 		for _, path := range []string{"/metrics", "/"} {
 			request, err := http.NewRequest(http.MethodGet, "https://"+address+path, nil)
 			if err != nil {
@@ -415,9 +419,13 @@ func TestSidecarNegotiates(t *testing.T) {
 	url := "http://" + start(t, "sidecar", dir, nil, "").address(t) + "/metrics"
 	plain := &http.Client{Transport: &http.Transport{DisableCompression: true}}
 	for _, c := range []struct{ accept, kind, part string }{
-		{"", "text/plain", "c_total 1\n"},
-		{"application/openmetrics-text;version=1.0.0", "application/openmetrics-text", "# EOF"},
-		{"application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited", "application/vnd.google.protobuf", "c_total"},
+		{accept: "", kind: "text/plain", part: "c_total 1\n"},
+		{accept: "application/openmetrics-text;version=1.0.0", kind: "application/openmetrics-text", part: "# EOF"},
+		{
+			accept: "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited",
+			kind:   "application/vnd.google.protobuf",
+			part:   "c_total",
+		},
 	} {
 		answer, body, err := fetch(plain, url, "Accept", c.accept, "Accept-Encoding", "gzip")
 		if err != nil {

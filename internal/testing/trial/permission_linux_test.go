@@ -233,23 +233,53 @@ func TestUnsafeDirectoriesAreRefused(t *testing.T) {
 		as     user
 		saying string
 	}{
-		"nothing, in a directory that is closed": {root, 0o755, func(string) error { return nil }, app, "permission denied"},
-		"another user's":                         {root, 0o777, make700(other), app, "belongs to uid 61001 and this process runs as 61000"},
-		"another user's, closed parent":          {app, 0o700, make700(other), app, "belongs to uid 61001"},
-		"root's":                                 {root, 0o777, make700(root), app, "belongs to uid 0"},
-		"another user's, for root, in an open sticky directory": {root, 0o777 | fs.ModeSticky, make700(other), root, "every user may make directories"},
-		"open to all": {app, 0o755, makeMode(app, 0o755), app, "gives access to other users"},
-		"writable by all, in spite of being sticky": {app, 0o755, makeMode(app, 0o777|fs.ModeSticky), app, "gives access to other users"},
-		"open to the group":                         {app, 0o755, makeMode(app, 0o770|fs.ModeSetgid), app, "GroupShared"},
-		"a symbolic link": {app, 0o755, func(path string) error {
+		"nothing, in a directory that is closed": {
+			parent: root,
+			mode:   0o755,
+			sub:    func(string) error { return nil },
+			as:     app,
+			saying: "permission denied",
+		},
+		"another user's": {
+			parent: root,
+			mode:   0o777,
+			sub:    make700(other),
+			as:     app,
+			saying: "belongs to uid 61001 and this process runs as 61000",
+		},
+		"another user's, closed parent": {parent: app, mode: 0o700, sub: make700(other), as: app, saying: "belongs to uid 61001"},
+		"root's":                        {parent: root, mode: 0o777, sub: make700(root), as: app, saying: "belongs to uid 0"},
+		"another user's, for root, in an open sticky directory": {
+			parent: root,
+			mode:   0o777 | fs.ModeSticky,
+			sub:    make700(other),
+			as:     root,
+			saying: "every user may make directories",
+		},
+		"open to all": {parent: app, mode: 0o755, sub: makeMode(app, 0o755), as: app, saying: "gives access to other users"},
+		"writable by all, in spite of being sticky": {
+			parent: app,
+			mode:   0o755,
+			sub:    makeMode(app, 0o777|fs.ModeSticky),
+			as:     app,
+			saying: "gives access to other users",
+		},
+		"open to the group": {
+			parent: app,
+			mode:   0o755,
+			sub:    makeMode(app, 0o770|fs.ModeSetgid),
+			as:     app,
+			saying: "GroupShared",
+		},
+		"a symbolic link": {parent: app, mode: 0o755, sub: func(path string) error {
 			target := path + "-target"
 			return errorsOf(makeMode(app, 0o700)(target), os.Symlink(target, path), os.Lchown(path, int(app.uid), int(app.gid)))
-		}, app, "symbolic link"},
-		"a file": {app, 0o755, func(path string) error { return os.WriteFile(path, nil, 0o600) }, app, "no directory"},
-		"a FIFO": {app, 0o755, func(path string) error { return syscall.Mkfifo(path, 0o600) }, app, "no directory"},
+		}, as: app, saying: "symbolic link"},
+		"a file": {parent: app, mode: 0o755, sub: func(path string) error { return os.WriteFile(path, nil, 0o600) }, as: app, saying: "no directory"},
+		"a FIFO": {parent: app, mode: 0o755, sub: func(path string) error { return syscall.Mkfifo(path, 0o600) }, as: app, saying: "no directory"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			p := &permissions{t, p.base, p.binary}
+			p := &permissions{t: t, base: p.base, binary: p.binary}
 			dir := p.directory(filepath.Join(p.base, strings.NewReplacer(" ", "-", ",", "").Replace(name)), c.parent, c.mode)
 			p.must(c.sub(filepath.Join(dir, layout.Subdirectory)))
 			p.says(c.saying, c.as, "022", "count", dir)

@@ -184,13 +184,13 @@ func TestSameAfterAbsorption(t *testing.T) {
 		processes []func(*store.Store)
 		dies      func(int) bool
 	}{
-		{"one", []func(*store.Store){all(1)}, everybody},
-		{"three", []func(*store.Store){all(1), all(2), all(3)}, everybody},
-		{"three that differ", []func(*store.Store){both(1), both(2), both(3)}, everybody},
-		{"the oldest of three", []func(*store.Store){both(1), both(2), both(3)}, first},
-		{"the newest of three", []func(*store.Store){both(3), both(1), both(2)}, last},
-		{"beside nothing of the same", []func(*store.Store){all(1), func(*store.Store) {}}, first},
-		{"nothing", []func(*store.Store){func(*store.Store) {}, all(1)}, first},
+		{name: "one", processes: []func(*store.Store){all(1)}, dies: everybody},
+		{name: "three", processes: []func(*store.Store){all(1), all(2), all(3)}, dies: everybody},
+		{name: "three that differ", processes: []func(*store.Store){both(1), both(2), both(3)}, dies: everybody},
+		{name: "the oldest of three", processes: []func(*store.Store){both(1), both(2), both(3)}, dies: first},
+		{name: "the newest of three", processes: []func(*store.Store){both(3), both(1), both(2)}, dies: last},
+		{name: "beside nothing of the same", processes: []func(*store.Store){all(1), func(*store.Store) {}}, dies: first},
+		{name: "nothing", processes: []func(*store.Store){func(*store.Store) {}, all(1)}, dies: first},
 	} {
 		t.Run(test.name, func(t *testing.T) { same(t, test.processes, test.dies) })
 	}

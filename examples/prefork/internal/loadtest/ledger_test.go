@@ -7,7 +7,7 @@ func TestLedgerIsExact(t *testing.T) {
 	ledger := NewLedger()
 	euros := func(least bool) float64 {
 		for _, b := range ledger.Bounds() {
-			if b.Total != (Total{billedEuros, "payment", "card"}) {
+			if b.Total != (Total{Family: billedEuros, Label: "payment", Value: "card"}) {
 				continue
 			}
 			if least {

@@ -14,28 +14,32 @@ func TestProblems(t *testing.T) {
 		spoil func(*Result)
 		want  string // part of the only problem; "" for none
 	}{
-		{"exact", func(*Result) {}, ""},
-		{"all broken requests were counted", func(r *Result) { r.Counted, r.Observed = 103, 103 }, ""},
-		{"one request lost", func(r *Result) { r.Counted = 99 }, "http_requests_total is 99"},
-		{"one request twice", func(r *Result) { r.Counted = 104 }, "http_requests_total is 104"},
-		{"one observation lost", func(r *Result) { r.Observed = 99 }, "99 observations"},
-		{"one observation twice", func(r *Result) { r.Observed = 104 }, "104 observations"},
-		{"a status of 500", func(r *Result) { r.Wrong, r.Sent = 1, 105 }, "answered with an error"},
-		{"a request forgotten", func(r *Result) { r.Sent = 105 }, "does not add up"},
-		{"requests break without a kill", func(r *Result) { r.Broken, r.Sent = 5, 106 }, "explain at most 4"},
-		{"scrapes fail without a kill", func(r *Result) { r.Watch.Failed = 2 }, "explain at most 1"},
-		{"no scrape", func(r *Result) { r.Watch.Took = nil }, "no scrape"},
-		{"a dip", func(r *Result) { r.Watch.Faults = []string{"went down"} }, "went down"},
-		{"nobody killed", func(r *Result) { r.Killed, r.Broken, r.Sent = nil, 0, 101 }, "0 workers were killed"},
-		{"gauge of the dead", func(r *Result) { r.Lingered = []int{1} }, "outlived"},
-		{"dead worker shown", func(r *Result) { r.Shown = []int{1, 2, 3} }, "[1 2 3]"},
-		{"dead request in flight", func(r *Result) { r.InFlight = 1 }, "1 requests in flight"},
-		{"a job forgotten", func(r *Result) { r.Churn.Jobs = 29 }, "29 jobs ran"},
-		{"a total off by one bit", func(r *Result) { r.Churn.Series[0].Got = math.Nextafter(0.1, 1) }, `{payment="card"} 0.10000000000000002 of 0.1`},
-		{"a dip between jobs", func(r *Result) { r.Churn.Watch.Faults = []string{"went down"} }, "went down"},
-		{"scrapes fail between jobs", func(r *Result) { r.Churn.Watch.Failed = 1 }, "1 scrapes failed"},
-		{"as many files as may be", func(r *Result) { r.Churn.Files = 6 }, ""},
-		{"files of the dead", func(r *Result) { r.Churn.Files = 7 }, "7 files are left"},
+		{name: "exact", spoil: func(*Result) {}, want: ""},
+		{name: "all broken requests were counted", spoil: func(r *Result) { r.Counted, r.Observed = 103, 103 }, want: ""},
+		{name: "one request lost", spoil: func(r *Result) { r.Counted = 99 }, want: "http_requests_total is 99"},
+		{name: "one request twice", spoil: func(r *Result) { r.Counted = 104 }, want: "http_requests_total is 104"},
+		{name: "one observation lost", spoil: func(r *Result) { r.Observed = 99 }, want: "99 observations"},
+		{name: "one observation twice", spoil: func(r *Result) { r.Observed = 104 }, want: "104 observations"},
+		{name: "a status of 500", spoil: func(r *Result) { r.Wrong, r.Sent = 1, 105 }, want: "answered with an error"},
+		{name: "a request forgotten", spoil: func(r *Result) { r.Sent = 105 }, want: "does not add up"},
+		{name: "requests break without a kill", spoil: func(r *Result) { r.Broken, r.Sent = 5, 106 }, want: "explain at most 4"},
+		{name: "scrapes fail without a kill", spoil: func(r *Result) { r.Watch.Failed = 2 }, want: "explain at most 1"},
+		{name: "no scrape", spoil: func(r *Result) { r.Watch.Took = nil }, want: "no scrape"},
+		{name: "a dip", spoil: func(r *Result) { r.Watch.Faults = []string{"went down"} }, want: "went down"},
+		{name: "nobody killed", spoil: func(r *Result) { r.Killed, r.Broken, r.Sent = nil, 0, 101 }, want: "0 workers were killed"},
+		{name: "gauge of the dead", spoil: func(r *Result) { r.Lingered = []int{1} }, want: "outlived"},
+		{name: "dead worker shown", spoil: func(r *Result) { r.Shown = []int{1, 2, 3} }, want: "[1 2 3]"},
+		{name: "dead request in flight", spoil: func(r *Result) { r.InFlight = 1 }, want: "1 requests in flight"},
+		{name: "a job forgotten", spoil: func(r *Result) { r.Churn.Jobs = 29 }, want: "29 jobs ran"},
+		{
+			name:  "a total off by one bit",
+			spoil: func(r *Result) { r.Churn.Series[0].Got = math.Nextafter(0.1, 1) },
+			want:  `{payment="card"} 0.10000000000000002 of 0.1`,
+		},
+		{name: "a dip between jobs", spoil: func(r *Result) { r.Churn.Watch.Faults = []string{"went down"} }, want: "went down"},
+		{name: "scrapes fail between jobs", spoil: func(r *Result) { r.Churn.Watch.Failed = 1 }, want: "1 scrapes failed"},
+		{name: "as many files as may be", spoil: func(r *Result) { r.Churn.Files = 6 }, want: ""},
+		{name: "files of the dead", spoil: func(r *Result) { r.Churn.Files = 7 }, want: "7 files are left"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -46,7 +50,7 @@ func TestProblems(t *testing.T) {
 				Watch: &Watch{Took: []time.Duration{time.Millisecond}},
 				Churn: &Churn{
 					Jobs: 30, Files: 4, Watch: new(Watch),
-					Series: []Tally{{Total: Total{billedEuros, "payment", "card"}, Got: 0.1, Want: 0.1}},
+					Series: []Tally{{Total: Total{Family: billedEuros, Label: "payment", Value: "card"}, Got: 0.1, Want: 0.1}},
 				},
 			}
 			test.spoil(&result)

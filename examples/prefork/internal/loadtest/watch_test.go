@@ -33,13 +33,13 @@ func TestWatch(t *testing.T) {
 		answered, sent                int64
 		failed, leftOut, dips, faults int // so far
 	}{
-		{"as many as were answered", 1, 100, 100, 104, 0, 0, 0, 0},
-		{"as many as were sent", 1, 104, 100, 104, 0, 0, 0, 0},
-		{"left out", 0, 0, 100, 104, 0, 1, 0, 0},
-		{"connection broken", -1, 0, 100, 104, 1, 1, 0, 0},
-		{"a dip in both, but enough", 1, 103, 100, 104, 1, 1, 2, 2},
-		{"too few", 1, 104, 105, 110, 1, 1, 2, 4},
-		{"too many", 1, 111, 105, 110, 1, 1, 2, 6},
+		{name: "as many as were answered", up: 1, total: 100, answered: 100, sent: 104, failed: 0, leftOut: 0, dips: 0, faults: 0},
+		{name: "as many as were sent", up: 1, total: 104, answered: 100, sent: 104, failed: 0, leftOut: 0, dips: 0, faults: 0},
+		{name: "left out", up: 0, total: 0, answered: 100, sent: 104, failed: 0, leftOut: 1, dips: 0, faults: 0},
+		{name: "connection broken", up: -1, total: 0, answered: 100, sent: 104, failed: 1, leftOut: 1, dips: 0, faults: 0},
+		{name: "a dip in both, but enough", up: 1, total: 103, answered: 100, sent: 104, failed: 1, leftOut: 1, dips: 2, faults: 2},
+		{name: "too few", up: 1, total: 104, answered: 105, sent: 110, failed: 1, leftOut: 1, dips: 2, faults: 4},
+		{name: "too many", up: 1, total: 111, answered: 105, sent: 110, failed: 1, leftOut: 1, dips: 2, faults: 6},
 	}
 	for _, step := range steps {
 		up.Store(step.up)
