@@ -51,7 +51,7 @@ func FuzzDirectory(f *testing.F) {
 		damage.Record(layout.AppendSeries(nil, &layout.Series{Number: 9, Values: []string{"x"}})),
 		damage.Record(layout.AppendFamily(nil, 9, &layout.Family{Type: layout.Counter, Name: "other_total"})),
 		damage.Record(layout.AppendGone(nil, layout.Gone{Series: 0})),
-		damage.Record(layout.AppendShard(nil, layout.Shard{Series: 0, Place: layout.Place{Slab: 1, Word: 100}})),
+		damage.Record(layout.AppendSeries(nil, &layout.Series{Number: 9, Place: layout.Place{Slab: 1, Word: 100}, Values: []string{"x"}})),
 	} {
 		f.Add(script)
 	}

@@ -67,7 +67,7 @@ func TestRefusedRecords(t *testing.T) {
 			layout.AppendTotal(nil, &layout.Total{Family: 4, Sums: layout.Sums{Buckets: []uint64{1}}}),
 			layout.AppendNative(nil, &layout.Native{Schema: 9}),
 		}, want: "schema 9"},
-		{name: "shard of a series", log: [][]byte{layout.AppendShard(nil, layout.Shard{})}, want: "record of a process's file in an archive"},
+		{name: "deletion of a series", log: [][]byte{layout.AppendGone(nil, layout.Gone{})}, want: "record of a process's file in an archive"},
 	} {
 		_, err := decode(slices.Concat(whole, test.log))
 		t.Run(test.name, func(t *testing.T) { wantError(t, err, test.want, layout.ErrDamaged) })

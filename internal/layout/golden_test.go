@@ -75,7 +75,6 @@ var goldens = []struct {
 		return AppendFamily(nil, 0, &Family{Type: Gauge, Mode: LiveMean, Name: "ratio", Help: "A ratio."})
 	}},
 	{"series", func() []byte { return AppendSeries(nil, goldenSeries()) }},
-	{"shard", func() []byte { return AppendShard(nil, Shard{Series: 300, Place: Place{Slab: 4, Word: 8}}) }},
 	{"archive-header", func() []byte {
 		h := goldenHeader()
 		h.Kind, h.Inode = ArchiveFile, 0

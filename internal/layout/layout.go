@@ -132,7 +132,7 @@ const (
 	// of a megabyte is an accident, but no reason to lose a file.
 	MaxLabelBytes = 4 << 20
 
-	// MaxSeries bounds the series of a file, shards included: ten times the
+	// MaxSeries bounds the series of a file: ten times the
 	// default limit of a process, and more than Prometheus likes from a target.
 	MaxSeries = 1 << 20
 

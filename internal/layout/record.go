@@ -12,7 +12,6 @@ import (
 //
 //	family  number, type, mode, name, help, unit, labels, const labels, bounds
 //	series  number, family, slab, word, created, label values
-//	shard   series, slab, word
 //	gone    series, time
 //
 // archive.go lists the kinds for archives only.
@@ -22,8 +21,7 @@ type RecordKind uint8
 const (
 	FamilyRecord RecordKind = 1
 	SeriesRecord RecordKind = 2
-	ShardRecord  RecordKind = 3
-	GoneRecord   RecordKind = 4
+	GoneRecord   RecordKind = 4 // 3 was never written
 )
 
 // RecordWordBytes is the size of the word before each payload.
@@ -93,12 +91,6 @@ type Series struct {
 	Values  []string
 }
 
-// Shard is a further run of cells of a series: the value of the series is the sum of all runs.
-type Shard struct {
-	Series uint32
-	Place  Place
-}
-
 // Gone is the deletion of a series.
 type Gone struct {
 	Series uint32
@@ -151,13 +143,6 @@ func AppendSeries(b []byte, s *Series) []byte {
 	return appendStrings(b, s.Values)
 }
 
-// AppendShard appends the payload of a shard record.
-func AppendShard(b []byte, s Shard) []byte {
-	b = append(b, byte(ShardRecord))
-	b = binary.AppendUvarint(b, uint64(s.Series))
-	return appendPlace(b, s.Place)
-}
-
 // AppendGone appends the payload of a gone record.
 func AppendGone(b []byte, g Gone) []byte {
 	b = append(b, byte(GoneRecord))
@@ -175,7 +160,6 @@ type Record struct {
 	Number uint32 // of the family
 	Family *Family
 	Series *Series
-	Shard  *Shard
 	Gone   *Gone
 
 	// In archives only.
@@ -208,8 +192,6 @@ func DecodeRecord(payload []byte) (Record, error) {
 		s.Created = d.time()
 		s.Values = d.strings(MaxLabelBytes)
 		r.Series = s
-	case ShardRecord:
-		r.Shard = &Shard{Series: d.uint32(), Place: d.place()}
 	case GoneRecord:
 		r.Gone = &Gone{Series: d.uint32(), Time: d.time()}
 	default:

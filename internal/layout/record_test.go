@@ -21,7 +21,6 @@ func TestRecordRoundTrip(t *testing.T) {
 		{name: "series", payload: AppendSeries(nil, goldenSeries()), want: Record{Series: goldenSeries()}},
 		{name: "long value", payload: AppendSeries(nil, &Series{Values: []string{long}}), want: Record{Series: &Series{Values: []string{long}}}},
 		{name: "no values", payload: AppendSeries(nil, &Series{Number: math.MaxUint32}), want: Record{Series: &Series{Number: math.MaxUint32}}},
-		{name: "shard", payload: AppendShard(nil, Shard{Series: 1, Place: Place{2, 3}}), want: Record{Shard: &Shard{Series: 1, Place: Place{2, 3}}}},
 		{name: "total", payload: AppendTotal(nil, goldenTotal()), want: Record{Total: goldenTotal()}},
 		{name: "total of a gauge", payload: AppendTotal(nil, goldenGaugeTotal()), want: Record{Total: goldenGaugeTotal()}},
 		{name: "native", payload: AppendNative(nil, goldenNative()), want: Record{Native: goldenNative()}},
@@ -361,8 +360,6 @@ func FuzzDecodeRecord(f *testing.F) {
 			again = AppendFamily(nil, r.Number, r.Family)
 		case r.Series != nil:
 			again = AppendSeries(nil, r.Series)
-		case r.Shard != nil:
-			again = AppendShard(nil, *r.Shard)
 		case r.Gone != nil:
 			again = AppendGone(nil, *r.Gone)
 		case r.State != nil:

@@ -180,8 +180,6 @@ func (r *File) apply(payload []byte) error {
 		return r.addFamily(rec.Number, rec.Family)
 	case rec.Series != nil:
 		return r.addSeries(rec.Series)
-	case rec.Shard != nil:
-		return r.addShard(rec.Shard)
 	case rec.Gone != nil:
 		return r.remove(rec.Gone)
 	}
@@ -222,22 +220,6 @@ func (r *File) addSeries(s *layout.Series) error {
 	return nil
 }
 
-func (r *File) addShard(s *layout.Shard) error {
-	first, err := r.find(s.Series)
-	if err != nil {
-		return err
-	}
-	if r.table.Entries()[first].Gone {
-		return nil
-	}
-	i, err := r.addEntry(r.table.Entries()[first], s.Place)
-	if err != nil {
-		return err
-	}
-	r.shards[s.Series] = append(r.shards[s.Series], i)
-	return nil
-}
-
 func (r *File) addEntry(e Entry, at layout.Place) (int, error) {
 	s, err := r.slabOf(at.Slab, layout.CellSlab)
 	if err != nil {
@@ -271,22 +253,15 @@ func (r *File) makeRoom() {
 }
 
 func (r *File) remove(g *layout.Gone) error {
-	first, err := r.find(g.Series)
+	i, err := r.find(g.Series)
 	if err != nil {
 		return err
 	}
-	r.removeEntry(first)
-	for _, i := range r.shards[g.Series] {
-		r.removeEntry(i)
-	}
-	return nil
-}
-
-func (r *File) removeEntry(i int) {
 	if r.table.Leave(i) {
-		// Its cells may be those of a later series.
+		// The cells may be those of a later series.
 		r.used -= r.table.Families()[r.table.Entries()[i].Family].CellWords()
 	}
+	return nil
 }
 
 func (r *File) find(number uint32) (int, error) {

@@ -253,7 +253,7 @@ func count(t *testing.T, r *File, steps []step) {
 		case err != nil:
 		case rec.Family != nil:
 			families++
-		case rec.Series != nil, rec.Shard != nil:
+		case rec.Series != nil:
 			entries++
 		}
 	}
@@ -282,10 +282,17 @@ var (
 	counter   = layout.AppendFamily(nil, 0, &layout.Family{Type: layout.Counter, Name: "c_total", LabelNames: []string{"a"}})
 	histogram = layout.AppendFamily(nil, 1, &layout.Family{Type: layout.Histogram, Name: "h", Bounds: []float64{1, 2}})
 	series    = func(number, family, word uint32, values ...string) []byte {
-		return layout.AppendSeries(nil, &layout.Series{Number: number, Family: family, Place: layout.Place{Slab: cellSlab, Word: word}, Values: values})
+		return seriesAt(number, family, layout.Place{Slab: cellSlab, Word: word}, values...)
 	}
-	shard = func(number uint32, at layout.Place) []byte {
-		return layout.AppendShard(nil, layout.Shard{Series: number, Place: at})
+	seriesAt = func(number, family uint32, at layout.Place, values ...string) []byte {
+		return layout.AppendSeries(nil, &layout.Series{Number: number, Family: family, Place: at, Values: values})
+	}
+	// sameCells are so many series of a family without labels that name the same cells.
+	sameCells = func(family, count uint32) (log [][]byte) {
+		for n := range count {
+			log = append(log, series(n, family, 0))
+		}
+		return log
 	}
 	brokenLogs = []struct {
 		name string
@@ -293,21 +300,21 @@ var (
 		want string // the error; empty: none
 	}{
 		{"empty", nil, ""},
-		{"series and shards", [][]byte{counter, series(0, 0, 0, "x"), histogram, series(1, 0, 2, "y"), shard(0, layout.Place{Slab: cellSlab, Word: 4})}, ""},
+		{"series of two families", [][]byte{counter, series(0, 0, 0, "x"), histogram, series(1, 0, 2, "y"), series(2, 1, 4)}, ""},
 		{"gone", [][]byte{counter, series(0, 0, 0, "x"), layout.AppendGone(nil, layout.Gone{Series: 0}), layout.AppendGone(nil, layout.Gone{Series: 0})}, ""},
 		{"record without a byte, which is no record", [][]byte{{}, counter}, ""},
 		{"unknown kind", [][]byte{{99}}, "unknown kind 99"},
+		{"kind that was never written", [][]byte{{3, 0, 1, 0}}, "unknown kind 3"},
 		{"family twice", [][]byte{counter, counter}, "family 0 twice"},
 		{"invalid family", [][]byte{layout.AppendFamily(nil, 0, &layout.Family{Type: 9, Name: "c_total"})}, "unknown type 9"},
 		{"unknown family", [][]byte{series(0, 0, 0, "x")}, "series 0 of unknown family 0"},
 		{"label values", [][]byte{counter, series(0, 0, 0, "x", "y")}, "2 label values, want 1"},
 		{"series out of order", [][]byte{counter, series(3, 0, 0, "x"), series(3, 0, 2, "y")}, "series 3 behind series 3"},
-		{"shard of no series", [][]byte{counter, shard(5, layout.Place{Slab: cellSlab})}, "unknown series 5"},
 		{"gone, and never there", [][]byte{layout.AppendGone(nil, layout.Gone{Series: 7})}, "unknown series 7"},
-		{"no slab", [][]byte{counter, series(0, 0, 0, "x"), shard(0, layout.Place{Slab: 9})}, "slab 9 named in the log is no slab of cells"},
-		{"cells in the log", [][]byte{counter, series(0, 0, 0, "x"), shard(0, layout.Place{Slab: firstLog})}, "slab 0 named in the log is no slab of cells"},
+		{"no slab", [][]byte{counter, series(0, 0, 0, "x"), seriesAt(1, 0, layout.Place{Slab: 9}, "y")}, "slab 9 named in the log is no slab of cells"},
+		{"cells in the log", [][]byte{counter, series(0, 0, 0, "x"), seriesAt(1, 0, layout.Place{Slab: firstLog}, "y")}, "slab 0 named in the log is no slab of cells"},
 		{"behind the end", [][]byte{counter, series(0, 0, 495, "x")}, "cells 495 to 497 of 496 in slab 1"},
-		{"cells again and again", slices.Concat([][]byte{histogram, series(0, 1, 0)}, slices.Repeat([][]byte{shard(0, layout.Place{Slab: cellSlab})}, 82)), "series with 498 cells, the slabs have 496"},
+		{"cells again and again", slices.Concat([][]byte{histogram}, sameCells(1, 83)), "series with 498 cells, the slabs have 496"},
 		{"record of an archive", [][]byte{layout.AppendState(nil, &layout.State{})}, "record of an archive in the file of a process"},
 	}
 )

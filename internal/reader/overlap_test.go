@@ -47,8 +47,8 @@ func TestOverlappingSlabs(t *testing.T) {
 		}
 		add(layout.AppendFamily(nil, 0, f))
 		add(layout.AppendSeries(nil, &layout.Series{Place: layout.Place{Slab: 1}}))
-		for range 3000 {
-			add(layout.AppendShard(nil, layout.Shard{Place: layout.Place{Slab: 1}}))
+		for n := range uint32(3000) {
+			add(layout.AppendSeries(nil, &layout.Series{Number: 1 + n, Place: layout.Place{Slab: 1}}))
 		}
 		if err := boltfile.Put(tx, 0, slab); err != nil {
 			return err

@@ -48,7 +48,7 @@ var (
 // usual buckets. A file that is longer than that is nobody's, or sparse.
 const maxFileBytes = 1 << 30
 
-// Entry is one run of values: a series, or a further shard of a series.
+// Entry is one run of values: a series.
 type Entry = table.Entry
 
 // File is one process's file and what is known of it so far. It is for one
@@ -67,12 +67,11 @@ type File struct {
 	slabs    map[uint32]*slab
 
 	table   table.Table
-	log     cursor           // where the log goes on
-	numbers map[uint32]int   // family number to index in Families
-	series  []seriesRef      // by ascending number
-	shards  map[uint32][]int // further entries of a series, by its number; few series have any
-	used    int              // cells of all entries that are not gone
-	cells   int              // of all slabs: no cell belongs to two series at a time
+	log     cursor         // where the log goes on
+	numbers map[uint32]int // family number to index in Families
+	series  []seriesRef    // by ascending number
+	used    int            // cells of all entries that are not gone
+	cells   int            // of all slabs: no cell belongs to two series at a time
 
 	exemplars map[string][]mirror.Exemplar // by name of the family
 	encoded   map[string][]byte            // as they stand in the file
@@ -135,7 +134,7 @@ func ReadHeader(path string) (*layout.Header, error) {
 
 // openHeader opens a file and reads what bbolt holds.
 func openHeader(path string) (*File, error) {
-	r := &File{path: path, slabs: map[uint32]*slab{}, numbers: map[uint32]int{}, shards: map[uint32][]int{}}
+	r := &File{path: path, slabs: map[uint32]*slab{}, numbers: map[uint32]int{}}
 	if err := r.Reopen(0); err != nil {
 		return nil, err
 	}

@@ -12,8 +12,7 @@ import (
 // Bounds of what one process may make a reader keep.
 const (
 	// maxMemory is what a million series with long labels take, each word of
-	// which a reader keeps, and loads into as much again. A file may say more than
-	// its size: shards of a series share its labels.
+	// which a reader keeps, and loads into as much again.
 	maxMemory = 1 << 30
 
 	// MaxFamilies is what a program of a thousand packages with a hundred
@@ -32,7 +31,7 @@ const (
 	MaxLeft = 10_000
 )
 
-// Entry is one run of values: a series, a further shard of a series, or a base.
+// Entry is one run of values: a series, or a base.
 type Entry struct {
 	Family   int      // index into Families
 	Values   []string // of the family's LabelNames

@@ -239,10 +239,8 @@ func forgedRecord(r *rand.Rand) []byte {
 			Type: layout.Type(r.IntN(6)), Mode: layout.Mode(r.IntN(14)), Name: []string{"good_total", "other", "", "\xff", "mpmetrics_up"}[r.IntN(5)],
 			LabelNames: []string{"a"}[:r.IntN(2)], Bounds: []float64{2, 1}[:r.IntN(3)],
 		})
-	case 1, 2:
+	case 1, 2, 3:
 		return layout.AppendSeries(nil, &layout.Series{Number: number(), Family: number(), Place: place, Values: []string{"x"}[:r.IntN(2)]})
-	case 3:
-		return layout.AppendShard(nil, layout.Shard{Series: number(), Place: place})
 	case 4:
 		return layout.AppendGone(nil, layout.Gone{Series: number()})
 	case 5:
