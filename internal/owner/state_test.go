@@ -1,66 +1,22 @@
 package owner
 
 import (
-	"os"
-	"slices"
-	"strings"
 	"testing"
+
+	"github.com/mpmetrics/mpmetrics/internal/testing/statetable"
 )
 
-// tableOf reads the table state × event in the comment of state.go: the events of its head,
-// and the rows by state.
-func tableOf(t *testing.T) (events []string, rows map[string][]string) {
-	t.Helper()
-	source, err := os.ReadFile("state.go")
-	if err != nil {
-		t.Fatal(err)
-	}
-	rows = map[string][]string{}
-	for line := range strings.Lines(string(source)) {
-		row, found := strings.CutPrefix(line, "//\t")
-		if !found {
-			continue
-		}
-		cells := strings.Split(row, "|")
-		for i := range cells {
-			cells[i] = strings.TrimSpace(cells[i])
-		}
-		if cells[0] == "state" {
-			events = cells[1:]
-			continue
-		}
-		rows[cells[0]] = cells[1:]
-	}
-	return events, rows
-}
-
-// The table in the comment is the table that the code obeys: each cell is walked.
+// The table in the comment is the table that the code obeys.
 func TestStates(t *testing.T) {
-	events, rows := tableOf(t)
-	if !slices.Equal(events, eventNames[:]) {
-		t.Fatalf("the table has the events %v, the code %v", events, eventNames)
-	}
-	if len(rows) != len(stateNames) {
-		t.Errorf("the table has %d states, the code %d", len(rows), len(stateNames))
-	}
-	for n, name := range stateNames {
-		for m, want := range rows[name] {
-			got := "-"
-			func() {
-				defer func() { _ = recover() }()
-				p := &Place{}
-				p.state.Store(uint32(n))
-				p.enterState(event(m))
-				got = p.currentState().String()
-			}()
-			if got != want {
-				t.Errorf("%s, %s: the code goes to %s, the table to %s", name, eventNames[m], got, want)
-			}
-		}
-	}
+	statetable.Check(t, "state.go", stateNames[:], eventNames[:], func(s, e int) string {
+		p := &Place{}
+		p.state.Store(uint32(s))
+		p.enterState(event(e))
+		return p.currentState().String()
+	})
 }
 
-// Each state can be reached from the first, and leads to closed.
+// Each state can be reached from the first state, and leads to closed.
 func TestStatesAreReached(t *testing.T) {
 	reached := map[state]bool{absent: true}
 	for range stateNames {

@@ -13,12 +13,12 @@ import (
 )
 
 const (
-	// updateBytes bounds one update, which a server carries out at once while everybody
-	// else waits.
+	// updateBytes bounds one update: a server carries an update out at once, while all other
+	// clients wait.
 	updateBytes = 256 << 10
 
-	// maxRounds bounds the updates of one Flush: what was lost, or absorbed, is found
-	// by the first of them.
+	// maxRounds bounds the rounds of one Flush: the first round finds out whether the
+	// partition was lost or absorbed.
 	maxRounds = 8
 )
 
@@ -29,43 +29,44 @@ type Series struct {
 	created func() int64
 	load    func(words []uint64)
 
-	// Of the Publisher's flush.
+	// For the flush of the Publisher alone.
 	at   int // slot plus one; 0: none
 	base []uint64
 }
 
-// NewSeries makes a series that was not added yet. created returns its start timestamp, Unix nanoseconds, and
-// load writes its value as layout.Family.ValueWords describes it, both at any time.
+// NewSeries makes a series that was not added yet. created returns the start timestamp, Unix
+// nanoseconds, and load writes the value in the words of layout.Family.ValueWords; the
+// Publisher calls both at any time.
 func NewSeries(f *layout.Family, values []string, created func() int64, load func(words []uint64)) *Series {
 	return &Series{family: f, values: values, created: created, load: load}
 }
 
-// Publisher publishes what one process counts.
+// Publisher publishes the series of one process in a partition of a server.
 //
-// An update says what a block holds, not what was added to it. What was sent and not
-// answered stays unsure, and is sent again until it is: nothing depends on whether
-// the server has carried it out. What the partition is absorbed with, the
-// server says.
+// An update holds the whole content of a block, not the difference. Content that was sent
+// and not answered stays unsure, and is sent again until the server answers: nothing depends
+// on whether the server has carried the first update out. The server tells the values with
+// which a partition was absorbed.
 type Publisher struct {
 	server remote.Server
 	header layout.Header
 	live   time.Duration
 	now    func() time.Time
 
-	// mu guards what comes in between two flushes. It is held for some instructions
-	// only: new series wait for it.
+	// mu guards the changes between two flushes. mu is held for some instructions
+	// only, because new series wait for mu.
 	mu    sync.Mutex
 	added []addition
 	gone  []*Series
-	named map[string]string // fields of values that stand by name; empty: removed
+	named map[string]string // values by name; empty: removed
 
-	// flushing guards the rest, over exchanges with the server.
+	// flushing guards the fields below, over exchanges with the server.
 	flushing sync.Mutex
 	epoch    string
 	seq      uint64    // that was sent last
 	acked    uint64    // that was answered last for this partition; 0: none
 	heard    time.Time // when
-	begun    bool      // the server has the header
+	state    state
 	placed   bool      // it has series
 	former   []life    // oldest first
 	base     layout.ID // partition that has the bases, while the archive must hold it
@@ -82,16 +83,16 @@ type Publisher struct {
 	fields map[string]*field
 }
 
-// addition is a new series. It takes the place of an earlier one with the same label
-// values, unless nil: nobody sees both, or none.
+// addition is a new series. A new series replaces an earlier series with the same label
+// values, unless nil: a reader sees exactly one of the two.
 type addition struct{ series, earlier *Series }
 
 // life is a partition that was absorbed.
 type life struct {
 	id    layout.ID
-	until time.Time            // it was absorbed after that
-	bases map[*Series][]uint64 // that the process had then
-	named map[string]string    // likewise, of mirrored families
+	until time.Time            // the absorption came after this moment
+	bases map[*Series][]uint64 // the bases in this life
+	named map[string]string    // the bases of mirrored families
 }
 
 // ownBlock is a block as it was sent.
@@ -99,25 +100,25 @@ type ownBlock struct {
 	slots   [layout.BlockSlots]*Series
 	version uint64
 	series  string
-	stale   bool // series is to be made anew
+	stale   bool // series has to be encoded again
 	sent    bool // the server has series
 	values  string
 	unsure  bool                            // the server may have other values
-	known   struct{ series, values string } // that were answered last in this life
+	known   struct{ series, values string } // the last answered content in this life
 }
 
-// field is a value that stands by its name. One that was removed stays: a server that
-// went back may have it again.
+// field is a value by name. A removed field stays here: a server that went back may have the
+// value again.
 type field struct {
-	value  string // empty: it is to be removed
+	value  string // empty: to be removed
 	unsure bool
-	known  string // that was answered last in this life; empty: none
+	known  string // the last answered value in this life; empty: none
 	base   string // of a mirrored family
-	based  bool   // the server has it
+	based  bool   // the server has the base
 }
 
-// NewPublisher makes a publisher of a process. live is how long the process is alive
-// after each Flush.
+// NewPublisher makes a publisher of a process. After each Flush the process counts as live
+// for the duration live.
 func NewPublisher(s remote.Server, h layout.Header, live time.Duration) *Publisher {
 	return &Publisher{
 		server: s, header: h, live: live, now: time.Now,
@@ -125,8 +126,8 @@ func NewPublisher(s remote.Server, h layout.Header, live time.Duration) *Publish
 	}
 }
 
-// Add publishes a series with the next Flush. earlier, unless nil, is one with the same
-// label values that was removed.
+// Add publishes a series with the next Flush. earlier, unless nil, is a deleted series with
+// the same label values.
 func (p *Publisher) Add(s, earlier *Series) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -140,19 +141,19 @@ func (p *Publisher) Remove(s *Series) {
 	p.gone = append(p.gone, s)
 }
 
-// Set publishes values that stand by their names with the next Flush, as remote.MirrorField
-// and ExemplarField say; an empty one is removed.
+// Set publishes values by name with the next Flush: see remote.MirrorField and
+// remote.ExemplarField. An empty value is removed.
 func (p *Publisher) Set(named map[string]string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	maps.Copy(p.named, named)
 }
 
-// Flush publishes everything, and returns when others see it. An error wraps
-// remote.ErrUnreachable; nothing is lost by it.
+// Flush publishes everything, and returns when readers see everything. An error wraps
+// remote.ErrUnreachable, and loses nothing: the next Flush sends again.
 func (p *Publisher) Flush(ctx context.Context) error { return p.flush(ctx, p.live) }
 
-// End publishes everything for the last time: the process is dead then.
+// End publishes everything for the last time: afterwards the process counts as dead.
 func (p *Publisher) End(ctx context.Context) error { return p.flush(ctx, 0) }
 
 func (p *Publisher) flush(ctx context.Context, live time.Duration) error {
@@ -181,7 +182,7 @@ func (p *Publisher) flush(ctx context.Context, live time.Duration) error {
 	return fmt.Errorf("%w: lost or absorbed again and again", remote.ErrUnreachable)
 }
 
-// takeIn takes what came in since the last flush.
+// takeIn takes the changes since the last flush.
 func (p *Publisher) takeIn() {
 	p.mu.Lock()
 	added, gone, named := p.added, p.gone, p.named
@@ -245,19 +246,19 @@ func (p *Publisher) number(f *layout.Family) uint32 {
 	return n
 }
 
-// sending is what an update carries, to be noted when it is answered.
+// sending is the content of an update, to be noted when the server answers.
 type sending struct {
 	begin    bool
 	first    int // family
-	families int // one behind the last
+	families int // one after the last family
 	series   []*ownBlock
 	values   []*ownBlock
 	fields   []*field
 	bases    []*field
 }
 
-// updates are the changes since what the server is sure to have. Everything in them
-// is unsure until they are answered.
+// updates returns the changes to the sure content of the server. The content of an update is
+// unsure until the server answers.
 func (p *Publisher) updates(live time.Duration) (updates []remote.Update, sent []*sending) {
 	for _, b := range p.blocks {
 		if b.stale {
@@ -283,7 +284,7 @@ func (p *Publisher) updates(live time.Duration) (updates []remote.Update, sent [
 		}
 	}
 	next()
-	if !p.begun {
+	if p.state != published {
 		h := p.header
 		u.Begin, u.Base, u.Absorption, u.Based, u.Instead, u.Former, s.begin = &h, p.base, p.absorbed, len(p.former) > 0, p.instead, p.samples, true
 	}
@@ -316,8 +317,8 @@ func (p *Publisher) updates(live time.Duration) (updates []remote.Update, sent [
 			u.Values[remote.BaseField+name[len(remote.MirrorField):]] = f.base
 			s.bases = append(s.bases, f)
 		}
-		if f.base == "" && !p.begun && strings.HasPrefix(name, remote.MirrorField) {
-			// A partition that is begun again may have had one.
+		if f.base == "" && p.state != published && strings.HasPrefix(name, remote.MirrorField) {
+			// The former content of a partition that starts again may have had a base.
 			u.Remove = append(u.Remove, remote.BaseField+name[len(remote.MirrorField):])
 		}
 		if !f.unsure {
@@ -334,9 +335,9 @@ func (p *Publisher) updates(live time.Duration) (updates []remote.Update, sent [
 	return updates, sent
 }
 
-// hashes are those of the partition that the server has for sure.
+// hashes returns which hashes of the partition the server has for sure.
 func (p *Publisher) hashes() (sure [3]bool) {
-	if !p.begun {
+	if p.state != published {
 		return sure
 	}
 	sure = [3]bool{p.sure > 0, p.placed, p.placed}
@@ -346,7 +347,7 @@ func (p *Publisher) hashes() (sure [3]bool) {
 	return sure
 }
 
-// encode makes the series of a block anew.
+// encode encodes the series of a block.
 func (p *Publisher) encode(b *ownBlock) {
 	slots := make([]*layout.Slot, 0, layout.BlockSlots)
 	empty := 0
@@ -360,7 +361,7 @@ func (p *Publisher) encode(b *ownBlock) {
 		}
 		slots = append(slots, &layout.Slot{Family: p.number(s.family), Created: s.created(), Values: s.values, Base: s.base})
 	}
-	p.seq++ // no other block has had this version
+	p.seq++ // a version that no other block has had
 	b.version = p.seq
 	b.series = string(layout.AppendSlots(nil, b.version, func(n uint32) *layout.Family { return p.families[n] }, slots))
 	b.stale, b.sent = false, false
@@ -383,14 +384,14 @@ func (b *ownBlock) encodeValues(out []byte, words []uint64) ([]byte, []uint64) {
 	return out, words
 }
 
-// take takes the answer to an update. It reports whether everything is to be sent
+// take takes the answer to an update. take reports whether everything has to be sent
 // again.
 func (p *Publisher) take(ctx context.Context, u remote.Update, r remote.Reply, s *sending) (again bool, err error) {
 	switch r.Status {
 	case remote.Late:
 		if r.Seq != u.Seq {
-			// Another one came first; what this one carried stays unsure. If that one is
-			// none of ours somebody else has written, and we go on behind it.
+			// A later update came first; the content of this update stays unsure. If this
+			// process did not send the later update, the sequence goes on after it.
 			p.seq = max(p.seq, r.Seq)
 			return true, nil
 		}
@@ -404,9 +405,10 @@ func (p *Publisher) take(ctx context.Context, u remote.Update, r remote.Reply, s
 	}
 	p.epoch, p.acked, p.heard = r.Epoch, u.Seq, p.now()
 	if s.begin {
-		p.begun, p.samples, p.instead = true, layout.ID{}, layout.ID{}
+		p.enterState(answered)
+		p.samples, p.instead = layout.ID{}, layout.ID{}
 	}
-	if p.sure >= s.first { // not if the update with those before was late
+	if p.sure >= s.first { // otherwise the update with the families before was late
 		p.sure = max(p.sure, s.families)
 	}
 	for _, b := range s.series {

@@ -13,29 +13,30 @@ import (
 	"github.com/mpmetrics/mpmetrics/internal/serverview"
 )
 
-// A process finds out from the answer to an update that its partition is not what it was:
+// The answer to an update tells a process that its partition has changed:
 //
-//   - absorbed, because it was stopped or cut off: it begins another one. Its base is
-//     what the server says it was absorbed with, so that it does not matter which of
-//     its last updates were carried out.
-//   - lost with the archive (the epoch is another one): it begins its first partition
-//     again, without any base, in the place of the one it has: no archive has anything of it.
-//   - lost in part, since the server went back to what it had some time ago, or put aside,
-//     since it could not be read: it begins again the last of its partitions that nobody
-//     has absorbed. The base is what the one before it was absorbed with, which
-//     need not be what it was before the server went back.
+//   - absorbed, because the process was stopped or cut off: the process starts another
+//     partition. Its base are the values with which the former partition was absorbed, as
+//     the server tells them, so that the outcome of the last updates does not matter.
+//   - lost with the archive (the epoch is another epoch): the process starts its first
+//     partition again, without any base, because no archive has any of its values.
+//   - lost in part, because the server went back to an earlier state, or put aside,
+//     because the partition could not be read: the process starts the last of its
+//     partitions again that was not absorbed. The base are the values with which the
+//     partition before was absorbed, which may differ from the base before the server
+//     went back.
 //
-// The partitions of a process follow one another by their ids: one that is begun by a late
-// update, after the server went back, is the one that the process will go on with, and
-// not one that nobody takes care of.
+// The ids of the partitions of a process follow one another: a late update, after the server
+// went back, can only start a partition with which the process will go on, and never a
+// partition that no process owns.
 
-// next is the id of the partition behind one.
+// next returns the id of the partition after a partition.
 func next(id layout.ID) layout.ID {
 	sum := sha256.Sum256(id[:])
 	return layout.ID(sum[:len(id)])
 }
 
-// resume begins another partition, after this one was absorbed.
+// resume starts another partition, after this partition was absorbed.
 func (p *Publisher) resume(ctx context.Context, epoch string) error {
 	contents, err := p.server.Read(ctx, []remote.Read{{ID: p.header.ID, Whole: true}})
 	if err != nil {
@@ -43,7 +44,7 @@ func (p *Publisher) resume(ctx context.Context, epoch string) error {
 	}
 	c := &contents[0]
 	if c.Absorption == "" {
-		return p.restart(ctx, epoch) // the server has gone back since it said so
+		return p.restart(ctx, epoch) // the server went back after the answer
 	}
 	if c.Header == "" || c.Lacks {
 		p.complete(c)
@@ -52,8 +53,8 @@ func (p *Publisher) resume(ctx context.Context, epoch string) error {
 	return nil
 }
 
-// complete adds what the server is sure to have had of the partition and has not any more: what
-// was absorbed it may drop to get memory.
+// complete adds content that the server had for sure and dropped since: the server may drop
+// an absorbed partition to get memory.
 func (p *Publisher) complete(c *remote.Content) {
 	has := p.answered()
 	c.Families = remote.Union(has.Families, c.Families)
@@ -75,7 +76,7 @@ func sameVersion(series, values string) bool {
 	return err == nil && otherErr == nil && a == b
 }
 
-// answered is what the server is sure to have had of the partition.
+// answered returns the content of the partition that the server had for sure.
 func (p *Publisher) answered() remote.Content {
 	c := remote.Content{Families: map[string]string{}, Series: map[string]string{}, Values: map[string]string{}}
 	for n, f := range p.families {
@@ -94,7 +95,7 @@ func (p *Publisher) answered() remote.Content {
 	return c
 }
 
-// begin ends a life with what it was absorbed with, and begins the next.
+// begin ends a life with its absorbed values, and starts the next life.
 func (p *Publisher) begin(epoch string, c *remote.Content) {
 	ended := life{id: p.header.ID, until: cmp.Or(p.heard, p.now()), bases: map[*Series][]uint64{}, named: map[string]string{}}
 	for s := range p.all() {
@@ -110,10 +111,10 @@ func (p *Publisher) begin(epoch string, c *remote.Content) {
 	p.former = append(slices.DeleteFunc(p.former, func(l life) bool { return p.now().Sub(l.until) > remote.Retention }), ended)
 	p.rebase(ended, c)
 	p.header.ID, p.samples, p.instead = next(ended.id), ended.id, layout.ID{}
-	p.again(epoch)
+	p.again(epoch, absorbed)
 }
 
-// all are the series that the partition has.
+// all returns the series of the partition.
 func (p *Publisher) all() iter.Seq[*Series] {
 	return func(yield func(*Series) bool) {
 		for _, b := range p.blocks {
@@ -126,10 +127,10 @@ func (p *Publisher) all() iter.Seq[*Series] {
 	}
 }
 
-// rebase takes what a life was absorbed with for the base. What it had not is what that
-// life itself had taken off.
+// rebase sets the base of each series to its absorbed value in a life; a series that was not
+// absorbed keeps the base of that life.
 func (p *Publisher) rebase(l life, c *remote.Content) {
-	held := serverview.Absolute(c) // nil: our own, and yet damaged: then none of it was absorbed
+	held := serverview.Absolute(c) // nil: damaged, although this process wrote the content; no value was absorbed
 	for s := range p.all() {
 		s.base = l.bases[s]
 		if words, there := held[serverview.KeyOfSeries(s.family, s.values, s.created())]; there {
@@ -148,7 +149,7 @@ func (p *Publisher) rebase(l life, c *remote.Content) {
 	p.rest(l, c)
 }
 
-// rest notes which absorption has the bases, if the archive knows.
+// rest notes the absorption that the bases come from, if the archive knows the absorption.
 func (p *Publisher) rest(l life, c *remote.Content) {
 	p.base, p.absorbed = (layout.ID{}), c.Absorption
 	if c.Absorption != "" {
@@ -156,14 +157,14 @@ func (p *Publisher) rest(l life, c *remote.Content) {
 	}
 }
 
-// restart begins the partition again, or an earlier one that is not absorbed any more.
+// restart starts the partition again, or an earlier partition that is no longer absorbed.
 func (p *Publisher) restart(ctx context.Context, epoch string) error {
 	switch {
 	case epoch != p.epoch:
 		for len(p.former) > 0 {
 			p.goBack()
 		}
-	case p.begun && p.now().Sub(p.heard) > remote.Retention:
+	case p.state == published && p.now().Sub(p.heard) > remote.Retention:
 		c := p.answered()
 		p.begin(epoch, &c)
 		return nil
@@ -188,11 +189,11 @@ func (p *Publisher) restart(ctx context.Context, epoch string) error {
 			break
 		}
 	}
-	p.again(epoch)
+	p.again(epoch, lost)
 	return nil
 }
 
-// goBack takes up the life before this one.
+// goBack returns to the life before this life.
 func (p *Publisher) goBack() {
 	last := p.former[len(p.former)-1]
 	p.former = p.former[:len(p.former)-1]
@@ -204,9 +205,10 @@ func (p *Publisher) goBack() {
 	p.samples = layout.ID{}
 }
 
-// again makes everything unsure.
-func (p *Publisher) again(epoch string) {
-	p.epoch, p.acked, p.begun, p.placed, p.sure = epoch, 0, false, false, 0
+// again makes all content unsure, after an event.
+func (p *Publisher) again(epoch string, because event) {
+	p.enterState(because)
+	p.epoch, p.acked, p.placed, p.sure = epoch, 0, false, 0
 	for _, b := range p.blocks {
 		b.stale, b.unsure = true, true
 		b.known.series, b.known.values = "", ""
