@@ -27,12 +27,14 @@ import (
 
 var (
 	// ErrBusy is returned when another absorption is at work.
-	ErrBusy = archive.ErrBusy
+	ErrBusy error // set below: documentation shows no internal package
 
 	// ErrNewer is returned when the archive is of a format that this program does
 	// not know. It is left alone; only a program that knows it can absorb.
 	ErrNewer = errors.New("the archive is of another format")
 )
+
+func init() { ErrBusy = archive.ErrBusy }
 
 const (
 	// batchFiles bounds the files that one archive takes: the work that a crash

@@ -141,7 +141,9 @@ func (s *Store) Close() error {
 
 // ErrForked is wrapped by the error of [Store.Degraded] in a process that was forked
 // without exec.
-var ErrForked = place.ErrForked
+var ErrForked error // set below: documentation shows no internal package
+
+func init() { ErrForked = place.ErrForked }
 
 // ErrClosed is the error of [Store.Flush] after [Store.Close].
 var ErrClosed = errors.New("mpmetrics: store is closed")
