@@ -171,7 +171,7 @@ func (m *Mirror) gather() place.Mirrored {
 	m.mu.Lock()
 	guards, own := slices.Clone(m.guards), m.own
 	m.mu.Unlock()
-	if slow := wait(guards, collectorPatience); slow > 0 {
+	if slow := lookAt(guards, collectorPatience); slow > 0 {
 		m.leftOut("slow", "", fmt.Errorf("%d collectors took more than %v", slow, collectorPatience), slow)
 	}
 	for _, g := range guards {

@@ -1,7 +1,6 @@
 package foreign
 
 import (
-	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -10,80 +9,47 @@ import (
 	dto "github.com/prometheus/client_model/go"
 )
 
-// guard stands between a registry and a foreign collector. The collector runs in a
-// goroutine of its own: a collector that hangs or panics delays and harms no other
-// collector. Meanwhile the guard shows the last metrics of the collector.
+// guard stands between a registry and a foreign collector. A collector that hangs or panics
+// delays and harms no other collector: the guard shows the last metrics of the collector
+// meanwhile.
 type guard struct {
 	collector prometheus.Collector
 	id        string // identity of the collector
 
-	mu      sync.Mutex
-	running chan struct{}       // closed when the collector has returned; nil: the collector does not run
-	last    []prometheus.Metric // of the last run that returned
-	failed  error               // of the last run that ended; some metrics may be there all the same
-
-	late bool // the last flush waited for the collector in vain; guarded by Mirror.flushing
+	mu     sync.Mutex
+	busy   bool                // a look has not returned yet
+	last   []prometheus.Metric // of the last look that returned
+	failed error               // of the last look; some metrics may be there all the same
+	took   time.Duration       // of the last look
 }
 
-// start runs the collector unless it runs already, and returns a channel that is closed
-// when the collector has returned.
-func (g *guard) start() <-chan struct{} {
+// claim reports whether the guard may be looked at: otherwise an earlier look still runs.
+// slow reports whether the last look took longer than a flush waits.
+func (g *guard) claim() (free, slow bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.running == nil {
-		g.running = make(chan struct{})
-		go g.run(g.running)
+	if g.busy {
+		return false, true
 	}
-	return g.running
+	g.busy = true
+	return true, g.took > collectorPatience
 }
 
-func (g *guard) run(done chan struct{}) {
-	metrics, returned, err := collectGuarded(g.collector)
+// abandon gives a claim back without a look.
+func (g *guard) abandon() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.failed = err
+	g.busy = false
+}
+
+// release takes the outcome of a look. returned reports whether the collector returned.
+func (g *guard) release(metrics []prometheus.Metric, returned bool, err error, took time.Duration) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.busy, g.failed, g.took = false, err, took
 	if returned {
 		g.last = metrics
 	}
-	g.running = nil
-	close(done)
-}
-
-// collectGuarded returns the metrics of a collector, written down: a metric that is
-// written later could panic then. Metrics that cannot be written are left out.
-func collectGuarded(c prometheus.Collector) (metrics []prometheus.Metric, returned bool, err error) {
-	ch := make(chan prometheus.Metric, 1000) // without a buffer each metric would cost two switches of goroutines
-	ended := make(chan error, 1)
-	go func() {
-		defer close(ch)
-		err := errors.New("collector ended its goroutine")
-		defer func() { ended <- err }() // after runtime.Goexit too
-		err = recovered(func() { c.Collect(ch) })
-	}()
-	for m := range ch {
-		w := &static{}
-		var writeErr error
-		panicked := recovered(func() {
-			w.desc = m.Desc()
-			if w.desc == nil {
-				writeErr = errors.New("metric without a descriptor")
-				return
-			}
-			writeErr = m.Write(&w.metric)
-		})
-		if panicked != nil {
-			writeErr = panicked
-		}
-		if writeErr != nil {
-			err = writeErr
-			continue
-		}
-		metrics = append(metrics, w)
-	}
-	if panicked := <-ended; panicked != nil {
-		return nil, false, panicked
-	}
-	return metrics, true, err
 }
 
 // errPanicked says that foreign code panicked.
@@ -112,41 +78,6 @@ func (g *guard) Collect(ch chan<- prometheus.Metric) {
 	for _, m := range last {
 		ch <- m
 	}
-}
-
-// wait waits for all collectors, at most for patience. wait returns how many are slow.
-func wait(guards []*guard, patience time.Duration) (slow int) {
-	running := make([]<-chan struct{}, len(guards))
-	for i, g := range guards {
-		running[i] = g.start()
-	}
-	over := time.NewTimer(patience)
-	defer over.Stop()
-	late := make(chan struct{})
-	close(late)
-	var passed <-chan struct{} // ready once patience is over
-	for i, done := range running {
-		give := passed
-		if guards[i].late {
-			give = late // the last flush waited for the collector in full
-		}
-		guards[i].late = false
-		select {
-		case <-done:
-			continue
-		default:
-		}
-		select {
-		case <-done:
-		case <-give:
-			guards[i].late = true
-			slow++
-		case <-over.C:
-			passed, guards[i].late = late, true
-			slow++
-		}
-	}
-	return slow
 }
 
 // static is a metric that was written down.
