@@ -21,9 +21,10 @@ import (
 // The numbers are part of the file format.
 type MergeMode uint8
 
-// The modes. Without a mode a gauge is Max if its name ends in
-// "_timestamp_seconds", LiveMax for "_info", LiveMean for "_ratio", LiveMin for
-// "process_start_time_seconds", and LiveSum otherwise.
+// The modes. Without a mode the name of the gauge decides: for instance Max for a name that
+// ends in "_timestamp_seconds", LiveMax for "_info", LiveMean for "_ratio", LiveMin for a
+// name with the word "limit", and LiveSum for every name without a rule. docs/collectors.md
+// in the repository has all rules.
 const (
 	// All keeps a sample for each process, with a label "process".
 	All MergeMode = 1
@@ -65,7 +66,7 @@ func (m MergeMode) String() string {
 func gaugeMode(name string, given []MergeMode) layout.Mode {
 	switch len(given) {
 	case 0:
-		return merge.ModeOf(name)
+		return merge.RuleOf(name).Mode
 	case 1:
 		if m := layout.Mode(given[0]); m.Valid() {
 			return m
@@ -95,10 +96,18 @@ func (o *Opts) modeOf(f *dto.MetricFamily) (mode layout.Mode, configured, omit b
 		return 0, true, true
 	case configured:
 		return layout.Mode(given), true, false
-	case f.GetType() == dto.MetricType_GAUGE || f.GetType() == dto.MetricType_UNTYPED:
-		return merge.ModeOf(f.GetName()), false, false
 	}
-	return 0, false, false
+	switch f.GetType() {
+	case dto.MetricType_GAUGE:
+		mode = merge.RuleOf(f.GetName()).Mode
+	case dto.MetricType_UNTYPED:
+		mode = merge.UntypedRuleOf(f.GetName()).Mode
+	case dto.MetricType_COUNTER:
+		if r, known := merge.CounterRuleOf(f.GetName()); known {
+			mode = r.Mode
+		}
+	}
+	return mode, false, false
 }
 
 // configuredMode returns the mode that is configured for a family.
