@@ -22,16 +22,34 @@ func define[I instrument.Single](s *Store, f *instrument.Family, i I) I {
 	return i
 }
 
-// defineVec puts a family with labels under a store: nil is the default store.
-func defineVec(s *Store, f *instrument.Family, make func(values ...string) instrument.Instrument) *prometheus.MetricVec {
-	vec := prometheus.NewMetricVec(f.Desc, func(values ...string) prometheus.Metric {
+// defineVec puts a family with labels under a store: nil is the default store. The collector
+// of the family is the vec of its type, as makes it: a user who registers another vec of the
+// name gets the vec from prometheus.AlreadyRegisteredError.
+func defineVec[V prometheus.Collector](s *Store, f *instrument.Family, make func(values ...string) instrument.Instrument, as func(*prometheus.MetricVec) V) V {
+	vec := as(prometheus.NewMetricVec(f.Desc, func(values ...string) prometheus.Metric {
 		i := make(values...)
 		orDefault(s).catalog.Start(i)
 		return i
-	})
+	}))
 	f.Collector = vec
 	bindTo(s, f)
 	return vec
+}
+
+func asCounterVec(v *prometheus.MetricVec) *prometheus.CounterVec {
+	return &prometheus.CounterVec{MetricVec: v}
+}
+
+func asGaugeVec(v *prometheus.MetricVec) *prometheus.GaugeVec {
+	return &prometheus.GaugeVec{MetricVec: v}
+}
+
+func asSummaryVec(v *prometheus.MetricVec) *prometheus.SummaryVec {
+	return &prometheus.SummaryVec{MetricVec: v}
+}
+
+func asHistogramVec(v *prometheus.MetricVec) *prometheus.HistogramVec {
+	return &prometheus.HistogramVec{MetricVec: v}
 }
 
 func bindTo(s *Store, f *instrument.Family) {

@@ -17,7 +17,7 @@ func makeCounter(s *Store, o prometheus.CounterOpts) prometheus.Counter {
 
 func makeCounterVec(s *Store, o prometheus.CounterOpts, labels prometheus.ConstrainableLabels) *prometheus.CounterVec {
 	f := instrument.CounterFamily(o, labels)
-	return &prometheus.CounterVec{MetricVec: defineVec(s, f, func(values ...string) instrument.Instrument { return f.NewCounter(values...) })}
+	return defineVec(s, f, func(values ...string) instrument.Instrument { return f.NewCounter(values...) }, asCounterVec)
 }
 
 // NewCounter makes a counter of this store. It needs no registration. It

@@ -21,7 +21,7 @@ func makeGauge(s *Store, o prometheus.GaugeOpts, mode []MergeMode) prometheus.Ga
 
 func makeGaugeVec(s *Store, o prometheus.GaugeOpts, labels prometheus.ConstrainableLabels, mode []MergeMode) *prometheus.GaugeVec {
 	f := gaugeFamily(o, labels, mode)
-	return &prometheus.GaugeVec{MetricVec: defineVec(s, f, func(values ...string) instrument.Instrument { return f.NewGauge(values...) })}
+	return defineVec(s, f, func(values ...string) instrument.Instrument { return f.NewGauge(values...) }, asGaugeVec)
 }
 
 // NewGauge makes a gauge of this store, with at most one mode. It needs no

@@ -19,7 +19,7 @@ func makeHistogramVec(s *Store, o prometheus.HistogramOpts, labels prometheus.Co
 		return makeNativeHistogramVec(s, o, labels)
 	}
 	f := instrument.HistogramFamily(o, labels)
-	return &prometheus.HistogramVec{MetricVec: defineVec(s, f, func(values ...string) instrument.Instrument { return f.NewHistogram(values...) })}
+	return defineVec(s, f, func(values ...string) instrument.Instrument { return f.NewHistogram(values...) }, asHistogramVec)
 }
 
 // NewHistogram makes a histogram of this store. It needs no registration. It

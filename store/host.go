@@ -42,8 +42,7 @@ func (h *host) Unmirrored(reason string, n int) {
 			Type: layout.Counter, Name: layout.ReservedPrefix + "unmirrored_total",
 			Help: "What collectors that are not ours show and is not mirrored, by reason.",
 		}, prometheus.UnconstrainedLabels{"reason"})
-		vec := defineVec((*Store)(h), f, func(values ...string) instrument.Instrument { return f.NewCounter(values...) })
-		h.unmirroredTotal = &prometheus.CounterVec{MetricVec: vec}
+		h.unmirroredTotal = defineVec((*Store)(h), f, func(values ...string) instrument.Instrument { return f.NewCounter(values...) }, asCounterVec)
 	}
 	h.unmirroredTotal.WithLabelValues(reason).Add(float64(n))
 }

@@ -39,15 +39,15 @@ func makeNativeHistogram(s *Store, o prometheus.HistogramOpts) prometheus.Histog
 // vec of mpmetrics has deleted the histogram.
 func makeNativeHistogramVec(s *Store, o prometheus.HistogramOpts, labels prometheus.ConstrainableLabels) *prometheus.HistogramVec {
 	f := nativeFamily(o, labels)
-	vec := prometheus.NewMetricVec(f.Desc, func(values ...string) prometheus.Metric {
+	vec := asHistogramVec(prometheus.NewMetricVec(f.Desc, func(values ...string) prometheus.Metric {
 		orDefault(s).foreign.Fresh(f, values)
 		return prometheus.NewHistogramVec(o, f.Def.LabelNames).WithLabelValues(values...).(prometheus.Metric)
-	})
+	}))
 	// Options that break a rule panic now, not at the first With.
 	_ = prometheus.NewHistogramVec(o, f.Def.LabelNames).WithLabelValues(make([]string, len(f.Def.LabelNames))...)
 	f.Collector = vec
 	bindTo(s, f)
-	return &prometheus.HistogramVec{MetricVec: vec}
+	return vec
 }
 
 // lateNative is a native histogram of package level without labels: an observation

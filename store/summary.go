@@ -13,7 +13,7 @@ func makeSummary(s *Store, o prometheus.SummaryOpts) prometheus.Summary {
 
 func makeSummaryVec(s *Store, o prometheus.SummaryOpts, labels prometheus.ConstrainableLabels) *prometheus.SummaryVec {
 	f := instrument.SummaryFamily(o, labels)
-	return &prometheus.SummaryVec{MetricVec: defineVec(s, f, func(values ...string) instrument.Instrument { return f.NewSummary(values...) })}
+	return defineVec(s, f, func(values ...string) instrument.Instrument { return f.NewSummary(values...) }, asSummaryVec)
 }
 
 // NewSummary makes a summary of this store: the count and the sum of what was
