@@ -7,19 +7,19 @@ import (
 	"github.com/mpmetrics/mpmetrics/internal/merge"
 )
 
-// A process that was absorbed and came back has in its values what the archive has
-// too: its base. Observations are taken off as the whole numbers they are. Of sums, and
-// of counters, the base becomes values of its own, with the other sign, beside that of
-// the series: the difference of two float64 is not one in general, and an exact sum
-// takes both.
+// A process may be absorbed and come back. The archive then has a part of the values of the
+// process: the base. Observations are whole numbers, and the base is subtracted from the counts.
+// For sums and counters the base becomes further values with the opposite sign, beside the value of
+// the series. The difference of two float64 is inexact in general, and an exact sum takes both.
 
-// Since writes to out what a value has beyond its base, without what rest returns.
+// Since writes the part of a value beyond the base to out. The function rest returns the
+// remainder of the base.
 func Since(f *layout.Family, value, base, out []uint64) {
 	copy(out, value)
 	switch {
 	case f.ByMode():
-		// What it has put into a sum of gauges for good. Other modes take the same
-		// value twice without harm.
+		// The archive adds a Sum gauge of an absorbed process for good. In the other modes the same
+		// value twice is harmless.
 		if f.Mode == layout.Sum {
 			v, set := layout.DecodeGauge(value[0])
 			b, was := layout.DecodeGauge(base[0])
@@ -35,15 +35,15 @@ func Since(f *layout.Family, value, base, out []uint64) {
 	}
 }
 
-// rest returns up to three further values of a series with a base: summed exactly with
-// the value, they take the base off.
+// rest returns up to three further values of a series with a base. Summed exactly with the value of
+// the series, they subtract the base.
 func rest(f *layout.Family, base []uint64) [][]uint64 {
 	if f.ByMode() {
 		return nil
 	}
 	var all [][]uint64
 	less := func(v float64) {
-		if v != 0 && !math.IsNaN(v) && !math.IsInf(v, 0) { // the archive has none of these
+		if v != 0 && !math.IsNaN(v) && !math.IsInf(v, 0) { // the archive has only finite sums
 			words := make([]uint64, f.ValueWords())
 			words[1] = math.Float64bits(-v)
 			all = append(all, words)
@@ -51,14 +51,14 @@ func rest(f *layout.Family, base []uint64) [][]uint64 {
 	}
 	less(math.Float64frombits(base[1]))
 	if f.Type == layout.Counter {
-		const half = 1 << 32 // pieces that float64 holds
+		const half = 1 << 32 // float64 holds each piece exactly
 		less(float64(base[0] % half))
 		less(float64(base[0]/half) * half)
 	}
 	return all
 }
 
-// nativeSince is what native buckets have beyond a base.
+// nativeSince returns the part of native buckets beyond a base.
 func nativeSince(value, base *layout.Native) *layout.Native {
 	if value == nil || base == nil || merge.NativeAnew(base, value) {
 		return value

@@ -9,39 +9,38 @@ import (
 	"github.com/mpmetrics/mpmetrics/internal/mirror"
 )
 
-// Mirrored families become families and entries beside those of the process itself:
-// for a merger there is no difference. Their values stand in the table as they are,
-// not in cells.
+// Mirrored families become families and entries beside the own families of the process: a merger
+// sees no difference. The table holds the values of mirrored families, because no cell does.
 
 // Mirrored is a family of a foreign collector, as its process publishes it.
 type Mirrored struct {
 	Name  string
 	Value []byte // as mirror.Encode makes it
-	Base  []byte // what is to be taken off, likewise; empty: nothing
-	Same  bool   // Value and Base are as in the last TakeMirrored, and not given
+	Base  []byte // to subtract, as mirror.Encode makes it; empty: nothing
+	Same  bool   // Value and Base are empty here, and as in the last TakeMirrored
 }
 
-// mirrored is what was made of a family.
+// mirrored is the decoded state of a family.
 type mirrored struct {
-	value, base []byte          // nil: it was never taken whole
+	value, base []byte          // nil: the family was never decoded as a whole
 	series      map[string]held // by layout.SeriesKey
-	taking      int             // the last one that found it
+	taking      int             // number of the last TakeMirrored with the family
 }
 
-// held is a series: the numbers of its value, and of what its base amounts to.
+// held is a series: the number of its value, and the numbers of the values that subtract its base.
 type held struct {
 	value int
 	rest  []int
 }
 
-// Mirrors reports whether a family was taken last with a value and a base.
+// Mirrors reports whether the last TakeMirrored took a family with the given value and base.
 func (t *Table) Mirrors(name, value, base string) bool {
 	m := t.mirrored[name]
 	return m != nil && m.value != nil && string(m.value) == value && string(m.base) == base
 }
 
-// TakeMirrored takes all mirrored families of a process: those that have changed are
-// decoded, and those that are not found are gone.
+// TakeMirrored takes all mirrored families of a process. It decodes the changed families, and marks
+// the series of missing families as deleted.
 func (t *Table) TakeMirrored(found []Mirrored) error {
 	t.natives = maps.Clone(t.natives)
 	t.taking++
@@ -103,9 +102,10 @@ func (t *Table) takeMirrored(m *mirrored, f Mirrored) error {
 			native = nativeSince(native, base.Native)
 		}
 		h, known := m.series[key]
-		known = known && t.fixed[h.value].entry >= 0 // an earlier taking may have failed half way
+		known = known && t.fixed[h.value].entry >= 0 // TakeMirrored may have failed half way before
 		if known && (!bytes.Equal(m.base, f.Base) || t.entries[t.fixed[h.value].entry].Created != s.Created) {
-			// Deleted, and made again: the former series leaves with its start timestamp.
+			// The series was deleted and made again: the former series leaves with its start
+			// timestamp.
 			t.leaveHeld(h)
 			known = false
 		}
@@ -128,7 +128,7 @@ func (t *Table) takeMirrored(m *mirrored, f Mirrored) error {
 	return nil
 }
 
-// decodeBases decodes the base of a family, by layout.SeriesKey.
+// decodeBases decodes the base of a family. The keys are made by layout.SeriesKey.
 func decodeBases(name string, base []byte) (map[string]mirror.Series, error) {
 	if len(base) == 0 {
 		return nil, nil
@@ -145,7 +145,7 @@ func decodeBases(name string, base []byte) (map[string]mirror.Series, error) {
 	return bases, nil
 }
 
-// addMirrored adds a series, and its family if it is new.
+// addMirrored adds a series, and the family of a new series if necessary.
 func (t *Table) addMirrored(s mirror.Series, wording string, base []uint64, based bool) (h held, err error) {
 	family, err := t.Family(s.Family, wording)
 	if err != nil {
@@ -160,7 +160,7 @@ func (t *Table) addMirrored(s mirror.Series, wording string, base []uint64, base
 	return h, err
 }
 
-// wordings makes the wording of a family that many series share once.
+// wordings makes the wording of a family once for many series of the family.
 type wordings struct {
 	family  *layout.Family
 	wording string

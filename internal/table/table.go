@@ -1,6 +1,6 @@
-// Package table keeps the families and series that one process publishes, for its
-// readers: that of a file, and that of a server. Nothing leaves its place in a table; a
-// deleted series is marked.
+// Package table keeps the families and series of one process for two readers: the reader of a file
+// and the reader of a server. An entry never moves in a table; the entry of a deleted series is
+// marked.
 package table
 
 import (
@@ -9,25 +9,24 @@ import (
 	"github.com/mpmetrics/mpmetrics/internal/layout"
 )
 
-// Bounds of what one process may make a reader keep.
+// Bounds of the memory of a reader for one process.
 const (
-	// maxMemory is what a million series with long labels take, each word of
-	// which a reader keeps, and loads into as much again.
+	// maxMemory holds a million series with long labels. A reader keeps each word, and loads the
+	// words into as much memory again.
 	maxMemory = 1 << 30
 
-	// MaxFamilies is what a program of a thousand packages with a hundred
-	// families each would define.
+	// MaxFamilies is enough for a program of a thousand packages with a hundred families each.
 	MaxFamilies = 100_000
 
-	// entryBytes is what an entry takes beside its label values and its values.
+	// entryBytes is the memory of an entry without label values and values.
 	entryBytes = 128
-	// textBytes is what a text takes beside its bytes.
+	// textBytes is the memory of a text without the bytes.
 	textBytes = 16
-	// nativeBytes is what a native bucket takes.
+	// nativeBytes is the memory of a native bucket.
 	nativeBytes = 16
 
-	// MaxLeft is how many deleted entries a reader drags along. With more it reads
-	// the process from the beginning.
+	// MaxLeft bounds the deleted entries in a table. Beyond the bound the reader reads the
+	// process again from the beginning.
 	MaxLeft = 10_000
 )
 
@@ -37,20 +36,20 @@ type Entry struct {
 	Values   []string // of the family's LabelNames
 	Created  int64    // Unix nanoseconds
 	At       int      // index of its first value
-	Gone     bool     // the series was deleted: its values mean nothing
+	Gone     bool     // the series was deleted, and its values have no meaning
 	Mirrored bool     // of a foreign collector
 
-	Cells layout.Place // of the values, in a file; not of mirrored series
+	Cells layout.Place // of the values, in a file; zero for mirrored series
 }
 
-// Table is the families and entries of one process. The zero value is empty.
+// Table holds the families and entries of one process. The zero value is empty.
 type Table struct {
 	families []*layout.Family
 	wordings map[string]int // of Family: to index in families
 	entries  []Entry
 	words    int   // of all values
 	gone     int   // entries that are Gone
-	memory   int64 // of all, about
+	memory   int64 // of the table, an estimate
 	natives  map[int]*layout.Native
 
 	fixed        []fixed
@@ -59,35 +58,34 @@ type Table struct {
 	taking       int                  // calls of TakeMirrored
 }
 
-// fixed is the value of an entry that stands in no cell and no block.
+// fixed is the value of an entry without a cell and without a block.
 type fixed struct {
-	entry int // -1: the entry is gone
+	entry int // -1: the series was deleted
 	at    int // as Entry.At
 	words []uint64
 }
 
-// Families are the families, in the order in which they were added. The slice only
-// grows.
+// Families returns the families, in the order in which they were added. The slice only grows.
 func (t *Table) Families() []*layout.Family { return t.families }
 
-// Entries are the entries, in the order in which they were added. The slice only
-// grows; Gone may become true.
+// Entries returns the entries, in the order in which they were added. The slice only grows; Gone
+// may become true.
 func (t *Table) Entries() []Entry { return t.entries }
 
-// Gone returns how many entries are Gone.
+// Gone returns the number of entries that are Gone.
 func (t *Table) Gone() int { return t.gone }
 
-// MirroredGone returns how many of these are Mirrored.
+// MirroredGone returns the number of mirrored entries that are Gone.
 func (t *Table) MirroredGone() int { return t.mirroredGone }
 
-// Words returns how many values all entries have.
+// Words returns the number of values of all entries.
 func (t *Table) Words() int { return t.words }
 
-// Memory is about how many bytes of memory the table takes.
+// Memory estimates the bytes of memory that the table takes.
 func (t *Table) Memory() int64 { return t.memory }
 
-// Natives are the native buckets of entries that are native histograms, by index in
-// Entries. The map does not change: another taking makes another one.
+// Natives returns the native buckets of the native histograms, by index in Entries. The map never
+// changes: TakeMirrored makes another map.
 func (t *Table) Natives() map[int]*layout.Native { return t.natives }
 
 // AddFamily adds a family and returns its index.
@@ -106,8 +104,8 @@ func (t *Table) AddFamily(f *layout.Family) (int, error) {
 	return len(t.families) - 1, nil
 }
 
-// Family returns the index of a family that Family was called for before, by its
-// wording, and adds any other family if it is valid.
+// Family returns the index of a family by its wording. An unknown family is added if the family is
+// valid.
 func (t *Table) Family(f *layout.Family, wording string) (int, error) {
 	if i, known := t.wordings[wording]; known {
 		return i, nil
@@ -141,8 +139,8 @@ func (t *Table) Add(e Entry) (int, error) {
 	return len(t.entries) - 1, nil
 }
 
-// AddFixed adds an entry with values of its own, for CopyFixed. It returns the number
-// of the values.
+// AddFixed adds an entry whose values the table holds, for CopyFixed. It returns the number of the
+// values.
 func (t *Table) AddFixed(e Entry, words []uint64) (int, error) {
 	i, err := t.Add(e)
 	if err != nil {
@@ -152,8 +150,8 @@ func (t *Table) AddFixed(e Entry, words []uint64) (int, error) {
 	return len(t.fixed) - 1, nil
 }
 
-// AddRest adds entries for a base that is to be taken off the values of an entry. It
-// returns the numbers of their values.
+// AddRest adds the entries that subtract a base from the values of an entry. It returns the numbers
+// of their values.
 func (t *Table) AddRest(e Entry, base []uint64) (added []int, err error) {
 	for _, words := range rest(t.families[e.Family], base) {
 		i, err := t.AddFixed(e, words)
@@ -165,7 +163,7 @@ func (t *Table) AddRest(e Entry, base []uint64) (added []int, err error) {
 	return added, nil
 }
 
-// CopyFixed copies the values that AddFixed and AddRest were given to their places.
+// CopyFixed copies the values from AddFixed and AddRest to their places.
 func (t *Table) CopyFixed(values []uint64) {
 	for i := range t.fixed {
 		if f := &t.fixed[i]; f.entry >= 0 {
@@ -174,7 +172,7 @@ func (t *Table) CopyFixed(values []uint64) {
 	}
 }
 
-// Leave marks an entry as gone, and reports whether it was not.
+// Leave marks an entry as Gone, and reports whether the entry was not Gone before.
 func (t *Table) Leave(i int) bool {
 	e := &t.entries[i]
 	if e.Gone {
@@ -186,12 +184,12 @@ func (t *Table) Leave(i int) bool {
 		t.mirroredGone++
 	}
 	if t.natives[i] != nil {
-		_ = t.keepNative(i, nil) // to give memory back never fails
+		_ = t.keepNative(i, nil) // giving memory back never fails
 	}
 	return true
 }
 
-// LeaveFixed marks the entries of values as gone.
+// LeaveFixed marks the entries of values as Gone.
 func (t *Table) LeaveFixed(numbers []int) {
 	for _, i := range numbers {
 		t.leaveFixed(i)
@@ -205,7 +203,7 @@ func (t *Table) leaveFixed(i int) {
 	}
 }
 
-// keepNative takes the native buckets of an entry, nil for none, within the bounds.
+// keepNative keeps the native buckets of an entry within the bounds. nil means none.
 func (t *Table) keepNative(entry int, n *layout.Native) error {
 	bytes := func(n *layout.Native) int64 {
 		if n == nil {
