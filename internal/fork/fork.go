@@ -1,13 +1,13 @@
-// Package fork notices that this process is a fork of the one that started: a C
-// library may call fork and go on without exec. Such a process has the mapped
-// memory and the open files of its parent, but must not write to them.
+// Package fork notices that a C library has forked the process without exec. A forked process has
+// the mapped memory and the open files of its parent, and must not write to either, because the
+// parent writes too.
 package fork
 
 import "os"
 
 var started = os.Getpid()
 
-// Pid is os.Getpid, without a system call in a process that was not forked.
+// Pid returns os.Getpid, without a system call in a process that was not forked.
 func Pid() int {
 	if Happened() {
 		return os.Getpid()
@@ -15,6 +15,6 @@ func Pid() int {
 	return started
 }
 
-// Foreign reports whether a pid, which Pid returned earlier, is that of another
-// process: this one was forked from it since.
+// Foreign reports whether an earlier result of Pid is the pid of another process, because the
+// process was forked since.
 func Foreign(pid int) bool { return Happened() && os.Getpid() != pid }

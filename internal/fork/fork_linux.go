@@ -9,12 +9,12 @@ import (
 	"github.com/mpmetrics/mpmetrics/internal/cell"
 )
 
-// mark is a word that the kernel sets to zero in a forked process. A kernel before
-// 4.14 cannot do that: there it stays zero, and pids are compared each time.
+// mark is a word that the kernel sets to zero in a forked process. Before Linux 4.14 the kernel
+// cannot do so: the word stays zero in every process, and Foreign compares pids each time.
 var mark = newMark()
 
-// Happened reports whether this process may have been forked from the one that
-// started. It is two loads: every observation of a histogram asks.
+// Happened reports whether the process may be a fork. Two loads are enough, because every
+// observation of a histogram asks.
 func Happened() bool { return mark.Load() == 0 }
 
 func newMark() *atomic.Uint64 {

@@ -4,6 +4,5 @@ package fork
 
 import "os"
 
-// Happened reports whether this process was forked from the one that started. It
-// is a system call here.
+// Happened reports whether the process is a fork. The answer needs a system call.
 func Happened() bool { return os.Getpid() != started }

@@ -1,6 +1,5 @@
-// Package location parses the setting that says where a service keeps its metrics: in
-// the memory of a process, in a directory, or on a server. Nothing else looks at the
-// text of a location.
+// Package location parses the setting for the place of a service's metrics: the memory of a
+// process, a directory, or a server. No other package looks at the text of a location.
 package location
 
 import (
@@ -12,12 +11,12 @@ import (
 	"strings"
 )
 
-// Memory is the location that keeps everything in the process.
+// Memory is the location for metrics in the memory of the process.
 const Memory = "memory:"
 
 const fileScheme = "file"
 
-// Kind is what a location names.
+// Kind is the kind of place that a location names.
 type Kind uint8
 
 // The kinds.
@@ -27,7 +26,7 @@ const (
 	Server                    // any other URL
 )
 
-// KindOf returns the kind of a location, which may be wrong in every other respect.
+// KindOf returns the kind of a location. The rest of the location may be invalid.
 func KindOf(text string) Kind {
 	switch scheme := Scheme(text); {
 	case text == Memory:
@@ -38,7 +37,7 @@ func KindOf(text string) Kind {
 	return Server
 }
 
-// Scheme is the scheme of a URL, "" for a path.
+// Scheme returns the scheme of a URL, "" for a path.
 func Scheme(text string) string {
 	scheme, _, found := strings.Cut(text, "://")
 	if !found {
@@ -47,15 +46,15 @@ func Scheme(text string) string {
 	return scheme
 }
 
-// Location is a location. The zero value is none.
+// Location is a parsed location. The zero value names no place.
 type Location struct {
 	kind Kind
 	dir  string   // of a Directory, absolute
 	url  *url.URL // of a Server
 }
 
-// Parse parses a location. A relative path is one of the current directory, and becomes
-// absolute. Errors name no password.
+// Parse parses a location. A relative path belongs to the current directory, and becomes absolute.
+// Errors contain no password.
 func Parse(text string) (Location, error) {
 	switch KindOf(text) {
 	case InMemory:
@@ -63,7 +62,7 @@ func Parse(text string) (Location, error) {
 	case Server:
 		u, err := url.Parse(text)
 		if err != nil {
-			// The text of err has the whole location, and so a password.
+			// The text of err contains the whole location, with the password.
 			return Location{}, errors.New("location: not a URL, want for instance redis://host:6379/0?namespace=shop")
 		}
 		return Location{kind: Server, url: u}, nil
@@ -76,8 +75,8 @@ func Parse(text string) (Location, error) {
 		}
 		path = u.Path
 	}
-	// A process may change its working directory: a service that becomes a
-	// daemon does.
+	// The path becomes absolute now, because a process may change its working directory: a service
+	// that becomes a daemon does.
 	dir, err := filepath.Abs(path)
 	if err != nil {
 		return Location{}, fmt.Errorf("location %q: %w", text, err)
@@ -89,8 +88,7 @@ func noDirectory(text string) error {
 	return fmt.Errorf("location %q: no directory for %q; use a path, file:///path or %q", Redacted(text), Scheme(text), Memory)
 }
 
-// ParseDirectory returns the directory that a location names, or "" for memory. It fails
-// for a server.
+// ParseDirectory returns the directory of a location, or "" for memory. A server is an error.
 func ParseDirectory(text string) (string, error) {
 	if KindOf(text) == Server {
 		return "", noDirectory(text)
@@ -99,7 +97,7 @@ func ParseDirectory(text string) (string, error) {
 	return l.dir, err
 }
 
-// Kind returns what the location names.
+// Kind returns the kind of the location.
 func (l Location) Kind() Kind { return l.kind }
 
 // Dir returns the absolute path of a Directory, "" for the other kinds.
@@ -108,7 +106,7 @@ func (l Location) Dir() string { return l.dir }
 // URL returns the URL of a Server, nil for the other kinds.
 func (l Location) URL() *url.URL { return l.url }
 
-// Text returns the location in full, with a password: what Parse takes.
+// Text returns the whole location for Parse, with the password.
 func (l Location) Text() string {
 	if l.kind == Server {
 		return l.url.String()
@@ -129,7 +127,7 @@ func (l Location) String() string {
 	return ""
 }
 
-// Attr is the location in a line of the log.
+// Attr returns the location as an attribute for a log line.
 func (l Location) Attr() slog.Attr {
 	if l.kind == Directory {
 		return slog.String("dir", l.dir)
@@ -137,8 +135,7 @@ func (l Location) Attr() slog.Attr {
 	return slog.String("location", l.String())
 }
 
-// Redacted is the text of a location without a password, for a location that may be
-// wrong.
+// Redacted returns the text of a location without its password. The location may be invalid.
 func Redacted(text string) string {
 	u, err := url.Parse(text)
 	if err != nil {

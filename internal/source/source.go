@@ -1,5 +1,5 @@
-// Package source makes the source of a scan from a location: nothing else chooses
-// between the files of a directory and a server.
+// Package source makes the source of a scan for a location. No other package chooses between the
+// files of a directory and a server.
 package source
 
 import (
@@ -21,15 +21,15 @@ type Opts struct {
 	ArchiveDir string
 	Access     directory.Access
 
-	// Timeout bounds one exchange with a server, and Grace is for how many scans in a row
-	// the last answer of a silent server is shown. A directory has neither.
+	// Timeout bounds one exchange with a server. Grace is the number of scans in a row that show
+	// the last answer of a silent server. A directory has neither.
 	Timeout time.Duration
 	Grace   int
 
 	Log *slog.Logger
 }
 
-// Open makes the source of a location. It does not look yet.
+// Open makes the source of a location, without reading.
 func Open(l location.Location, o Opts) (scan.Source, error) {
 	switch l.Kind() {
 	case location.Server:

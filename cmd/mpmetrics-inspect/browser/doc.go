@@ -1,3 +1,3 @@
-// Package browser tests the status page of mpmetrics-inspect serve in a real browser, Chromium.
-// The package is a separate module, so that its dependencies reach no user.
+// Package browser tests the status page of mpmetrics-inspect serve in a real browser, Chromium. The
+// package is a separate module, and its dependencies reach no user.
 package browser
