@@ -9,7 +9,7 @@ import (
 	"github.com/mpmetrics/mpmetrics/internal/location"
 )
 
-// Opener makes a Server of a location. It does not connect yet.
+// Opener makes a Server for a location, without connecting.
 type Opener func(location *url.URL, log *slog.Logger) (Server, error)
 
 var (
@@ -17,7 +17,7 @@ var (
 	openers   = map[string]Opener{}
 )
 
-// schemes are those of the backends that this module has, with what to import.
+// schemes are the schemes of this module, each with the package to import.
 var schemes = map[string]string{
 	"redis":   "github.com/mpmetrics/mpmetrics/store/redis",
 	"rediss":  "github.com/mpmetrics/mpmetrics/store/redis",
@@ -26,7 +26,7 @@ var schemes = map[string]string{
 	"unix":    "github.com/mpmetrics/mpmetrics/store/redis",
 }
 
-// Register makes locations with these schemes known.
+// Register makes an Opener the Opener of some schemes.
 func Register(open Opener, schemes ...string) {
 	openersMu.Lock()
 	defer openersMu.Unlock()
@@ -54,7 +54,7 @@ func Connect(l location.Location, log *slog.Logger) (Server, error) {
 	return nil, fmt.Errorf("location %q: no backend for %q; use a directory, a URL such as redis://host:6379/0, or %q", l, u.Scheme, location.Memory)
 }
 
-// Open is Connect for the text of a location of a server.
+// Open parses the location of a server, and makes the Server.
 func Open(text string, log *slog.Logger) (Server, error) {
 	l, err := location.Parse(text)
 	if err != nil {
@@ -63,8 +63,8 @@ func Open(text string, log *slog.Logger) (Server, error) {
 	return Connect(l, log)
 }
 
-// IsLocation reports whether a location is a URL of a server, known or not.
+// IsLocation reports whether a text is the URL of a server. The scheme may be unknown.
 func IsLocation(text string) bool { return location.KindOf(text) == location.Server }
 
-// Redacted is a location without its password.
+// Redacted returns the text of a location without its password.
 func Redacted(text string) string { return location.Redacted(text) }

@@ -1,13 +1,16 @@
-// Package remote is the contract of a server where the processes of several machines
-// publish: what a directory is on one machine. Package publisher writes to a server, and
-// package serverview reads it.
+// Package remote is the contract of a server where the processes of several machines publish. A
+// server does for several machines the work of a directory on one machine. Package publisher writes
+// to a server, and package serverview reads from a server.
 //
-// Every process has a record there, its partition: a header, the definitions of its
-// families, and its series and their values in blocks (package layout draws them). A
-// process is alive as long as it updates its partition within a time to live. A late
-// process may be dead, or stopped, or cut off: no reader can know. So a process may be
-// absorbed and come back: it then finds its partition absorbed, begins another partition,
-// and gives its values in the first as the base that is taken off its values.
+// Every process has a partition on the server: a header, the definitions of its families, and its
+// series and their values in blocks (package layout draws the blocks). A process counts as live
+// while it updates its partition within a time to live. A late process may be dead, stopped, or cut
+// off, and no reader can tell. So an absorbed process may come back:
+//
+//  1. The server answers an update: the partition is absorbed.
+//  2. The process begins another partition.
+//  3. The process declares its absorbed values as the base of the new partition.
+//  4. Readers subtract the base from the values.
 package remote
 
 import (
@@ -22,182 +25,182 @@ import (
 )
 
 var (
-	// ErrUnreachable is wrapped by errors of a server that does not answer, or not in
-	// time, or refuses: what is there is not known.
+	// ErrUnreachable is wrapped by the errors of a server that does not answer, answers late, or
+	// refuses. The state of the server is unknown then.
 	ErrUnreachable = errors.New("server cannot be used")
 
-	// ErrChanged is returned by Replace when something else changed what it is based
-	// on. Nothing was done.
+	// ErrChanged is returned by Replace when the archive or a partition has changed since the
+	// reading. Replace has done nothing then.
 	ErrChanged = errors.New("changed meanwhile")
 )
 
-// Server holds partitions and the archive of one namespace. Its methods may run in
-// parallel, and return when their context ends.
+// Server holds the partitions and the archive of one namespace. The methods may run in parallel,
+// and return when their context ends.
 type Server interface {
-	// Update writes changes of partitions, in order, each at once or not at all. An
-	// error means that some may have been written and others not; written again they
-	// do no harm.
+	// Update applies changes of partitions, in order. Each change is atomic. After an error some
+	// changes may be applied and some not; applying a change again is harmless.
 	Update(ctx context.Context, updates []Update) ([]Reply, error)
 
-	// Look lists the partitions, and reads the values of some of them on the way.
+	// Look lists the partitions, and reads the values of some partitions too.
 	Look(ctx context.Context, values []layout.ID) (*State, error)
 
-	// Read reads partitions, each at one instant. One that is not there has no header.
+	// Read reads partitions, each at one instant. The Content of a missing partition has no header.
 	Read(ctx context.Context, reads []Read) ([]Content, error)
 
 	// Archive reads the archive.
 	Archive(ctx context.Context) (*Archive, error)
 
-	// Replace changes the archive and takes the partitions out that it absorbs, all at
-	// once: or returns ErrChanged, and nothing has happened. Absorbed partitions stay
-	// for a while for those who come back.
+	// Replace changes the archive and takes the absorbed partitions out, in one atomic step.
+	// Otherwise Replace returns ErrChanged and does nothing. The server keeps absorbed partitions
+	// for a while, for processes that come back.
 	Replace(ctx context.Context, r Replacement) error
 
-	// Discard takes a partition out that cannot be read, and keeps it for a while for
-	// who wants to know why. One that is alive, or was updated since it was read, stays.
+	// Discard takes an unreadable partition out, and keeps the partition for a while as evidence. A
+	// partition stays if its process is live, or has updated the partition since the reading.
 	Discard(ctx context.Context, p Partition, reason string) error
 
 	// Close ends all connections.
 	Close()
 }
 
-// Update is a change of one partition. Values are absolute: a late or a second one
-// does no harm.
+// Update is a change of one partition. Values are absolute, and so a late or repeated change is
+// harmless.
 type Update struct {
 	ID layout.ID
 
-	// Seq is higher with each update of a process. One that is not higher than the
-	// last that was written is not written any more.
+	// Seq grows with each update of a process. The server ignores an update whose Seq is not higher
+	// than the last written Seq.
 	Seq uint64
-	// After is the Seq that the server has answered last for this partition. One that
-	// does not know it any more has lost something.
+	// After is the last Seq that the server has answered for this partition. A server with a lower
+	// Seq has lost an update.
 	After uint64
-	// Hashes says which of families, series and values have to be there: a server may
-	// drop one of them to get memory.
+	// Hashes says which hashes have to exist: families, series, values. A server that lacks memory
+	// may drop a hash.
 	Hashes [3]bool
 
-	// Epoch is the server's, as the process knows it; empty: it does not. A server of
-	// another one has no archive with the bases of the process.
+	// Epoch is the epoch of the server, as far as the process knows. Empty: unknown. The archive of
+	// a server with another epoch does not have the bases of the process.
 	Epoch string
 
-	// Begin makes the partition if it is not there, or was put aside. nil: it has to be.
+	// Begin makes the partition, if the partition is missing or was put aside. nil: the partition
+	// has to exist.
 	Begin *layout.Header
-	// Base is the partition that has the bases, and Absorption what the archive says of it
-	// then. If it says something else the server has gone back to before it was absorbed,
-	// or this is a late update from before that: bases that stand against nothing are not
-	// written. Zero: none, or nobody knows any more.
+	// Base is the absorbed partition with the bases, and Absorption is the content of its field in
+	// the archive. The server writes nothing if the archive says otherwise: either the server went
+	// back to a state before the absorption, or this update is late. Bases without the absorption
+	// would be subtracted from nothing. Zero: no base, or the archive does not tell any more.
 	Base       layout.ID
 	Absorption string
-	Based      bool // there are bases
-	// Instead is a partition that the process began after this one, and that is to be
-	// forgotten: it has gone back. Zero: none.
+	Based      bool // the partition has bases
+	// Instead is a later partition of the process, for the server to delete: the server went back,
+	// and the process returned to this partition. Zero: none.
 	Instead layout.ID
-	// Former is the partition that the process had before, whose All samples are its
-	// own again. Zero: none.
+	// Former is the partition of the process before this partition. The process shows its All
+	// samples again, and so the server deletes the copies in the archive. Zero: none.
 	Former layout.ID
 
-	// Live is how long the process is alive from now on. 0: it ends.
+	// Live is the time to live of the process from now on. 0: the process ends.
 	Live time.Duration
 
 	Families map[string]string // family records, by number
 	Series   map[string]string // blocks, by number
-	Values   map[string]string // likewise, and what is mirrored: see Field
+	Values   map[string]string // by number of the block, or by prefix and name: see MirrorField
 	Remove   []string          // of Values
 }
 
-// Status says what became of an update.
+// Status is the result of an update.
 type Status uint8
 
 // The statuses.
 const (
 	Written  Status = iota + 1
-	Late            // a later one was written before, or this very one
+	Late            // this update, or a later update, was written before
 	Absorbed        // the archive holds the partition
-	Lost            // the server knows less than it did
+	Lost            // the server has lost data of the partition
 )
 
-// Reply is what a server says to an update.
+// Reply is the answer of a server to an update.
 type Reply struct {
 	Status Status
-	Epoch  string // of the server: another one when it has lost what it had absorbed
-	Seq    uint64 // that was written last
+	Epoch  string // of the server; changes when the server loses the archive
+	Seq    uint64 // the last written Seq
 }
 
-// State is what there is.
+// State is the content of a namespace.
 type State struct {
-	Epoch      string // empty: nobody has published anything
+	Epoch      string // empty: no process has published anything
 	Generation string // of the archive
-	Stable     bool   // the archive was the same before and behind the values
+	Stable     bool   // the archive was the same before and after the reading of the values
 	Now        time.Time
 	Partitions []Partition
 	Values     map[layout.ID]map[string]string
 }
 
-// Partition is one that was listed.
+// Partition is an entry of the list of partitions.
 type Partition struct {
 	ID   layout.ID
 	Live bool
 	Seq  uint64
 }
 
-// Read says what to read of a partition beside its header.
+// Read says which part of a partition to read. The header is always read.
 type Read struct {
 	ID     layout.ID
 	Whole  bool     // everything
-	Blocks []string // else the definitions of its families, these blocks of series, and all values; nil: nothing
+	Blocks []string // if not Whole: families, all values and these blocks of series; nil: nothing
 }
 
-// Content is what was read.
+// Content is the content of a partition.
 type Content struct {
-	Header     string // as layout.Header.Encode; empty: it is not there
-	Start      int64  // when it began, by the server's clock, Unix nanoseconds
-	Absorption string // what the archive has in AbsorbedField; empty: it does not hold it
-	Taken      bool   // it was absorbed or put aside: it is kept for its process alone
-	Stale      bool   // its bases were in an archive that is lost: its process begins another one
-	Lacks      bool   // one of its hashes was dropped since it was updated
+	Header     string // as layout.Header.Encode makes it; empty: the partition is missing
+	Start      int64  // of the partition, by the server's clock, Unix nanoseconds
+	Absorption string // AbsorbedField of the archive; empty: the archive lacks the partition
+	Taken      bool   // absorbed or put aside: the server keeps the partition for its process alone
+	Stale      bool   // the archive with the bases is lost: the process begins another partition
+	Lacks      bool   // a hash was dropped since the last update
 	Seq        uint64
 	Families   map[string]string
 	Series     map[string]string
 	Values     map[string]string
 }
 
-// Archive is the archive as it was read.
+// Archive is the content of the archive.
 type Archive struct {
-	Generation string            // another one each time it is written
+	Generation string            // changes each time the archive is written
 	Fields     map[string]string // as archive.Fields
 }
 
 // Replacement is an absorption.
 type Replacement struct {
 	Epoch      string
-	Generation string // that it is based on
-	Next       string // that it makes
+	Generation string // of the archive that the absorption is based on
+	Next       string // generation that the absorption makes
 	Set        map[string]string
 	Remove     []string
-	Keep       time.Duration // how long what is taken out is kept
-	Anew       string        // unless empty: the archive in place is damaged. A copy is kept, too, and this is the epoch from now on
-	Absorbed   []Partition   // each as it was read; it must not be alive
+	Keep       time.Duration // for which the server keeps the absorbed partitions
+	Anew       string        // next epoch after a damaged archive, else empty
+	Absorbed   []Partition   // each as it was read; none may be live
 }
 
-// Prefixes of the fields of Values beside blocks, whose fields are their numbers.
-// Behind each is the name of a family.
+// Prefixes of fields in Values, before the name of a family. The fields of blocks have no prefix: a
+// field is the number of a block.
 const (
-	MirrorField   = "m" // of a collector that is not ours, as package mirror encodes it
-	BaseField     = "b" // what the process had in it in an earlier partition, likewise
+	MirrorField   = "m" // values of a foreign collector, as package mirror encodes them
+	BaseField     = "b" // base of a foreign collector, in the same encoding
 	ExemplarField = "e" // exemplars
 )
 
-// Retention is how long a partition that was absorbed is kept for its process. A process
-// that was stopped for longer takes its last answered values for the absorbed ones.
+// Retention is the time for which the server keeps an absorbed partition for its process. A process
+// that was stopped for longer takes its last answered values for the absorbed values.
 const Retention = time.Hour
 
-// Number is the field of a block, or of a family, by its number.
+// Number returns the field of a block or a family for a number.
 func Number(n int) string { return strconv.Itoa(n) }
 
-// IsBlock reports whether a field of Values is that of a block.
+// IsBlock reports whether a field of Values belongs to a block.
 func IsBlock(field string) bool { return field != "" && field[0] <= '9' }
 
-// Union has everything of two hashes, and of fields in both the values of the second.
+// Union returns the fields of both hashes. For a field in both hashes, b decides.
 func Union(a, b map[string]string) map[string]string {
 	all := make(map[string]string, len(a)+len(b))
 	maps.Copy(all, a)
@@ -205,8 +208,8 @@ func Union(a, b map[string]string) map[string]string {
 	return all
 }
 
-// SamplesField is the field of the archive with the All samples of a partition.
+// SamplesField returns the field of the archive with the All samples of a partition.
 func SamplesField(id layout.ID) string { return archive.DeadField(id) }
 
-// AbsorbedField is the field that an archive has if it holds a partition.
+// AbsorbedField returns the field of the archive for an absorbed partition.
 func AbsorbedField(id layout.ID) string { return archive.AbsorbedField(id) }
