@@ -12,8 +12,8 @@ import (
 	"testing"
 )
 
-// The most pronouns of 100 words that the comments of a package may have, and the fewest words of
-// comments that say anything about a package. bbolt and client_golang have three to five pronouns.
+// The most pronouns in 100 words of a package's comments, and the fewest words for a meaningful
+// share. bbolt and client_golang have three to five pronouns in 100 words.
 const (
 	mostPronouns = 6.0
 	fewestWords  = 40
@@ -31,13 +31,13 @@ func init() {
 
 // pending are packages with comments from before the rule, each with the reason for the delay.
 var pending = map[string]string{
-	"collector":       "comments are rewritten with its interface",
-	"compact":         "comments are rewritten with its interface",
-	"internal/fork":   "the package is about to be removed",
-	"internal/reader": "comments are rewritten with the table of both readers",
-	"internal/remote": "comments are rewritten with the table of both readers",
-	"internal/scan":   "comments are rewritten with its interface",
-	"store":           "comments are rewritten while the package is split",
+	"collector":           "comments are rewritten with its interface",
+	"compact":             "comments are rewritten with its interface",
+	"internal/publisher":  "the package is about to be rewritten",
+	"internal/reader":     "comments are rewritten with the table of both readers",
+	"internal/scan":       "comments are rewritten with its interface",
+	"internal/serverview": "comments are rewritten with the table of both readers",
+	"store":               "comments are rewritten while the package is split",
 }
 
 var word = regexp.MustCompile(`[A-Za-z']+`)

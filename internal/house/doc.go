@@ -1,3 +1,3 @@
-// Package house holds the rules of this repository that no linter knows. Its tests read the
-// sources.
+// Package house holds the rules of the repository beyond the linters. The tests of the package read
+// the sources.
 package house
