@@ -12,30 +12,29 @@ import (
 	"github.com/mpmetrics/mpmetrics/internal/layout"
 )
 
-// maxCommitTries bounds the reading of one commit group. With 32 goroutines
-// observing without pause 99 % are read at the first try.
+// maxCommitTries bounds the reading of one commit group. While 32 goroutines observe without pause,
+// the first try succeeds for 99 % of the groups.
 const maxCommitTries = 10_000
 
-// run is a run of words that are loaded one by one, as they are: counters and
-// gauges that were made one after the other are one run.
+// run is a run of words, each loaded alone. Counters and gauges that were made in a row form one
+// run.
 type run struct {
 	slab        *slab
-	word, at, n int // in the slab, in values, and how many
+	word, at, n int // index in the slab, index in the values, number of words
 }
 
-// group is a commit group, or several of one family that were made one after the
-// other.
+// group is a commit group, or several commit groups of one family that were made in a row.
 type group struct {
 	family   *layout.Family
 	slab     *slab
-	word, at int // of the first, in the slab and in values
-	n        int // groups
-	step     int // words from one to the next in the slab
+	word, at int // of the first group, in the slab and in the values
+	n        int // number of groups
+	step     int // words in the slab from one group to the next
 
-	cells, values int // words of one, there and here
+	cells, values int // words of one group, in the slab and in the values
 }
 
-// extend takes another group in, if it is the next one.
+// extend takes another group in, if the group follows the last group.
 func (g *group) extend(f *layout.Family, s *slab, word, at int) bool {
 	if g.family != f || g.slab != s || g.at+g.n*g.values != at {
 		return false
@@ -50,15 +49,16 @@ func (g *group) extend(f *layout.Family, s *slab, word, at int) bool {
 	return true
 }
 
-// maxLoads bounds how often cells are loaded because some of them turned out to
-// be those of a series that was deleted meanwhile.
+// maxLoads bounds the loads of cells. A load is repeated if some cells belong to a series that was
+// deleted meanwhile.
 const maxLoads = 8
 
-// stopped is far below how long cells and log slabs rest, and far above what is
-// between the log and the cells unless a reader is stopped there.
+// stopped is a time between two others. It is far shorter than the rest of deleted cells and log
+// slabs before their next use. It is far longer than the way from the log to the cells, unless the
+// reader was stopped on the way.
 const stopped = 100 * time.Millisecond
 
-// plan notes how the cells of an entry in a slab are loaded.
+// plan adds the cells of an entry to the runs or the groups.
 func (r *File) plan(e *Entry, s *slab) {
 	f, word, at := r.table.Families()[e.Family], int(e.Cells.Word), e.At
 	if f.CellWords() != f.ValueWords() {
@@ -78,14 +78,14 @@ func (r *File) plan(e *Entry, s *slab) {
 	r.runs = append(r.runs, run{s, word, at, n})
 }
 
-// planAnew leaves out what is gone: its cells may be those of another series by
-// now, and of another kind.
+// planAnew plans all entries without the deleted entries. The cells of a deleted entry may belong
+// to another series by now, even of another kind.
 func (r *File) planAnew() {
 	if r.left == r.table.Gone() {
 		return
 	}
 	r.runs, r.groups = r.runs[:0], r.groups[:0]
-	var s *slab // of the entry before: most are in the same one
+	var s *slab // slab of the entry before: most entries share the slab
 	entries := r.table.Entries()
 	for i := range entries {
 		e := &entries[i]
@@ -100,15 +100,13 @@ func (r *File) planAnew() {
 	r.left = r.table.Gone()
 }
 
-// Load loads the cells of all entries and returns their values, as
-// layout.Family.ValueWords describes them, each entry's from its At on. The
-// slice belongs to the File and is written again by the next Load, unless that
-// fails. What stands for an entry that is gone means nothing: look at Gone
-// afterwards.
+// Load loads the cells of all entries and returns their values, as layout.Family.ValueWords
+// describes the values of an entry, from the entry's At on. The slice belongs to the File. The next
+// Load overwrites the slice, unless the Load fails. The values of a Gone entry have no meaning:
+// check Gone after Load.
 //
-// The log is looked at once more behind the cells. Cells are used again a minute
-// after their series was deleted, but a reader may have been stopped for longer
-// than that between the log and the cells.
+// Load reads the log again after the cells. The owner uses the cells of a deleted series again
+// after a minute, and a reader may be stopped between the log and the cells for longer.
 func (r *File) Load() ([]uint64, error) {
 	if r.final {
 		return r.values, nil
@@ -125,18 +123,18 @@ func (r *File) Load() ([]uint64, error) {
 	return r.values, nil
 }
 
-// scratch is where cells are loaded to: a loading that fails leaves the values as
-// they are. It is used for one file after the other, and so is near at hand.
+// scratch holds the cells while they are loaded, because a failed load must leave the values as
+// they are. One buffer serves all files, and stays in the caches of the processor.
 var scratch sync.Pool
 
-// loadLiving loads until nothing was deleted meanwhile. After some tries what was
-// deleted is left out, and what was made in its place: a gap.
+// loadLiving loads until no series is deleted during the load. After maxLoads tries the deleted
+// series are skipped, together with the series in the same cells: those have a gap.
 func (r *File) loadLiving(into *[]uint64) error {
 	for try := 1; ; try++ {
 		*into = slices.Grow((*into)[:0], len(r.values))[:len(r.values)]
 		r.planAnew()
 		if r.table.Gone() > 0 {
-			copy(*into, r.values) // where nothing is loaded stands what was there, not another file's
+			copy(*into, r.values) // skipped values stay, instead of another file's
 		}
 		ends := false
 		err := r.guard(func() error {
@@ -145,7 +143,7 @@ func (r *File) loadLiving(into *[]uint64) error {
 			return err
 		})
 		if time.Since(r.refreshed) > stopped {
-			// The log may have been written anew, and its slabs be used again.
+			// The owner may have rewritten the log, and may use the old slabs again.
 			if err := r.snapshot(); err != nil {
 				return err
 			}
@@ -166,9 +164,8 @@ func (r *File) loadLiving(into *[]uint64) error {
 }
 
 func (r *File) load(into []uint64) error {
-	// The words of a counter are loaded one after the other. Both only grow:
-	// the sum lies between what it was before and after, and never below what
-	// was loaded before.
+	// The words of a counter are loaded in order. Both words only grow. So the loaded sum lies
+	// between the sums before and after the load, and is never below an earlier load.
 	for _, run := range r.runs {
 		from, to := run.slab.words[run.word:run.word+run.n], into[run.at:run.at+run.n]
 		for i := range from {
@@ -189,8 +186,8 @@ func (r *File) load(into []uint64) error {
 	return nil
 }
 
-// loadGroup loads a commit group. One whose parts do not add up although nobody
-// writes to it is damaged, and not busy.
+// loadGroup loads a commit group. A group whose parts do not add up is damaged if no process writes
+// to the group, and busy otherwise.
 func loadGroup(f *layout.Family, words []atomic.Uint64, out []uint64) error {
 	commit, moves := words[layout.CommitWord].Load(), false
 	for try := range maxCommitTries {
@@ -208,8 +205,8 @@ func loadGroup(f *layout.Family, words []atomic.Uint64, out []uint64) error {
 	return fmt.Errorf("cells of %q after %d tries: %w", f.Name, maxCommitTries, ErrBusy)
 }
 
-// loadCommitted takes a commit group if it stands still meanwhile; cells.go of
-// layout says why that is enough.
+// loadCommitted loads a commit group, if no commit interrupts the load. cells.go of package layout
+// proves the check.
 func loadCommitted(f *layout.Family, words []atomic.Uint64, out []uint64) bool {
 	commit := words[layout.CommitWord].Load()
 	slot := layout.CommitSlot(commit)

@@ -8,8 +8,8 @@ import (
 	"github.com/mpmetrics/mpmetrics/internal/table"
 )
 
-// Exemplars are the exemplars of the file's series, by the name of their family.
-// The map belongs to the File.
+// Exemplars returns the exemplars of the series in the file, by name of the family. The map belongs
+// to the File.
 func (r *File) Exemplars() map[string][]mirror.Exemplar { return r.exemplars }
 
 // takeExemplars takes the exemplars of a snapshot.

@@ -12,7 +12,7 @@ import (
 	"github.com/mpmetrics/mpmetrics/internal/mapped"
 )
 
-// slab is one slab of the file, mapped read-only when it is first needed.
+// slab is one slab of the file. The first use maps the slab read-only.
 type slab struct {
 	place
 	region *mapped.Region
@@ -21,8 +21,7 @@ type slab struct {
 
 func (s *slab) body() int { return int(s.header.Bytes) - layout.SlabHeaderBytes }
 
-// unmap gives the memory back. No word of it is held anywhere else: loading
-// goes through the slab.
+// unmap gives the memory back. Loads reach the words through the slab alone, so no use is left.
 func (s *slab) unmap() {
 	s.words = nil
 	if s.region != nil {
@@ -31,8 +30,8 @@ func (s *slab) unmap() {
 	}
 }
 
-// guard runs what touches the mappings. A fault is damage when the file has become
-// too short, and of the system otherwise: a disk that cannot be read.
+// guard runs a function that touches the mappings. A fault in a file that has become too short is
+// damage of the file. Any other fault is an error of the system: the disk cannot be read.
 func (r *File) guard(f func() error) error {
 	err := mapped.Guard(f)
 	if !errors.Is(err, mapped.ErrFault) {
@@ -59,9 +58,8 @@ func (r *File) mapSlab(s *slab) error {
 	return nil
 }
 
-// slabOf finds a slab that a record names. One that is not known yet came with
-// a transaction after the snapshot: the owner commits a slab before any record
-// names it.
+// slabOf returns a slab by its number in a record. The owner commits a slab before any record with
+// the number of the slab, so an unknown slab is in a transaction after the snapshot.
 func (r *File) slabOf(number uint32, kind layout.SlabKind) (*slab, error) {
 	s := r.slabs[number]
 	if s == nil {
@@ -76,7 +74,7 @@ func (r *File) slabOf(number uint32, kind layout.SlabKind) (*slab, error) {
 	return s, r.mapSlab(s)
 }
 
-// readLog reads the records that have come since the last reading.
+// readLog reads the records since the last reading.
 func (r *File) readLog() error {
 	if r.log.slab == nil {
 		s, err := r.slabOf(r.header.LogSlab, layout.LogSlab)
@@ -91,23 +89,23 @@ func (r *File) readLog() error {
 // cursor is a position in the log.
 type cursor struct {
 	slab     *slab   // nil before the first reading
-	position int     // in its body
-	before   []*slab // that the log went through
+	position int     // in the body of the slab
+	before   []*slab // slabs of the log before slab
 }
 
-// next goes on in another slab.
+// next moves the cursor to another slab.
 func (c *cursor) next(s *slab) error {
 	c.before = append(c.before[:len(c.before):len(c.before)], c.slab)
 	if slices.Contains(c.before, s) {
-		// It would be read for ever.
-		return fmt.Errorf("log goes on from slab %d in slab %d, where it was before: %w", c.slab.header.Number, s.header.Number, layout.ErrDamaged)
+		// The walk would never end.
+		return fmt.Errorf("log returns from slab %d to slab %d: %w", c.slab.header.Number, s.header.Number, layout.ErrDamaged)
 	}
 	c.slab, c.position = s, 0
 	return nil
 }
 
-// walk calls do with each record from a cursor on, which moves behind the records
-// that do has taken.
+// walk calls do with each record from the cursor on. The cursor moves after each record that do
+// accepts.
 func (r *File) walk(c *cursor, do func(payload []byte) error) error {
 	limit := uint32(layout.MaxRecordBytes)
 	if r.visit != nil {
@@ -149,8 +147,8 @@ func (r *File) walk(c *cursor, do func(payload []byte) error) error {
 	})
 }
 
-// lookAhead notes which series were deleted since the log was read, and leaves
-// the records to the next reading: a series that was made since has no values yet.
+// lookAhead marks the series that were deleted since the last reading of the log. All other records
+// wait for the next reading, because a series that was made since has no values yet.
 func (r *File) lookAhead() error {
 	ahead := r.log
 	return r.walk(&ahead, func(payload []byte) error {
@@ -162,7 +160,7 @@ func (r *File) lookAhead() error {
 			return err
 		}
 		if _, err := r.find(rec.Gone.Series); err != nil {
-			return nil // it was made since, too
+			return nil // the series was made since, too
 		}
 		return r.remove(rec.Gone)
 	})
@@ -210,7 +208,7 @@ func (r *File) addSeries(s *layout.Series) error {
 		return err
 	}
 	if n := len(r.series); n > 0 && r.series[n-1].number >= s.Number {
-		return fmt.Errorf("series %d behind series %d: %w", s.Number, r.series[n-1].number, layout.ErrDamaged)
+		return fmt.Errorf("series %d after series %d: %w", s.Number, r.series[n-1].number, layout.ErrDamaged)
 	}
 	i, err := r.addEntry(Entry{Family: family, Values: s.Values, Created: s.Created}, s.Place)
 	if err != nil {
@@ -229,8 +227,8 @@ func (r *File) addEntry(e Entry, at layout.Place) (int, error) {
 	if end := uint64(at.Word) + uint64(f.CellWords()); end > uint64(len(s.words)) {
 		return 0, fmt.Errorf("cells %d to %d of %d in slab %d: %w", at.Word, end, len(s.words), at.Slab, layout.ErrDamaged)
 	}
-	// Without this a small file could name the same cells again and again, and
-	// make a reader keep values for each.
+	// Otherwise a small file could name the same cells many times, and a reader would keep values
+	// for each entry.
 	r.used += f.CellWords()
 	if r.used > r.cells {
 		return 0, fmt.Errorf("series with %d cells, the slabs have %d: %w", r.used, r.cells, layout.ErrDamaged)
@@ -245,7 +243,7 @@ func (r *File) addEntry(e Entry, at layout.Place) (int, error) {
 	return i, nil
 }
 
-// makeRoom makes room for the values of all entries.
+// makeRoom grows the values to the number of words in the table.
 func (r *File) makeRoom() {
 	if n := r.table.Words() - len(r.values); n > 0 {
 		r.values = append(r.values, make([]uint64, n)...)
@@ -258,7 +256,7 @@ func (r *File) remove(g *layout.Gone) error {
 		return err
 	}
 	if r.table.Leave(i) {
-		// The cells may be those of a later series.
+		// The cells of the entry may belong to a later series.
 		r.used -= r.table.Families()[r.table.Entries()[i].Family].CellWords()
 	}
 	return nil

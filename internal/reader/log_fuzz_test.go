@@ -309,7 +309,7 @@ var (
 		{"invalid family", [][]byte{layout.AppendFamily(nil, 0, &layout.Family{Type: 9, Name: "c_total"})}, "unknown type 9"},
 		{"unknown family", [][]byte{series(0, 0, 0, "x")}, "series 0 of unknown family 0"},
 		{"label values", [][]byte{counter, series(0, 0, 0, "x", "y")}, "2 label values, want 1"},
-		{"series out of order", [][]byte{counter, series(3, 0, 0, "x"), series(3, 0, 2, "y")}, "series 3 behind series 3"},
+		{"series out of order", [][]byte{counter, series(3, 0, 0, "x"), series(3, 0, 2, "y")}, "series 3 after series 3"},
 		{"gone, and never there", [][]byte{layout.AppendGone(nil, layout.Gone{Series: 7})}, "unknown series 7"},
 		{"no slab", [][]byte{counter, series(0, 0, 0, "x"), seriesAt(1, 0, layout.Place{Slab: 9}, "y")}, "slab 9 named in the log is no slab of cells"},
 		{"cells in the log", [][]byte{counter, series(0, 0, 0, "x"), seriesAt(1, 0, layout.Place{Slab: firstLog}, "y")}, "slab 0 named in the log is no slab of cells"},

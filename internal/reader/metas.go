@@ -8,10 +8,9 @@ import (
 	"github.com/mpmetrics/mpmetrics/internal/mapped"
 )
 
-// unchanged reports whether both meta pages are those of the snapshot that was
-// accepted, and the log ends where it did: there is nothing to read but the cells.
-// It looks at the pages through a mapping, most files being as they were, and so
-// spares two system calls for each. In doubt it reports false.
+// unchanged reports whether both meta pages are the pages of the accepted snapshot, and the log
+// ends at the cursor: then only the cells have to be read. Most files are unchanged, and a mapping
+// of the pages saves two system calls for each file. In doubt unchanged returns false.
 func (r *File) unchanged() bool {
 	if r.log.slab == nil {
 		return false
@@ -31,8 +30,8 @@ func (r *File) unchanged() bool {
 	return err == nil && same
 }
 
-// metasStand compares the mapped meta pages with the accepted ones. It runs under
-// guard.
+// metasStand reports whether the mapped meta pages are the accepted meta pages. Call metasStand
+// under guard.
 func (r *File) metasStand() bool {
 	for i := range r.accepted.regions {
 		known := r.accepted.regions[i][:]
@@ -46,8 +45,7 @@ func (r *File) metasStand() bool {
 	return true
 }
 
-// logEnds reports whether nothing was appended to the log since it was read. It
-// runs under guard.
+// logEnds reports whether no record was appended since the last reading. Call logEnds under guard.
 func (r *File) logEnds() bool {
 	word := r.log.slab.words[r.log.position/layout.WordBytes].Load()
 	return layout.RecordLength(word) == 0

@@ -11,7 +11,7 @@ func (r *File) takeMirrored(found []table.Mirrored) error {
 	err := r.table.TakeMirrored(found)
 	r.makeRoom()
 	if err == nil && r.table.MirroredGone() > table.MaxLeft {
-		err = fmt.Errorf("%d mirrored series are gone: %w", r.table.MirroredGone(), ErrReplaced)
+		err = fmt.Errorf("%d mirrored series are deleted: %w", r.table.MirroredGone(), ErrReplaced)
 	}
 	return err
 }

@@ -13,8 +13,8 @@ import (
 	"github.com/mpmetrics/mpmetrics/internal/table"
 )
 
-// bbolt's own format, as far as it is read here: little-endian on every machine
-// that bbolt and this package share, page header, then elements, then data.
+// The part of bbolt's format that a reader needs: page header, then elements, then data,
+// little-endian on all machines for both bbolt and mpmetrics.
 const (
 	pageHeaderBytes = 16 // id 8, flags 2, count 2, overflow 4
 	elementBytes    = 16 // leaf: flags 4, pos 4, ksize 4, vsize 4; branch: pos 4, ksize 4, page 8
@@ -32,39 +32,39 @@ const (
 	boltVersion = 2
 )
 
-// Bounds of a snapshot. Ours has one root page and a few slabs.
+// Bounds of a snapshot. An owner file has one root page and a few slabs.
 const (
-	maxTries      = 64       // each takes microseconds; the owner commits a few times a second
+	maxTries      = 64       // a try takes microseconds; the owner commits a few times a second
 	maxDepth      = 8        // of the tree of buckets
-	maxSnapshot   = 8192     // pages of it, each with its overflow
-	maxPageChain  = 1024     // overflow of one page of it: bbolt's largest key and a slab's name are far below
+	maxSnapshot   = 8192     // pages, each with its overflow
+	maxPageChain  = 1024     // overflow of one page: the largest key of bbolt is far below
 	maxSlabsFile  = 4096     // with the usual growth a thousand slabs hold a million series
-	maxTreeBytes  = 32 << 20 // of all overflow: mirrored families
+	maxTreeBytes  = 32 << 20 // overflow of all pages: mirrored families
 	firstPageSize = 1024
 	lastPageSize  = 64 << 10
 )
 
-// metas are the two meta pages as they were read, byte for byte.
+// metas are both meta pages as read, byte for byte.
 type metas struct {
 	regions  [2][metaRegionBytes]byte
 	pageSize int
 }
 
-// meta is what one valid meta page says.
+// meta is the content of one valid meta page.
 type meta struct {
 	pageSize int
 	root     uint64
-	pages    uint64 // the high-water mark: ids are below
+	pages    uint64 // the high-water mark: all page ids are lower
 	txid     uint64
 }
 
-// place is where a slab is.
+// place is the place of a slab.
 type place struct {
 	header layout.SlabHeader
 	offset int64
 }
 
-// snapshot is what bbolt holds, all of one transaction.
+// snapshot is the bbolt content of one transaction.
 type snapshot struct {
 	metas  metas
 	header *layout.Header
@@ -74,7 +74,7 @@ type snapshot struct {
 
 	exemplars []table.Mirrored
 
-	pages int // that were read for it, slabs apart
+	pages int // pages that were read, without slabs
 }
 
 // source is an open file.
@@ -83,15 +83,15 @@ type source interface {
 	Size() (int64, error)
 }
 
-// readSnapshot reads a consistent snapshot of f. It returns nil when both metas
-// are still those of known. An error that wraps layout.ErrDamaged was found
-// while both metas stood still: it is in the file, not in the reading.
+// readSnapshot reads a consistent snapshot of f. It returns nil if both meta pages are the pages of
+// known. An error that wraps layout.ErrDamaged was found while both meta pages were unchanged: the
+// file is damaged, and the reading is not at fault.
 func readSnapshot(f source, known metas) (*snapshot, error) {
 	return retrySnapshot(f, known, func(a, b metas) bool { return a == b })
 }
 
-// retrySnapshot is readSnapshot with the rule that accepts: the tests show
-// that a weaker one fails.
+// retrySnapshot is readSnapshot with another rule of acceptance. A test shows that a weaker rule
+// fails.
 func retrySnapshot(f source, known metas, same func(before, after metas) bool) (*snapshot, error) {
 	for range maxTries {
 		before, err := readMetas(f, known.pageSize)
@@ -101,7 +101,7 @@ func retrySnapshot(f source, known metas, same func(before, after metas) bool) (
 		if before == known {
 			return nil, nil
 		}
-		// Asked for only now: the pages of these metas were written before them.
+		// Ask for the size now: the pages of these meta pages were written earlier.
 		size, err := f.Size()
 		if err != nil {
 			return nil, err
@@ -122,8 +122,8 @@ func retrySnapshot(f source, known metas, same func(before, after metas) bool) (
 	return nil, fmt.Errorf("%d tries: %w", maxTries, ErrBusy)
 }
 
-// readMetas reads both meta pages. The second one stands one page in: with the
-// page size unknown (0) and the first meta broken, every size is tried.
+// readMetas reads both meta pages. The second meta page starts after one page. If the page size is
+// unknown (0) and the first meta page is invalid, readMetas tries every page size.
 func readMetas(f io.ReaderAt, pageSize int) (metas, error) {
 	var m metas
 	if pageSize != 0 {
@@ -152,7 +152,7 @@ func readMetas(f io.ReaderAt, pageSize int) (metas, error) {
 	return metas{}, fmt.Errorf("no valid bbolt meta page: %w", layout.ErrForeign)
 }
 
-// short says what it means that a file ends where a page should be.
+// short translates the error of a file that ends before a page does.
 func short(err error) error {
 	if errors.Is(err, io.EOF) {
 		return fmt.Errorf("file ends inside a page: %w", layout.ErrDamaged)
@@ -201,14 +201,14 @@ func (m *metas) newest() (meta, error) {
 	return a, nil
 }
 
-// tree walks the pages of one transaction in private memory.
+// tree walks the pages of one transaction, in private memory.
 type tree struct {
 	f       io.ReaderAt
 	meta    meta
-	limit   uint64 // pages that the file is long enough for
+	limit   uint64 // pages within the length of the file
 	visited map[uint64]bool
-	pages   int // that were read, without those that overflow from them
-	bytes   int // of the latter
+	pages   int // pages that were read, without overflow
+	bytes   int // bytes of the overflow
 	found   snapshot
 }
 
@@ -236,7 +236,7 @@ func readTree(f io.ReaderAt, size int64, m metas) (*snapshot, error) {
 	return &t.found, nil
 }
 
-// page reads a page and those that overflow from it.
+// page reads a page with its overflow.
 func (t *tree) page(id uint64) (page, error) {
 	if id < 2 || id >= t.limit {
 		return nil, fmt.Errorf("page %d of %d: %w", id, t.limit, layout.ErrDamaged)
@@ -251,17 +251,17 @@ func (t *tree) page(id uint64) (page, error) {
 		return nil, err
 	}
 	if got := binary.LittleEndian.Uint64(p); got != id {
-		return nil, fmt.Errorf("page %d says it is page %d: %w", id, got, layout.ErrDamaged)
+		return nil, fmt.Errorf("page %d has the number of page %d: %w", id, got, layout.ErrDamaged)
 	}
 	if n := uint64(p.overflow()); n > 0 {
 		if n > maxPageChain || n >= t.limit-id {
 			return nil, fmt.Errorf("page %d overflows by %d pages: %w", id, n, layout.ErrDamaged)
 		}
-		// Each page is read once: chains that overlap would make a small file cost
-		// as much as thousands of it.
+		// Each page is read once. Otherwise overlapping chains would make a small file as expensive
+		// as thousands of files.
 		for next := id + 1; next <= id+n; next++ {
 			if t.visited[next] {
-				return nil, fmt.Errorf("page %d overflows into page %d, which was read already: %w", id, next, layout.ErrDamaged)
+				return nil, fmt.Errorf("page %d overflows into page %d, already read: %w", id, next, layout.ErrDamaged)
 			}
 			t.visited[next] = true
 		}
@@ -284,7 +284,7 @@ func (t *tree) readAt(b []byte, id uint64) error {
 	return nil
 }
 
-// walk calls visit with the elements of a bucket, from the page that is its root.
+// walk calls visit with the elements of a bucket, from the root page of the bucket on.
 func (t *tree) walk(id uint64, depth int, visit func(element) error) error {
 	if depth >= maxDepth {
 		return fmt.Errorf("tree deeper than %d pages: %w", maxDepth, layout.ErrDamaged)
@@ -312,7 +312,7 @@ func (t *tree) walk(id uint64, depth int, visit func(element) error) error {
 	return nil
 }
 
-// bucket takes an element of the root bucket: one of our buckets.
+// bucket takes an element of the root bucket: a bucket of mpmetrics.
 func (t *tree) bucket(e element) error {
 	if err := t.takeBucket(e); err != nil {
 		return fmt.Errorf("bucket %q: %w", e.key, err)
@@ -348,7 +348,7 @@ func (t *tree) values(root uint64, inline page, all *[]table.Mirrored) error {
 		if len(*all) >= table.MaxFamilies {
 			return fmt.Errorf("more than %d mirrored families: %w", table.MaxFamilies, layout.ErrLimit)
 		}
-		// Its page is this reading's own.
+		// The value may stay in the page: no other reading uses the memory.
 		*all = append(*all, table.Mirrored{Name: string(e.key), Value: e.value})
 		return nil
 	}
@@ -358,8 +358,8 @@ func (t *tree) values(root uint64, inline page, all *[]table.Mirrored) error {
 	return t.walk(root, 0, take)
 }
 
-// apart checks that no slab reaches into another one: cells that are there once
-// would be counted, and kept, for each of them.
+// apart checks that no slab overlaps another slab. Otherwise the same cells would count several
+// times.
 func (s *snapshot) apart() error {
 	sorted := slices.Clone(s.slabs)
 	slices.SortFunc(sorted, func(a, b place) int { return cmp.Compare(a.offset, b.offset) })
@@ -396,8 +396,8 @@ func (t *tree) header(root uint64, p page) error {
 	return err
 }
 
-// slab finds a slab by the first bytes of its page run. The body is not read:
-// it changes while the owner counts.
+// slab takes a slab by the first bytes of its pages. The body of a slab is not part of a snapshot,
+// because the body changes while the owner counts.
 func (t *tree) slab(number uint32, root uint64) error {
 	if root < 2 || root >= t.limit || t.visited[root] {
 		return fmt.Errorf("page %d of %d: %w", root, t.limit, layout.ErrDamaged)
@@ -416,7 +416,7 @@ func (t *tree) slab(number uint32, root uint64) error {
 	element := p[pageHeaderBytes:]
 	pos, ksize, vsize := binary.LittleEndian.Uint32(element[4:]), binary.LittleEndian.Uint32(element[8:]), binary.LittleEndian.Uint32(element[12:])
 	if binary.LittleEndian.Uint32(element) != 0 || pos != elementBytes || ksize != layout.KeyBytes || string(p[pageHeaderBytes+elementBytes:layout.ValueOffset]) != layout.SlabKey {
-		return fmt.Errorf("page %d does not hold a slab where it belongs: %w", root, layout.ErrDamaged)
+		return fmt.Errorf("page %d holds no slab: %w", root, layout.ErrDamaged)
 	}
 	h, err := layout.DecodeSlab(p[layout.ValueOffset:])
 	if err != nil {
@@ -447,7 +447,7 @@ type element struct {
 func (p page) element(i int) (at int, err error) {
 	at = pageHeaderBytes + i*elementBytes
 	if at+elementBytes > len(p) {
-		return 0, fmt.Errorf("element %d behind the end of its page: %w", i, layout.ErrDamaged)
+		return 0, fmt.Errorf("element %d is beyond the end of its page: %w", i, layout.ErrDamaged)
 	}
 	return at, nil
 }
@@ -466,7 +466,7 @@ func (p page) leaf(i int) (element, error) {
 	return element{flags: binary.LittleEndian.Uint32(p[at:]), key: p[key:value], value: p[value:end]}, nil
 }
 
-// leaves calls visit with the elements of a leaf, which may be an inline page.
+// leaves calls visit with the elements of a leaf. The leaf may be an inline page.
 func (p page) leaves(visit func(element) error) error {
 	if len(p) < pageHeaderBytes || p.flags() != leafPage {
 		return fmt.Errorf("page is no leaf: %w", layout.ErrDamaged)

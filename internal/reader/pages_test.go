@@ -85,7 +85,7 @@ func TestRulesOfThePages(t *testing.T) {
 	}{
 		{"no buckets", newBook(3).page(firstPage, leafPage, 0, 0), "no header record", layout.ErrForeign},
 		{"neither branch nor leaf", newBook(3).page(firstPage, 0x40, 0, 0), "page 2 has flags 0x40", layout.ErrDamaged},
-		{"page of another number", newBook(4).page(firstPage, branchPage, 1, 0).child(firstPage, 3), "page 3 says it is page 0", layout.ErrDamaged},
+		{"page of another number", newBook(4).page(firstPage, branchPage, 1, 0).child(firstPage, 3), "page 3 has the number of page 0", layout.ErrDamaged},
 		{"root behind the end", newBook(2), "page 2 of 2", layout.ErrDamaged},
 		{"more elements than the page has room for", newBook(3).page(firstPage, branchPage, 0xffff, 0), "page 0 of 3", layout.ErrDamaged},
 		{"branch that leads back", newBook(3).page(firstPage, branchPage, 1, 0).child(firstPage, firstPage), "page 2 reached twice", layout.ErrDamaged},
@@ -99,7 +99,7 @@ func TestRulesOfThePages(t *testing.T) {
 		{"header without its key", newBook(4).page(firstPage, leafPage, 1, 0).bucket(firstPage, layout.HeaderBucket, 3).page(3, leafPage, 1, 0), `key "", want "header"`, layout.ErrDamaged},
 		{"slab behind the end", leaf(5), "page 5 of 5", layout.ErrDamaged},
 		{"slab in a branch", leaf(3).page(3, branchPage, 1, 0), "page 3 is not a leaf with one key", layout.ErrDamaged},
-		{"slab without its key", leaf(3).page(3, leafPage, 1, 0), "page 3 does not hold a slab where it belongs", layout.ErrDamaged},
+		{"slab without its key", leaf(3).page(3, leafPage, 1, 0), "page 3 holds no slab", layout.ErrDamaged},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -117,8 +117,8 @@ func TestRulesOfThePages(t *testing.T) {
 		binary.LittleEndian.PutUint16(p[8:], flags)
 		_, branch := p.branch(0)
 		_, leaf := p.leaf(0)
-		wantError(t, branch, "element 0 behind the end of its page")
-		wantError(t, leaf, "element 0 behind the end of its page")
+		wantError(t, branch, "element 0 is beyond the end of its page")
+		wantError(t, leaf, "element 0 is beyond the end of its page")
 	}
 }
 

@@ -10,26 +10,26 @@ import (
 	"github.com/mpmetrics/mpmetrics/internal/table"
 )
 
-// Raw is what bbolt holds of a file, for who explains or repairs one.
+// Raw is the bbolt content of a file, for explanation and repair.
 type Raw struct {
 	Header      *layout.Header
 	Bytes       int64 // of the file
 	PageSize    int
-	Pages       uint64            // below the high-water mark; what is beyond was never used
-	Transaction uint64            // the newest
-	TreePages   int               // that are reachable, slabs apart
+	Pages       uint64            // below the high-water mark; pages beyond were never used
+	Transaction uint64            // number of the newest transaction
+	TreePages   int               // reachable pages without slabs
 	Slabs       []RawSlab         // by number
 	Mirrored    map[string][]byte // by name of the family
 	Exemplars   map[string][]byte // likewise
 }
 
-// RawSlab is where a slab is.
+// RawSlab is the place of a slab.
 type RawSlab struct {
 	layout.SlabHeader
 	Offset int64 // in the file
 }
 
-// SlabPages is how many pages the slabs take.
+// SlabPages returns the number of pages that the slabs take.
 func (r *Raw) SlabPages() (n int) {
 	for _, s := range r.Slabs {
 		n += (int(s.Bytes) + layout.ValueOffset) / r.PageSize
@@ -37,8 +37,8 @@ func (r *Raw) SlabPages() (n int) {
 	return n
 }
 
-// ReadRaw reads what bbolt holds of a file, and nothing of the log or the cells. Any
-// file will do: a copy, or one in quarantine.
+// ReadRaw reads the bbolt content of a file, without the log and the cells. The file may also be a
+// copy, or a file in quarantine.
 func ReadRaw(path string) (*Raw, error) {
 	f, st, err := directory.OpenFile(path)
 	if err != nil {

@@ -1,20 +1,20 @@
-// Package reader reads a process's file without a lock and without writing,
-// while its owner counts.
+// Package reader reads the file of a process without a lock and without writing, while the owner
+// counts.
 //
-// What bbolt holds (the header, the list of slabs) is read as a snapshot:
+// The bbolt content of the file (the header, the list of slabs) is read as a snapshot:
 //
-//  1. read both meta pages; the valid one with the higher transaction wins
-//  2. read the pages that are reachable from it, slabs apart
-//  3. read both meta pages again, and accept if and only if both are as before
+//  1. The reader reads both meta pages. The valid meta page with the higher transaction wins.
+//  2. The reader reads the pages that are reachable from the winner, without slabs.
+//  3. The reader reads both meta pages again, and accepts the snapshot if and only if both meta
+//     pages are unchanged.
 //
-// bbolt writes the pages of a transaction before its meta page, and uses the
-// pages of an older transaction again only two transactions later: while both
-// metas stand still, nothing that was read can have been overwritten. To accept
-// when only the winner stands still is not enough: the other slot may be half
-// written, and hide that two transactions have passed.
+// bbolt writes the pages of a transaction before the meta page of the transaction, and reuses pages
+// of an older transaction only two transactions later. So while both meta pages are unchanged,
+// bbolt has overwritten none of the pages that were read. An unchanged winner alone is not enough:
+// the other meta page may be half written, and hide that two transactions have passed.
 //
-// The log and the cells need no snapshot. The log is read on from where the
-// last reading stopped; cells are loaded as atomic words.
+// The log and the cells need no snapshot. The reader reads the log from the end of the last reading
+// on, and loads the cells as atomic words.
 package reader
 
 import (
@@ -32,26 +32,26 @@ import (
 )
 
 var (
-	// ErrBusy is returned when the file changed under each of a bounded number
-	// of tries. The next try will probably do.
-	ErrBusy = errors.New("file changed under every try to read it")
+	// ErrBusy is returned when the file changed during each of a bounded number of tries. The next
+	// try will probably succeed.
+	ErrBusy = errors.New("file changed during every try")
 
 	// ErrReplaced is returned when the path leads to another file than before.
 	ErrReplaced = errors.New("file was replaced")
 
-	// ErrCopy is returned for a file that is a copy of another: counting it
-	// would count that one twice.
+	// ErrCopy is returned for a copy of another file. A reader must not count the same values
+	// twice.
 	ErrCopy = errors.New("file is a copy")
 )
 
-// maxFileBytes bounds a file: room for the most series, each a histogram with the
-// usual buckets. A file that is longer than that is nobody's, or sparse.
+// maxFileBytes bounds a file. Histograms with the usual buckets fit, up to the limit of series. A
+// longer file is foreign, or sparse.
 const maxFileBytes = 1 << 30
 
 // Entry is one run of values: a series.
 type Entry = table.Entry
 
-// File is one process's file and what is known of it so far. It is for one
+// File is the file of one process, and the content that was read so far. A File is for one
 // goroutine at a time.
 type File struct {
 	path  string
@@ -61,8 +61,8 @@ type File struct {
 
 	refreshed time.Time // when the last reading began
 
-	accepted metas          // of the snapshot that header and slabs are from
-	metas    *mapped.Region // both meta pages, once somebody looked twice
+	accepted metas          // meta pages of the snapshot with header and slabs
+	metas    *mapped.Region // both meta pages, from the second reading on
 	header   *layout.Header
 	slabs    map[uint32]*slab
 
@@ -70,29 +70,29 @@ type File struct {
 	log     cursor         // where the log goes on
 	numbers map[uint32]int // family number to index in Families
 	series  []seriesRef    // by ascending number
-	used    int            // cells of all entries that are not gone
-	cells   int            // of all slabs: no cell belongs to two series at a time
+	used    int            // cells of all entries that are not Gone
+	cells   int            // cells of all slabs, an upper bound for used
 
 	exemplars map[string][]mirror.Exemplar // by name of the family
-	encoded   map[string][]byte            // as they stand in the file
+	encoded   map[string][]byte            // exemplars as the file has them
 
 	runs   []run
 	groups []group
-	left   int      // entries that are Gone, and that runs and groups leave out
+	left   int      // Gone entries that runs and groups skip
 	values []uint64 // as last loaded
 	final  bool
 
 	visit func(layout.Record) error // of an archive, while Visit runs
 }
 
-// seriesRef finds the first entry of a series by its number.
+// seriesRef finds the first entry of a series by number.
 type seriesRef struct {
 	number uint32
 	entry  int
 }
 
-// Open opens a published file and reads what it says so far. Errors wrap those
-// of this package, of layout and of directory, or come from the system.
+// Open opens a published file and reads the content. Errors wrap errors of this package, of package
+// layout and of package directory, or come from the system.
 func Open(path string) (*File, error) {
 	r, err := openHeader(path)
 	if err != nil {
@@ -132,7 +132,7 @@ func ReadHeader(path string) (*layout.Header, error) {
 	return r.header, nil
 }
 
-// openHeader opens a file and reads what bbolt holds.
+// openHeader opens a file and reads the bbolt content.
 func openHeader(path string) (*File, error) {
 	r := &File{path: path, slabs: map[uint32]*slab{}, numbers: map[uint32]int{}}
 	if err := r.Reopen(0); err != nil {
@@ -154,32 +154,32 @@ func (r *File) Visit(visit func(layout.Record) error) error {
 	return nil
 }
 
-// checkName refuses a second name of a file, which would count it twice: a
-// hard link has the inode that the header says.
+// checkName refuses a file under a second name, because both names would count. checkName finds
+// hard links, whose inode is the inode in the header.
 func (r *File) checkName() error {
 	if r.header.Kind != layout.ProcessFile {
 		return &fs.PathError{Op: "read", Path: r.path, Err: fmt.Errorf("an archive in the place of a process's file: %w", ErrCopy)}
 	}
 	pid, id, err := layout.ParseFileName(filepath.Base(r.path))
 	if err == nil && (id != r.header.ID || pid != int(r.header.PID)) {
-		return &fs.PathError{Op: "read", Path: r.path, Err: fmt.Errorf("its name is %s: %w", layout.FileName(int(r.header.PID), r.header.ID), ErrCopy)}
+		return &fs.PathError{Op: "read", Path: r.path, Err: fmt.Errorf("the header says %s: %w", layout.FileName(int(r.header.PID), r.header.ID), ErrCopy)}
 	}
 	return nil
 }
 
-// Reopen opens the descriptor again, if it was given back, and otherwise looks
-// whether the path still leads to it. A file that was replaced or removed is
-// ErrReplaced or wraps fs.ErrNotExist: close this File and open a new one.
+// Reopen opens the descriptor again after Rest. Otherwise Reopen checks that the path still leads
+// to the open file. A replaced file is ErrReplaced, and a missing file wraps fs.ErrNotExist: close
+// the File and open another File.
 //
-// listed is the inode that the directory was seen to have under this name, 0 if it
-// was not: when it is ours nothing has to be looked at. No other file gets the number
-// while this one is open.
+// listed is the inode that a listing of the directory showed for the name, or 0. If listed is the
+// inode of the open file, no check is necessary: no other file gets the inode while the file is
+// open.
 func (r *File) Reopen(listed uint64) error {
 	if r.f != nil {
 		if listed == r.inode {
 			return nil
 		}
-		// By the name: an owner whose file was moved away has made another one.
+		// Look by name: an owner whose file was moved away has made another file.
 		st, err := directory.LookAt(r.path)
 		if err != nil {
 			return err
@@ -206,7 +206,7 @@ func (r *File) Reopen(listed uint64) error {
 	return nil
 }
 
-// Rest gives the descriptor back until Reopen. Mappings stay.
+// Rest gives the descriptor back until Reopen. The mappings stay.
 func (r *File) Rest() {
 	if r.f != nil {
 		r.f.Close()
@@ -217,8 +217,8 @@ func (r *File) Rest() {
 // Resting reports whether the descriptor is given back.
 func (r *File) Resting() bool { return r.f == nil }
 
-// Unmap gives the mappings back, not the descriptor. The log and the cells cannot
-// be read any more.
+// Unmap gives the mappings back, but not the descriptor. Afterwards the log and the cells are
+// unreadable.
 func (r *File) Unmap() {
 	for _, s := range r.slabs {
 		s.unmap()
@@ -227,7 +227,7 @@ func (r *File) Unmap() {
 	r.unmapMetas()
 }
 
-// Close gives everything back.
+// Close gives the descriptor and the mappings back.
 func (r *File) Close() {
 	r.Rest()
 	r.Unmap()
@@ -236,8 +236,8 @@ func (r *File) Close() {
 // SameAs reports whether a path leads to the open file.
 func (r *File) SameAs(path string) (bool, error) { return r.f.SameAs(path) }
 
-// Live reports whether the owner of the file lives. Probe before reading: what
-// is read after a probe that said dead is final.
+// Live reports whether the owner of the file is live. Probe before reading: the content is final if
+// the reading came after a probe that said dead.
 func (r *File) Live() (bool, error) {
 	if r.final {
 		return false, nil
@@ -245,8 +245,8 @@ func (r *File) Live() (bool, error) {
 	return r.f.Live()
 }
 
-// Finish marks the file as final: the owner is dead and everything has been
-// read. The descriptor and the mappings are given back, what was read stays.
+// Finish marks the file as final: the owner is dead, and the content was read. Finish gives the
+// descriptor and the mappings back, and keeps the content.
 func (r *File) Finish() {
 	r.Close()
 	r.final = true
@@ -255,31 +255,31 @@ func (r *File) Finish() {
 // Final reports whether Finish was called.
 func (r *File) Final() bool { return r.final }
 
-// Size is the size of the file in bytes when it was last looked at.
+// Size returns the size of the file in bytes, as last seen.
 func (r *File) Size() int64 { return r.size }
 
-// Memory is about how many bytes of memory are kept of the file.
+// Memory estimates the bytes of memory that the content takes.
 func (r *File) Memory() int64 { return r.table.Memory() }
 
-// Families are the families of the log, in the order of their records, and mirrored
-// families. The slice only grows.
+// Families returns the families of the log, in the order of their records, and mirrored families.
+// The slice only grows.
 func (r *File) Families() []*layout.Family { return r.table.Families() }
 
-// Entries are the runs of cells of the log, in the order of their records, and mirrored
-// series. The slice only grows; Gone may become true.
+// Entries returns the entries of the log, in the order of their records, and mirrored series. The
+// slice only grows; Gone may become true.
 func (r *File) Entries() []Entry { return r.table.Entries() }
 
-// Natives are the native buckets of entries that are native histograms, by index in
-// Entries. The map does not change: another reading makes another one.
+// Natives returns the native buckets of the native histograms, by index in Entries. The map never
+// changes: another reading makes another map.
 func (r *File) Natives() map[int]*layout.Native { return r.table.Natives() }
 
-// Gone returns how many entries are Gone.
+// Gone returns the number of entries that are Gone.
 func (r *File) Gone() int { return r.table.Gone() }
 
-// Header is the header record.
+// Header returns the header record.
 func (r *File) Header() *layout.Header { return r.header }
 
-// Refresh reads on: the snapshot if bbolt committed since, then the log.
+// Refresh reads the snapshot again if bbolt has committed since, and then reads the log.
 func (r *File) Refresh() error {
 	if r.final {
 		return nil
@@ -297,13 +297,13 @@ func (r *File) Refresh() error {
 	return nil
 }
 
-// snapshot reads what bbolt holds, if it is not what was read before.
+// snapshot reads the bbolt content again if the content may have changed.
 func (r *File) snapshot() error {
 	s, err := readSnapshot(r.f, r.accepted)
 	if err != nil || s == nil {
 		return err
 	}
-	// An archive may be a copy: there is never more than one.
+	// An archive may be a copy, because no second archive is read beside the first.
 	if s.header.Kind == layout.ProcessFile && s.header.Inode != r.inode {
 		return fmt.Errorf("inode %d, the header says %d: %w", r.inode, s.header.Inode, ErrCopy)
 	}
