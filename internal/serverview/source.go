@@ -1,5 +1,5 @@
-// Package serverview reads a namespace of a server: its partitions and its archive, as a
-// scan merges them and as an absorption takes them.
+// Package serverview reads the partitions and the archive of a namespace on a server, for scans and
+// for absorptions.
 package serverview
 
 import (
@@ -21,78 +21,77 @@ import (
 )
 
 const (
-	// defaultTimeout leaves a scrape some time for the rest of the registry.
+	// defaultTimeout leaves time in a scrape for the rest of the registry.
 	defaultTimeout = 2 * time.Second
 
-	// maxTries bounds the looks that an absorption came into.
+	// maxTries bounds the looks that an absorption interrupts.
 	maxTries = 5
 
-	// maxExchanges bounds a look by so many times the timeout of an exchange. The next
-	// look does not read again what this one has read.
+	// maxExchanges bounds a look by a multiple of the timeout of an exchange. The next look goes on
+	// with the partitions that are still unread.
 	maxExchanges = 4
 
-	// readTogether bounds the partitions of one exchange: a server carries it out while
-	// everybody else waits, and many large ones would never be read in time.
+	// readTogether bounds the partitions in one exchange. All other clients wait while the server
+	// carries an exchange out, and many large partitions would exceed the timeout.
 	readTogether = 16
 )
 
-// Source is the scan.Source that is a namespace of a server. A look reads everything,
-// at a moment when no absorption was at work: partitions and archive belong together.
+// Source is the scan.Source for a namespace of a server. A look reads everything at a moment
+// without an absorption, so that partitions and archive belong together.
 type Source struct {
 	Server remote.Server // closed by Close
 
-	// Grace is how many scans in a row may show what was read last because the server
-	// does not answer.
+	// Grace is the number of scans in a row that may show the last values of a silent server.
 	Grace int
 
-	// DeadOnly leaves the partitions of the living unread until Read.
+	// DeadOnly leaves the partitions of live processes unread until Read.
 	DeadOnly bool
 
-	// Timeout bounds one exchange with the server, and four times as long a look. 0: two
-	// seconds.
+	// Timeout bounds one exchange with the server. A look takes at most four times the timeout. 0:
+	// two seconds.
 	Timeout time.Duration
 
-	// As of the last Look.
+	// State of the last Look.
 	epoch      string
 	generation string
-	losses     uint64 // how often the server lost what it had absorbed
+	losses     uint64 // how often the server lost absorbed processes
 	partitions map[layout.ID]*partition
 	byName     map[string]*partition
 	archive    *archive.Archive
 	fields     map[string]string  // of the archive
-	damaged    error              // why there is none
+	damaged    error              // why the archive is empty; nil: the archive is good
 	silent     int                // scans in a row without an answer
-	err        error              // why nothing was read
-	ahead      time.Duration      // of this machine's clock, the server's
-	lost       []remote.Partition // listed, not alive, and not there
+	err        error              // why no partition was read
+	ahead      time.Duration      // how far the server's clock is ahead of the clock of the machine
+	lost       []remote.Partition // partitions that are listed, dead and missing
 
 	views  map[string]*view // by name, until the Scanner releases them
 	memory scan.Budget      // of views
 
-	// Of one snapshot; the room is used again.
+	// For one snapshot; the next snapshot uses the memory again.
 	processes []scan.Process
 	errs      []error
 }
 
-// partition is one as it was read.
+// partition is a partition as last read.
 type partition struct {
 	ID       layout.ID
-	name     string // as that of a file
+	name     string // as the name of a file
 	header   *layout.Header
 	families map[string]string
 	series   map[string]string
 	values   map[string]string
-	err      error // why there is no header
+	err      error // why the header is invalid
 	live     bool
 	gone     bool
-	listed   uint64 // sequence by the last list; what was read is not older
-	seq      uint64 // of what was read, if not of values alone
-	changes  int    // how often any of it was read anew
-	whole    bool   // it was read
-	active   bool   // it changes from scan to scan
+	listed   uint64 // sequence by the last list; the content is at least as new
+	seq      uint64 // sequence of the content, except a reading of values alone
+	changes  int    // how often content was read
+	whole    bool   // series and families were read
+	active   bool   // the process changes its partition from scan to scan
 }
 
-// read is the partition as it was read.
+// read returns the partition as listed, with the sequence of the content.
 func (p *partition) read() remote.Partition {
 	return remote.Partition{ID: p.ID, Live: p.live, Seq: p.seq}
 }
@@ -143,8 +142,8 @@ func (s *Source) Snapshot(ctx context.Context) (scan.Snapshot, error) {
 	return found, nil
 }
 
-// process brings the view of a partition up to date. The Scanner goes on with the last
-// good view if that fails.
+// process brings the view of a partition up to date. If the update fails, the Scanner goes on with
+// the last good view.
 func (s *Source) process(ctx context.Context, p *partition) (_ scan.Process, err error) {
 	v := s.views[p.name]
 	current := v != nil && v.part == p
@@ -152,7 +151,7 @@ func (s *Source) process(ctx context.Context, p *partition) (_ scan.Process, err
 		err = v.update()
 	}
 	if !current || errors.Is(err, reader.ErrReplaced) || err != nil && !scan.Transient(err) {
-		// From the beginning: what a view that was damaged has found is in doubt.
+		// Read from the beginning: a damaged view may have found anything.
 		var fresh *view
 		if fresh, err = s.open(ctx, p); err == nil {
 			err = fresh.update()
@@ -179,13 +178,13 @@ func (s *Source) process(ctx context.Context, p *partition) (_ scan.Process, err
 		found.Reading, found.Values, found.Natives = v, v.values, v.Natives()
 	case scan.Transient(err) || v.place == s.place():
 		found.Reading = v
-	default: // its last good values were in an archive that is lost
+	default: // the last good values were in an archive that is lost
 		s.release(v)
 	}
 	return found, err
 }
 
-// release gives back what is kept of a view.
+// release gives back the memory of a view.
 func (s *Source) release(v *view) {
 	if s.views[v.part.name] == v {
 		delete(s.views, v.part.name)
@@ -193,11 +192,11 @@ func (s *Source) release(v *view) {
 	s.memory.GiveBack(&v.counted)
 }
 
-// Close implements scan.Source: it ends all connections.
+// Close implements scan.Source, and ends all connections.
 func (s *Source) Close() { s.Server.Close() }
 
-// Look reads what there is now. An error is transient and means that nothing is known, or
-// says that the archive is damaged.
+// Look reads the current state. After a transient error nothing is known. Any other error says that
+// the archive is damaged.
 func (s *Source) Look(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, maxExchanges*cmp.Or(s.Timeout, defaultTimeout))
 	defer cancel()
@@ -214,19 +213,19 @@ func (s *Source) Look(ctx context.Context) error {
 	return s.damaged
 }
 
-// exchange bounds one exchange.
+// exchange bounds one exchange by the timeout.
 func (s *Source) exchange(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(ctx, cmp.Or(s.Timeout, defaultTimeout))
 }
 
-// list is one look at the server.
+// list lists the partitions, and reads the values of some, in one exchange.
 func (s *Source) list(ctx context.Context, values []layout.ID) (*remote.State, error) {
 	ctx, cancel := s.exchange(ctx)
 	defer cancel()
 	return s.Server.Look(ctx, values)
 }
 
-// forget takes all partitions for gone: whatever comes next is read anew.
+// forget marks all partitions as gone. The next look reads each partition from the beginning.
 func (s *Source) forget() {
 	for _, p := range s.partitions {
 		p.gone = true
@@ -234,7 +233,7 @@ func (s *Source) forget() {
 	s.partitions, s.byName = nil, nil
 }
 
-// look reads until no absorption came in between.
+// look reads until no absorption interrupts the reading.
 func (s *Source) look(ctx context.Context) error {
 	for range maxTries {
 		var want []layout.ID
@@ -254,7 +253,7 @@ func (s *Source) look(ctx context.Context) error {
 		if state.Epoch != s.epoch {
 			s.forget()
 			s.epoch, s.archive, s.fields = state.Epoch, nil, nil
-			s.losses++ // also if it comes to have it again
+			s.losses++ // even if the server gets the former archive back
 		}
 		if s.archive == nil || generation != s.generation {
 			if generation, err = s.readArchive(ctx); err != nil {
@@ -274,8 +273,8 @@ func (s *Source) look(ctx context.Context) error {
 	return fmt.Errorf("%w: archive", scan.ErrChanging)
 }
 
-// readArchive reads the archive. One that cannot be decoded is an error of every
-// Look until it is replaced.
+// readArchive reads the archive. Until an undecodable archive is replaced, each Look returns the
+// error.
 func (s *Source) readArchive(ctx context.Context) (generation string, err error) {
 	ctx, cancel := s.exchange(ctx)
 	defer cancel()
@@ -291,8 +290,9 @@ func (s *Source) readArchive(ctx context.Context) (generation string, err error)
 		decoded, s.damaged = archive.New(), &fs.PathError{Op: "read archive", Path: archiveName, Err: err}
 	}
 	if s.archive != nil && err == nil && !decoded.Follows(s.archive) {
-		// What was absorbed since is not, and the partitions that their processes began
-		// then are not there: nobody will absorb these.
+		// The server went back to a state before an absorption. The archive lacks the processes
+		// that were absorbed since. The partitions that those processes began afterwards are
+		// missing, and no absorption will take them: their values must not be shown any more.
 		s.forget()
 		s.losses++
 	}
@@ -300,11 +300,11 @@ func (s *Source) readArchive(ctx context.Context) (generation string, err error)
 	return a.Generation, nil
 }
 
-// archiveName is what errors call the archive.
+// archiveName is the name of the archive in errors.
 const archiveName = "archive"
 
-// take takes what a look has found, and reads what it lacks. It reports false when an
-// absorption came in between.
+// take takes the result of a look, and reads the missing parts. It returns false if an absorption
+// interrupted the reading.
 func (s *Source) take(ctx context.Context, state *remote.State) (stable bool, err error) {
 	partitions := make(map[layout.ID]*partition, len(state.Partitions))
 	var reads []remote.Read
@@ -338,8 +338,8 @@ func (s *Source) take(ctx context.Context, state *remote.State) (stable bool, er
 			p.gone = true
 		}
 	}
-	s.partitions = partitions // also if not all of them can be read now
-	// Blocks that lack their series for good are that partition's matter.
+	s.partitions = partitions // even if the reading of a partition fails now
+	// If the series of a block never arrive, only the partition is damaged: stop after maxTries.
 	for tries := 0; len(reads) > 0 && tries < maxTries; tries++ {
 		if reads, err = s.readAll(ctx, partitions, reads); err != nil {
 			return false, err
@@ -371,8 +371,7 @@ func (s *Source) take(ctx context.Context, state *remote.State) (stable bool, er
 	return true, nil
 }
 
-// readAll reads partitions, and returns what still has to be read: values of blocks
-// whose series have changed.
+// readAll reads partitions. It returns the blocks of values whose series have to be read again.
 func (s *Source) readAll(ctx context.Context, partitions map[layout.ID]*partition, reads []remote.Read) (more []remote.Read, err error) {
 	for part := range slices.Chunk(reads, readTogether) {
 		again, err := s.readSome(ctx, partitions, part)
@@ -384,7 +383,7 @@ func (s *Source) readAll(ctx context.Context, partitions map[layout.ID]*partitio
 	return more, nil
 }
 
-// readSome is readAll in one exchange.
+// readSome is readAll for one exchange.
 func (s *Source) readSome(ctx context.Context, partitions map[layout.ID]*partition, reads []remote.Read) (more []remote.Read, err error) {
 	ctx, cancel := s.exchange(ctx)
 	defer cancel()
@@ -395,7 +394,7 @@ func (s *Source) readSome(ctx context.Context, partitions map[layout.ID]*partiti
 	for i, c := range contents {
 		p := partitions[reads[i].ID]
 		if c.Header == "" || c.Absorption != "" || c.Taken || c.Stale {
-			p.gone, p.seq = true, c.Seq // it was dropped, or is about to leave the list, or should
+			p.gone, p.seq = true, c.Seq // dropped, absorbed, or about to leave the list
 			continue
 		}
 		p.takeHeader(&c)
@@ -405,7 +404,8 @@ func (s *Source) readSome(ctx context.Context, partitions map[layout.ID]*partiti
 		}
 		p.takeContent(&c, reads[i].Whole)
 		p.listed = c.Seq
-		// What was read at one instant and does not fit is damaged, and is not read again.
+		// Series and values of one instant that do not fit are damaged: do not read the block
+		// again.
 		blocks := slices.DeleteFunc(p.missing(p.values), func(block string) bool { return slices.Contains(reads[i].Blocks, block) })
 		if len(blocks) > 0 && !reads[i].Whole {
 			more = append(more, remote.Read{ID: reads[i].ID, Blocks: append(blocks, reads[i].Blocks...)})
@@ -414,20 +414,20 @@ func (s *Source) readSome(ctx context.Context, partitions map[layout.ID]*partiti
 	return more, nil
 }
 
-// takeHeader takes the header.
+// takeHeader decodes the header.
 func (p *partition) takeHeader(c *remote.Content) {
 	h, err := layout.DecodeHeader([]byte(c.Header))
 	if err != nil {
 		h = &layout.Header{ID: p.ID, PID: 1}
 	}
-	// The boot of a machine says nothing about what a server keeps.
+	// A partition outlives the boot of a machine.
 	h.BootID, h.Start = "", c.Start
 	p.name = layout.FileName(int(h.PID), p.ID)
 	if err == nil && h.ID != p.ID {
 		err = fmt.Errorf("header of %v: %w", h.ID, layout.ErrDamaged)
 	}
 	if err == nil && c.Lacks {
-		err = fmt.Errorf("part of it was dropped: %w", layout.ErrDamaged)
+		err = fmt.Errorf("a hash was dropped: %w", layout.ErrDamaged)
 	}
 	p.header, p.err = h, nil
 	if err != nil {
@@ -445,8 +445,7 @@ func (p *partition) takeContent(c *remote.Content, whole bool) {
 	p.series = remote.Union(p.series, c.Series)
 }
 
-// missing returns the blocks whose series are of another version than their values.
-// nil: none.
+// missing returns the blocks whose series and values differ in the version. nil: no block.
 func (p *partition) missing(values map[string]string) (blocks []string) {
 	for field, value := range values {
 		if !remote.IsBlock(field) {
@@ -461,7 +460,7 @@ func (p *partition) missing(values map[string]string) (blocks []string) {
 	return blocks
 }
 
-// Partition returns a partition by its name, as it was read.
+// Partition returns a partition by its name, as last read.
 func (s *Source) Partition(name string) (p remote.Partition, there bool) {
 	found := s.byName[name]
 	if found == nil {
@@ -470,19 +469,19 @@ func (s *Source) Partition(name string) (p remote.Partition, there bool) {
 	return found.read(), true
 }
 
-// Base returns what an absorption is based on: the fields of the archive, and when
-// they were read.
+// Base returns the state that an absorption is based on: epoch, generation and fields of the
+// archive.
 func (s *Source) Base() (epoch, generation string, fields map[string]string) {
 	return s.epoch, s.generation, s.fields
 }
 
-// Lost are the partitions that are listed although there is nothing of them.
+// Lost returns the partitions that are listed, dead and missing.
 func (s *Source) Lost() []remote.Partition { return s.lost }
 
-// Ahead is how far the server's clock is ahead of this machine's.
+// Ahead returns how far the server's clock is ahead of the clock of the machine.
 func (s *Source) Ahead() time.Duration { return s.ahead }
 
-// place identifies what the server has: another one after it lost something.
+// place identifies the content of the server. The place changes after the server has lost data.
 func (s *Source) place() uint64 {
 	if s.epoch == "" {
 		return 0
@@ -492,7 +491,7 @@ func (s *Source) place() uint64 {
 	return h.Sum64() + s.losses
 }
 
-// Names are the names of all partitions.
+// Names returns the names of all partitions.
 func (s *Source) Names() ([]string, error) {
 	if s.err != nil {
 		return nil, s.err
@@ -513,7 +512,7 @@ func (s *Source) Header(name string) (*layout.Header, error) {
 	return p.header, p.err
 }
 
-// Read reads a partition whole.
+// Read reads a whole partition.
 func (s *Source) Read(ctx context.Context, name string) (scan.Process, error) {
 	p := s.byName[name]
 	if p == nil {
@@ -526,11 +525,11 @@ func (s *Source) Read(ctx context.Context, name string) (scan.Process, error) {
 	if err != nil {
 		return scan.Process{}, err
 	}
-	s.memory.GiveBack(&v.counted) // nothing is kept
+	s.memory.GiveBack(&v.counted) // no scan uses the view
 	return scan.Process{Name: p.name, ID: p.ID, Reading: v, Values: v.values, Natives: v.Natives(), Live: p.live, Probed: true}, nil
 }
 
-// open makes a view of a partition, and reads the partition unless it was read.
+// open makes a view of a partition, and reads an unread partition.
 func (s *Source) open(ctx context.Context, p *partition) (*view, error) {
 	if !p.whole && p.err == nil {
 		ctx, cancel := s.exchange(ctx)
@@ -550,7 +549,7 @@ func (s *Source) open(ctx context.Context, p *partition) (*view, error) {
 	return v, nil
 }
 
-// Archive returns the archive as it was read, or why there is none.
+// Archive returns the archive as last read, or the reason for a missing archive.
 func (s *Source) Archive() (*archive.Archive, error) {
 	if s.damaged != nil {
 		return nil, s.damaged

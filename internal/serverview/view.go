@@ -15,22 +15,22 @@ import (
 	"github.com/mpmetrics/mpmetrics/internal/table"
 )
 
-// view is one reading of a partition, from its beginning. It implements scan.Kept.
+// view is one reading of a partition, from its beginning. A view implements scan.Kept.
 type view struct {
 	part *partition
-	of   *Source // nil: nothing is kept of it
+	of   *Source // nil: the caller keeps no values
 	table.Table
 
 	numbers   map[string]int    // field of a family to index in families
 	blocks    map[string]*block // by field
 	exemplars map[string][]mirror.Exemplar
-	encoded   map[string]string // these, as they were read
-	found     []table.Mirrored  // room for takeNamed
+	encoded   map[string]string // exemplars as they were read
+	found     []table.Mirrored  // memory for takeNamed
 
-	refreshed, loaded int // changes of part that were taken
+	refreshed, loaded int // changes of part at the last Refresh and the last Load
 	values, spare     []uint64
-	counted           int64  // of the memory of the source
-	place             uint64 // of the last good values
+	counted           int64  // memory that the source counts for the view
+	place             uint64 // place of the last good values
 }
 
 // block is a block of series.
@@ -38,16 +38,16 @@ type block struct {
 	encoded  string
 	version  uint64
 	slots    []slot
-	families []*layout.Family // of each; nil: empty
+	families []*layout.Family // family of each slot; nil: the slot is empty
 	words    int
-	at       int // where all its values stand, one behind the other; -1: they do not, or are not what the block says
+	at       int // index of all values in the table if in a row, else -1
 }
 
 // slot is a series in a block.
 type slot struct {
 	*layout.Slot
 	entry int
-	rest  []int // what its base amounts to: numbers of the table's values
+	rest  []int // numbers of the values that subtract the base
 }
 
 func newView(p *partition) *view {
@@ -75,7 +75,7 @@ func (v *view) Refresh() error {
 	}
 	err := v.take()
 	if err == nil && v.Gone() > max(table.MaxLeft, len(v.Entries())/2) {
-		err = fmt.Errorf("%d series are gone: %w", v.Gone(), reader.ErrReplaced)
+		err = fmt.Errorf("%d series are deleted: %w", v.Gone(), reader.ErrReplaced)
 	}
 	if err != nil {
 		return &fs.PathError{Op: "read", Path: v.part.name, Err: err}
@@ -125,7 +125,7 @@ func (v *view) take() error {
 	return v.takeNamed()
 }
 
-// numbered returns a family by its number.
+// numbered returns the family with a number.
 func (v *view) numbered(n uint32) *layout.Family {
 	if i, known := v.numbers[remote.Number(int(n))]; known {
 		return v.Families()[i]
@@ -171,7 +171,7 @@ func (v *view) takeBlock(field string) error {
 			b.at = -1
 		}
 		if s.Base != nil || b.families[i].Type.Bucketed() {
-			b.at = -1 // they are not the values of the entries, or looked at first
+			b.at = -1 // the values of the entries differ, or need a check first
 		}
 		b.words += b.families[i].ValueWords()
 	}
@@ -194,7 +194,7 @@ func (v *view) addSlot(s *layout.Slot) (slot, error) {
 	return added, err
 }
 
-// drop takes a slot out.
+// drop marks the entries of a slot as deleted.
 func (v *view) drop(s *slot) {
 	if s.Slot != nil {
 		v.Leave(s.entry)
@@ -202,7 +202,7 @@ func (v *view) drop(s *slot) {
 	}
 }
 
-// takeNamed takes the values that stand by the name of their family.
+// takeNamed takes the values whose field is the name of a family.
 func (v *view) takeNamed() error {
 	v.found = v.found[:0]
 	for _, field := range slices.Sorted(maps.Keys(v.part.values)) {
@@ -260,7 +260,8 @@ func (v *view) Load() ([]uint64, error) {
 
 func (v *view) loadBlock(b *block, encoded string, own []uint64) error {
 	if version, err := layout.VersionOf([]byte(encoded)); err != nil || version != b.version {
-		// They were read at one instant: some of them were dropped, or tampered with.
+		// Series and values are of one instant: a hash was dropped, or another program wrote the
+		// values.
 		return fmt.Errorf("version %d, the series have %d: %w", version, b.version, layout.ErrDamaged)
 	}
 	if b.at >= 0 {
@@ -296,7 +297,7 @@ func (v *view) loadBlock(b *block, encoded string, own []uint64) error {
 	return nil
 }
 
-// The rest of scan.Kept.
+// Further methods of scan.Kept.
 
 // Release implements scan.Kept.
 func (v *view) Release()                                { v.of.release(v) }
@@ -304,8 +305,8 @@ func (v *view) Header() *layout.Header                  { return v.part.header }
 func (v *view) Size() int64                             { return v.part.size() }
 func (v *view) Exemplars() map[string][]mirror.Exemplar { return v.exemplars }
 
-// Absolute returns the values of all series in a partition, by KeyOfSeries, without
-// mirrored families; nil if the partition is damaged.
+// Absolute returns the values of all own series of a partition. The keys are made by KeyOfSeries.
+// nil: the partition is damaged.
 func Absolute(c *remote.Content) map[string][]uint64 {
 	v := newView(&partition{families: c.Families, series: c.Series, values: c.Values})
 	if v.take() != nil {
@@ -328,8 +329,8 @@ func Absolute(c *remote.Content) map[string][]uint64 {
 	return held
 }
 
-// KeyOfSeries is unique among all series of a process, those that were deleted and made
-// again too.
+// KeyOfSeries returns a key that is unique among all series of a process, including series that
+// were deleted and made again.
 func KeyOfSeries(f *layout.Family, values []string, created int64) string {
 	return layout.SeriesKey(f.Wording(), values) + "\xff" + strconv.FormatInt(created, 10)
 }
