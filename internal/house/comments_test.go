@@ -31,13 +31,11 @@ func init() {
 
 // pending are packages with comments from before the rule, each with the reason for the delay.
 var pending = map[string]string{
-	"collector":           "comments are rewritten with its interface",
-	"compact":             "comments are rewritten with its interface",
-	"internal/publisher":  "the package is about to be rewritten",
-	"internal/reader":     "comments are rewritten with the table of both readers",
-	"internal/scan":       "comments are rewritten with its interface",
-	"internal/serverview": "comments are rewritten with the table of both readers",
-	"store":               "comments are rewritten while the package is split",
+	"collector":          "comments are rewritten with its interface",
+	"compact":            "comments are rewritten with its interface",
+	"internal/publisher": "the package is about to be rewritten",
+	"internal/scan":      "comments are rewritten with its interface",
+	"store":              "comments are rewritten while the package is split",
 }
 
 var word = regexp.MustCompile(`[A-Za-z']+`)
