@@ -5,21 +5,20 @@ import (
 	"sync"
 )
 
-// maxMemory bounds what is kept of all processes together, some twenty million
-// series: more than a Prometheus server takes from one target.
+// maxMemory bounds the memory for the readings of all processes together. It holds some twenty
+// million series, more than a Prometheus server takes from one target.
 const maxMemory = 4 << 30
 
-// Budget counts the memory that the readings of a Source take, and bounds it. The
-// zero value is ready for use. Its methods may run in parallel.
+// Budget counts and bounds the memory of the readings of a Source. The zero value is ready for use.
+// The methods may run in parallel.
 type Budget struct {
 	mu   sync.Mutex // held for some instructions
 	used int64
 	most int64 // 0: maxMemory
 }
 
-// Keep counts what a reading takes now, and notes it in counted: where the last call
-// for the same reading noted it. A reading that does not fit is ErrMemory, and counted
-// as before.
+// Keep counts the memory of a reading, and stores the count in counted for the next call. A reading
+// beyond the bound is ErrMemory, and counts as before.
 func (b *Budget) Keep(name string, counted *int64, now int64) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -35,7 +34,7 @@ func (b *Budget) Keep(name string, counted *int64, now int64) error {
 	return nil
 }
 
-// GiveBack takes back what Keep counted.
+// GiveBack gives back the memory that Keep counted.
 func (b *Budget) GiveBack(counted *int64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -12,55 +12,54 @@ import (
 	"github.com/mpmetrics/mpmetrics/internal/reader"
 )
 
-// maxTries bounds step (vi). Pruning happens every ten minutes at most.
+// maxTries bounds step (vi). Ids are pruned every ten minutes at most.
 const maxTries = 3
 
-// Directory is the Source that is a directory: the files of all processes, and the
-// archive of the absorbed ones. Every process is counted once, although processes
-// are absorbed into the archive while it is read:
+// Directory is the Source for a directory: the files of all processes, and the archive of the
+// absorbed processes. Every process is counted once, even if an absorption runs during the reading:
 //
 //	(i)   note the epoch of the archive
 //	(ii)  list the files
 //	(iii) read every file
-//	(iv)  open the archive by its name, after the last file, and read it
-//	(v)   drop the files of processes that the archive holds; the Scanner keeps the
-//	      last good values of other processes whose files are missing
-//	(vi)  if the epoch of the archive is not that of (i), start again
+//	(iv)  open the archive by its name, after the last file, and read the archive
+//	(v)   drop the files of processes in the archive; the Scanner keeps the last good values
+//	      of other processes whose files are missing
+//	(vi)  if the epoch of the archive differs from the epoch of (i), start again
 //
-// A file that is missing in (iii) was removed after the rename that put its values
-// into the archive, and so the archive that is opened later holds them. A process
-// that was read and absorbed meanwhile is dropped by its id. Ids leave the archive,
-// long after the files, and that changes the epoch.
+// If a file is missing in (iii), an absorption removed the file after the rename that put the
+// values into the archive. Step (iv) opens the archive later, and so finds the values. A process
+// that is absorbed after its reading is dropped by its id in (v). Ids leave the archive long after
+// the files, and the epoch changes then.
 type Directory struct {
 	disk    Disk
 	files   map[string]*file
 	archive *archive.Archive // as last read; never nil
-	skip    bool             // its ids are still good: (i) found its epoch
+	skip    bool             // the ids are current: (i) found the epoch of archive
 	round   int              // of the last list
-	first   int              // round of the first list of this snapshot
+	first   int              // round of the first list of the snapshot
 	fetcher
 
-	// Of one snapshot; the room is used again.
+	// For one snapshot; the next snapshot uses the memory again.
 	listed    []*file
 	processes []Process
 	errs      []error
 }
 
-// file is one file. Its name and id never change.
+// file is a file of the directory. The name and the id never change.
 type file struct {
 	name  string
 	id    layout.ID
-	seen  int    // round of the list that had it
-	inode uint64 // likewise, if it was told
+	seen  int    // round of the last list with the file
+	inode uint64 // from the last list, if known
 
-	*opened             // nil: it cannot be read at all
-	bad     error       // why it is not read: proven, not transient
-	badAs   os.FileInfo // the file as it was then: not read again while it is so
+	*opened             // nil: the file was never opened
+	bad     error       // proven reason for skipping the file
+	badAs   os.FileInfo // the file at the time of bad; skipped while unchanged
 
-	fetched fetched // not taken over yet, if done
-	probed  bool    // by this snapshot
-	alive   bool    // likewise, if probed
-	err     error   // why it is not up to date in this snapshot
+	fetched fetched // result for read, if done
+	probed  bool    // the snapshot has probed the owner
+	alive   bool    // result of the probe
+	err     error   // why the reading is older than the snapshot
 }
 
 // opened is one reading of a file, from its beginning. It implements Kept.
@@ -68,13 +67,13 @@ type opened struct {
 	File
 	of      *Directory
 	name    string
-	read    bool // it was read whole at least once; what follows is of the last time
-	offered bool // a snapshot had it: the Scanner says when it is not needed any more
+	read    bool // read to the end; the fields below are of the last time
+	offered bool // a snapshot had the reading: the Scanner calls Release
 	values  []uint64
 	natives map[int]*layout.Native
 	live    bool
 	place   uint64
-	memory  int64 // counted
+	memory  int64 // counted by the budget
 }
 
 // NewDirectory returns a Directory on a disk.
@@ -82,7 +81,7 @@ func NewDirectory(d Disk) *Directory {
 	return &Directory{disk: d, files: map[string]*file{}, archive: archive.New(), fetcher: newFetcher(d)}
 }
 
-// Snapshot implements Source. The context is obeyed between files.
+// Snapshot implements Source. The context is checked between files.
 func (d *Directory) Snapshot(ctx context.Context) (Snapshot, error) {
 	d.errs, d.first = d.errs[:0], d.round+1
 	for range maxTries {
@@ -101,7 +100,7 @@ func (d *Directory) Snapshot(ctx context.Context) (Snapshot, error) {
 			d.errs = append(d.errs, archiveErr)
 			return d.snapshot(nil, false, archiveErr), nil
 		}
-		if d.archive.Epoch != epoch { // (vi), before (v): a process that was pruned meanwhile is not among those that (v) drops
+		if d.archive.Epoch != epoch { // (vi), before (v): (v) needs the pruned ids
 			continue
 		}
 		d.drop() // (v)
@@ -111,12 +110,12 @@ func (d *Directory) Snapshot(ctx context.Context) (Snapshot, error) {
 	return d.snapshot(d.archive, false, ErrChanging), nil
 }
 
-// snapshot is what was read.
+// snapshot makes the Snapshot of the last round.
 func (d *Directory) snapshot(a *archive.Archive, settled bool, incomplete error) Snapshot {
 	d.processes = d.processes[:0]
 	for _, f := range d.listed {
 		if f.seen != d.round {
-			continue // removed since it was listed
+			continue // removed since the list
 		}
 		p := Process{Name: f.name, ID: f.id, Live: f.alive, Probed: f.probed, Err: f.err}
 		if o := f.opened; o.good() {
@@ -130,11 +129,10 @@ func (d *Directory) snapshot(a *archive.Archive, settled bool, incomplete error)
 	return Snapshot{Place: d.disk.Place(), Processes: d.processes, Archive: a, Settled: settled, Incomplete: incomplete, Errs: d.errs}
 }
 
-// good reports whether there are values.
+// good reports whether the reading has values.
 func (o *opened) good() bool { return o != nil && o.read }
 
-// readAll reads every file. An error means that a file could not be read for the
-// moment.
+// readAll reads every file. An error means that the reading of a file failed for the moment.
 func (d *Directory) readAll(ctx context.Context, entries []directory.Entry) (failed error) {
 	d.round++
 	d.listed = d.listed[:0]
@@ -143,12 +141,12 @@ func (d *Directory) readAll(ctx context.Context, entries []directory.Entry) (fai
 		if f == nil {
 			_, id, err := layout.ParseFileName(e.Name)
 			if err != nil {
-				continue // not ours: never touched
+				continue // foreign: never touched
 			}
 			f = &file{name: e.Name, id: id}
 			d.files[e.Name] = f
 		}
-		f.probed = f.probed && f.seen >= d.first // by an earlier try of this snapshot
+		f.probed = f.probed && f.seen >= d.first // by an earlier try of the snapshot
 		f.seen, f.inode, f.err = d.round, e.Inode, nil
 		d.listed = append(d.listed, f)
 	}
@@ -156,7 +154,7 @@ func (d *Directory) readAll(ctx context.Context, entries []directory.Entry) (fai
 	late := false
 	for _, f := range d.listed {
 		if d.skip && d.archive.Holds(f.id) {
-			continue // about to be removed
+			continue // about to be removed by an absorption
 		}
 		if late = late || !f.fetched.done && ctx.Err() != nil; late && !f.fetched.done {
 			f.err = ErrDeadline
@@ -186,8 +184,8 @@ func (d *Directory) readArchive() error {
 	return nil
 }
 
-// drop drops the files of processes that the archive holds, and those that came
-// back after it held them. The descriptors of missing files are given back.
+// drop forgets the files of processes in the archive, and files that came back after their
+// absorption. drop gives the descriptors of missing files back.
 func (d *Directory) drop() {
 	for name, f := range d.files {
 		missing := f.seen != d.round
@@ -198,7 +196,7 @@ func (d *Directory) drop() {
 			d.forget(f)
 		case missing:
 			d.rest(f.opened)
-			continue // until the Scanner releases it
+			continue // the Scanner calls Release
 		case f.good() && (!f.live || f.bad != nil) && d.archive.Returned(f.id, f.Header().Start):
 			d.forget(f)
 			d.leaveOut(f, ErrReturned)
@@ -209,7 +207,7 @@ func (d *Directory) drop() {
 	}
 }
 
-// forget gives back what was read of a file.
+// forget gives back the reading of a file.
 func (d *Directory) forget(f *file) {
 	if f.opened != nil {
 		d.close(f.opened)
@@ -217,7 +215,7 @@ func (d *Directory) forget(f *file) {
 	f.opened, f.bad, f.badAs, f.fetched, f.err = nil, nil, nil, fetched{}, nil
 }
 
-// close gives back everything but the families and entries.
+// close gives everything back except the families and entries.
 func (d *Directory) close(o *opened) {
 	d.rest(o)
 	o.Close()
@@ -243,8 +241,7 @@ func (d *Directory) Close() {
 	d.archive.Close()
 }
 
-// read brings one file up to date. It returns an error only when that is
-// impossible for the moment.
+// read brings one file up to date. An error means that the reading failed for the moment.
 func (d *Directory) read(f *file) error {
 	if f.bad != nil && !f.good() && same(f.badAs, d.disk.Look(f.name)) {
 		f.err = f.bad
@@ -252,8 +249,8 @@ func (d *Directory) read(f *file) error {
 	}
 	err := d.update(f)
 	if errors.Is(err, reader.ErrReplaced) || err != nil && !Transient(err) {
-		// Replaced by its owner, or damaged at first sight: what a second
-		// reading from the beginning finds is proof.
+		// The owner has replaced the file, or the file looks damaged. A second reading from the
+		// beginning proves the damage.
 		if !errors.Is(err, reader.ErrReplaced) {
 			time.Sleep(proofDelay)
 		}
@@ -264,7 +261,7 @@ func (d *Directory) read(f *file) error {
 		f.bad = nil
 		return nil
 	case Vanished(err):
-		f.seen = 0 // removed since it was listed
+		f.seen = 0 // removed since the list
 		return nil
 	case Transient(err):
 		f.err = err
@@ -272,30 +269,30 @@ func (d *Directory) read(f *file) error {
 		return err
 	}
 	if f.good() && f.place != d.disk.Place() {
-		d.forget(f) // its last good values went with the directory that they were read in
+		d.forget(f) // the directory of the last good values is gone
 	}
 	d.leaveOut(f, err)
 	return nil
 }
 
-// leaveOut notes that a file is not read until it changes.
+// leaveOut skips a file until the file changes.
 func (d *Directory) leaveOut(f *file, err error) {
 	f.err, f.bad, f.badAs = err, err, d.disk.Look(f.name)
 }
 
-// same reports whether a file is what it was. Its owner's stores into mapped
-// memory may not show, but they do not heal a file either.
+// same reports whether a file is unchanged. Stores of the owner into mapped memory may stay
+// invisible, but no store repairs a damaged file.
 func same(a, b os.FileInfo) bool {
 	return a != nil && b != nil && os.SameFile(a, b) && a.Size() == b.Size() && a.ModTime().Equal(b.ModTime())
 }
 
-// reread opens the file anew. What an earlier reading found is kept if that
-// fails: the last good values of a file that was damaged under its owner.
+// reread reads a file from the beginning. If the second reading fails, the first reading stays: a
+// file that was damaged during the life of its owner keeps its last good values.
 func (d *Directory) reread(f *file) error {
 	fresh := &file{name: f.name, id: f.id}
 	err := d.update(fresh)
 	for try := 1; try < maxTries && errors.Is(err, reader.ErrReplaced); try++ {
-		// Its owner wrote the log anew once more, between two looks at the header.
+		// The owner has rewritten the log once more, between two looks at the header.
 		d.forget(fresh)
 		err = d.update(fresh)
 	}
@@ -308,7 +305,7 @@ func (d *Directory) reread(f *file) error {
 	return nil
 }
 
-// update reads on from where the last reading stopped.
+// update reads a file from the end of the last reading on.
 func (d *Directory) update(f *file) error {
 	if f.opened != nil && f.Final() {
 		return nil

@@ -9,30 +9,28 @@ import (
 )
 
 const (
-	// minDescriptors are the files that are kept open whatever the limit of the
-	// process is.
+	// minDescriptors is the number of files that stay open under any limit of the process.
 	minDescriptors = 48
 
-	// descriptorShare is the part of the limit beyond that: a service must not run
-	// out of descriptors because it has many processes. Files that are not kept open
-	// are opened again at each scan, for some microseconds each.
+	// descriptorShare is the divisor of the limit for further open files. A service must not run
+	// out of descriptors because the service has many processes. A closed file is opened again at
+	// each scan, for some microseconds.
 	descriptorShare = 8
 
-	// littleMemory of all files is read by one goroutine as soon as by two: to wake
-	// another core takes 70 µs on a virtual machine, and often that is half of one. A
-	// hundred processes with a thousand series each have it. Some files that are new
-	// take longer.
+	// littleMemory bounds the readings that one goroutine reads as fast as two. To wake another
+	// core takes 70 µs on a virtual machine, often half of the time for littleMemory. A hundred
+	// processes with a thousand series each stay below. someNew new files take longer.
 	littleMemory = 20 << 20
 	someNew      = 8
 )
 
-// fetcher reads files. Several goroutines may fetch at a time, each its own file:
-// nothing here touches what the Directory knows of other files.
+// fetcher reads files. Several goroutines may fetch at a time, each its own file, because a fetch
+// touches no state of other files.
 type fetcher struct {
 	disk   Disk
-	little int64 // memory that one goroutine reads
+	little int64 // bound for one goroutine
 
-	kept   int64        // descriptors that are kept
+	kept   int64        // bound for files with a descriptor
 	open   atomic.Int64 // files with a descriptor
 	memory Budget       // of all files
 }
@@ -41,18 +39,17 @@ func newFetcher(d Disk) fetcher {
 	return fetcher{disk: d, little: littleMemory, kept: max(minDescriptors, directory.DescriptorLimit()/descriptorShare)}
 }
 
-// fetched is the result of one fetch.
+// fetched is the result of a fetch.
 type fetched struct {
 	done   bool
-	probed bool // live is valid
+	probed bool // live is known
 	live   bool
 	values []uint64
 	err    error
 }
 
-// fetchTogether fetches the listed files by as many goroutines as the disk has
-// readers, until the context ends. A file that is left out waits for read, which
-// looks at it twice.
+// fetchTogether fetches the listed files with as many goroutines as the disk has readers, until the
+// context ends. Skipped files are for read, which proves damage by a second look.
 func (d *Directory) fetchTogether(ctx context.Context) {
 	readers, fresh := d.disk.Readers(), 0
 	for _, f := range d.listed {
@@ -84,7 +81,7 @@ func (d *Directory) fetchTogether(ctx context.Context) {
 	others.Wait()
 }
 
-// fetch reads on from where the last reading of a file stopped.
+// fetch reads a file from the end of the last reading on.
 func (d *Directory) fetch(f *file) (got fetched) {
 	got.done = true
 	got.err = d.reopen(f)
@@ -95,14 +92,14 @@ func (d *Directory) fetch(f *file) (got fetched) {
 	if d.open.Load() > d.kept {
 		defer d.rest(o)
 	}
-	// The probe comes first: what is read after it said dead is final.
+	// Probe first: a reading after a probe that said dead is final.
 	got.live, got.err = o.Live()
 	if got.err != nil {
 		return got
 	}
 	if !got.live {
-		// An owner whose file was taken away drops the lock of that file when its name
-		// leads to another file. A reader of the former file has not met a dead process.
+		// An owner whose file was moved away makes another file, and then releases the lock of the
+		// former file. A free lock on the former file does not mean a dead process.
 		got.err = o.Reopen(0)
 		if got.err != nil {
 			return got
@@ -121,7 +118,7 @@ func (d *Directory) fetch(f *file) (got fetched) {
 	return got
 }
 
-// reopen sees to it that there is a descriptor.
+// reopen opens the descriptor of a file, if necessary.
 func (d *Directory) reopen(f *file) error {
 	if f.opened == nil {
 		opening, err := d.disk.Open(f.name)
@@ -142,7 +139,7 @@ func (d *Directory) reopen(f *file) error {
 	return nil
 }
 
-// rest gives a descriptor back.
+// rest gives the descriptor of a file back.
 func (d *Directory) rest(o *opened) {
 	if !o.Resting() {
 		o.Rest()

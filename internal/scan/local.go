@@ -13,29 +13,29 @@ import (
 	"github.com/mpmetrics/mpmetrics/internal/reader"
 )
 
-// Disk is everything that a Directory asks of the system: one method for each thing
-// that others can come before or after. Local is the shipped one. The tests have one
-// in memory, which stops at each call to let others go on.
+// Disk is the part of the system that a Directory uses. Each method is a step that another process
+// may come before or after. Local is the shipped Disk. The tests have a Disk in memory, which stops
+// at each call to let other processes go on.
 type Disk interface {
-	// Epoch begins a snapshot and returns the epoch of the archive, 0 without one.
+	// Epoch begins a snapshot and returns the epoch of the archive, or 0 without an archive.
 	Epoch() (uint32, error)
-	// Place identifies the directory that Epoch found, by a number that is another one
-	// after the directory was removed and made again; 0: there is none.
+	// Place identifies the directory that Epoch found. The number changes when the directory is
+	// removed and made again. 0: there is no directory.
 	Place() uint64
-	// List returns what is in the directory, in no order.
+	// List returns the entries of the directory, in no order.
 	List() ([]directory.Entry, error)
-	// Open opens a published file and reads what it says so far.
+	// Open opens a published file and reads the content.
 	Open(name string) (File, error)
-	// Readers is how many goroutines may open and read files at a time.
+	// Readers returns the number of goroutines that may open and read files at a time.
 	Readers() int
-	// Look returns what the file system says of a file, nil if nothing.
+	// Look returns the attributes of a file in the file system, or nil without a file.
 	Look(name string) os.FileInfo
-	// Archive opens the archive by its name, and reads it. It returns known if
-	// that is the same; the caller closes it otherwise.
+	// Archive opens the archive by its name, and reads the archive. If the archive is known,
+	// Archive returns known. Otherwise the caller closes known.
 	Archive(known *archive.Archive) (*archive.Archive, error)
 }
 
-// File is an open file of a process, as reader.File is.
+// File is an open file of a process, like reader.File.
 type File interface {
 	Reading
 	Natives() map[int]*layout.Native
@@ -53,24 +53,24 @@ type File interface {
 	Close()
 }
 
-// Local is the Disk that is one.
+// Local is the Disk for a directory of the file system.
 type Local struct {
-	// Parent is the configured directory; ours is below it.
+	// Parent is the configured directory. The directory with the files is below Parent.
 	Parent string
-	// ArchiveParent is the one configured for the archive, usually empty.
+	// ArchiveParent is the configured directory for the archive, usually empty.
 	ArchiveParent string
-	// Access says what both may be like.
+	// Access holds the rules for both directories.
 	Access directory.Access
 
-	// As of the last Epoch.
+	// State of the last Epoch.
 	sub, where string
 	inode      uint64
-	err        error // why there is no sub; nil if there is no directory yet
+	err        error // why sub is empty; nil: the directory does not exist yet
 
 	known *archive.Archive // as last returned
 }
 
-// Epoch implements Disk. A directory that is not there yet has no archive.
+// Epoch implements Disk. A missing directory has no archive.
 func (d *Local) Epoch() (uint32, error) {
 	d.where, d.inode = "", 0
 	d.sub, d.err = directory.Find(d.Parent, d.Access)
@@ -115,8 +115,8 @@ func (d *Local) Open(name string) (File, error) {
 	return f, nil
 }
 
-// maxReaders bounds the goroutines that read files: they share the bandwidth of the
-// memory, and the service has other things to do.
+// maxReaders bounds the goroutines that read files. All share the bandwidth of the memory, and the
+// service has other things to do.
 const maxReaders = 4
 
 // Readers implements Disk.
@@ -136,8 +136,8 @@ func (d *Local) Archive(known *archive.Archive) (*archive.Archive, error) {
 	if d.sub == "" {
 		return archive.New(), nil
 	}
-	// Again: the first process that is configured may have settled it elsewhere
-	// since, and that archive has another epoch.
+	// Locate again: the first configured process may have moved the archive meanwhile. An archive
+	// at the other place has another epoch.
 	where, err := archive.Locate(d.sub, d.ArchiveParent, d.Access)
 	if err != nil {
 		return nil, err

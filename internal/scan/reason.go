@@ -10,11 +10,11 @@ import (
 	"github.com/mpmetrics/mpmetrics/internal/reader"
 )
 
-// Reason says why a file is not read.
+// Reason says why a file is skipped.
 type Reason string
 
-// The reasons. Those from Busy on say nothing about a file itself: the next scan
-// may well read it, or everything. The others are proven.
+// The reasons. Busy and the reasons after Busy are transient: they say nothing about the file, and
+// the next scan may succeed. All other reasons are proven.
 const (
 	Damaged   Reason = "damaged"
 	Foreign   Reason = "foreign"
@@ -35,7 +35,7 @@ const (
 // Reasons are all reasons.
 var Reasons = []Reason{Damaged, Foreign, Version, ByteOrder, Limit, Copy, Refused, Returned, Boot, Busy, IO, Deadline, Memory, Gone}
 
-// ReasonOf sorts an error of reading a file.
+// ReasonOf returns the reason of a reading error.
 func ReasonOf(err error) Reason {
 	for _, r := range []struct {
 		is     error
@@ -64,12 +64,12 @@ func ReasonOf(err error) Reason {
 	return IO
 }
 
-// Transient reports whether an error says nothing about the file itself.
+// Transient reports whether an error is transient, as opposed to proven.
 func Transient(err error) bool {
 	return ReasonOf(err).Transient()
 }
 
-// Transient reports whether a reason says nothing about a file itself.
+// Transient reports whether a reason is transient, as opposed to proven.
 func (r Reason) Transient() bool {
 	switch r {
 	case Busy, IO, Deadline, Memory, Gone:
@@ -78,15 +78,15 @@ func (r Reason) Transient() bool {
 	return false
 }
 
-// Vanished reports whether a file is gone. That is transient too.
+// Vanished reports whether a file is missing. A missing file is transient too.
 func Vanished(err error) bool { return errors.Is(err, fs.ErrNotExist) }
 
-// proofDelay is the moment between two readings that prove damage: a file that
-// was being replaced is read whole by the second.
+// proofDelay is the time between two readings that prove damage. The second reading finds a file
+// complete that was being replaced during the first.
 const proofDelay = time.Millisecond
 
-// Prove calls read, and once more when its error is not Transient: what two
-// readings a moment apart find is proof.
+// Prove calls read, and calls read again after an error that is not Transient. Two readings with
+// the same result are proof.
 func Prove(read func() error) error {
 	err := read()
 	if err == nil || Transient(err) {

@@ -14,70 +14,68 @@ import (
 	"github.com/mpmetrics/mpmetrics/internal/reader"
 )
 
-// DefaultTimeout bounds a scan: it leaves Prometheus's ten seconds some for merging and
+// DefaultTimeout bounds a scan. Prometheus waits ten seconds, and the rest is for merging and
 // sending.
 const DefaultTimeout = 8 * time.Second
 
 const (
-	// settleTime is how long a living process has to make its file again after
-	// somebody removed it. It looks once a second.
+	// settleTime is the time for a live process to make its file again after a removal. The process
+	// looks once a second.
 	settleTime = 10 * time.Second
 
-	// maxAdders bounds the goroutines that add values up: they share the bandwidth of
-	// the memory, and the service has other things to do.
+	// maxAdders bounds the goroutines that add values up. All share the bandwidth of the memory,
+	// and the service has other things to do.
 	maxAdders = 4
 )
 
-// Scanner keeps track of the processes of a Source over many snapshots. It is for
-// one goroutine at a time.
+// Scanner keeps the state of the processes of a Source over many snapshots. A Scanner is for one
+// goroutine at a time.
 type Scanner struct {
 	source Source
 	merger *merge.Merger
 	log    *slog.Logger
 	boot   string
 
-	// readError is told of each error of reading, once for each process that is
-	// left out and each time for a transient error.
+	// readError is called once for each skipped process, and each time for a transient error.
 	readError func(error)
 
 	files   map[string]*tracked
 	place   uint64           // of the last snapshot
-	since   time.Time        // when place was first seen in the place of another one
+	since   time.Time        // when place last changed
 	archive *archive.Archive // as last read; never nil
 	round   int
-	values  []merge.Values // of all processes, while they are added up
+	values  []merge.Values // values of all processes, while they are added up
 }
 
-// tracked is one process. Its name and id never change; a reset replaces known.
+// tracked is one process. The name and the id never change; a reset replaces known.
 type tracked struct {
 	name string
 	id   layout.ID
-	seen int // round of the snapshot that listed it
+	seen int // round of the last snapshot with the process
 	known
 }
 
-// known is what the snapshots said of a process.
+// known is the state of a process by the snapshots.
 type known struct {
-	member *merge.Member // nil: nothing of the process takes part
+	member *merge.Member // nil: no value of the process takes part
 
-	// Valid with a member: the last good ones.
+	// Valid with a member: the last good values.
 	reading Kept
 	values  []uint64
 	natives map[int]*layout.Native
-	place   uint64 // of the snapshot that they are from
+	place   uint64 // place of the snapshot with the last good values
 
 	live bool
-	died time.Time // when it was first met dead
-	gone time.Time // since when it is missing, and not absorbed
-	bad  error     // why it is left out: proven, not transient
+	died time.Time // when the process was first found dead
+	gone time.Time // since when the file is missing without an absorption
+	bad  error     // proven reason for skipping the process
 
-	families int // passed on to the merger
-	removed  int // likewise: entries that are gone
+	families int // number of families in the merger
+	removed  int // number of Gone entries that the merger knows
 }
 
-// New returns a Scanner that merges what a source has, and closes the source in the
-// end. readError is told of each error of reading: once for a process that is left
-// out, each time for a transient error.
+// New returns a Scanner that merges the metrics of a source, and finally closes the source.
+// readError is called once for each skipped process, and each time for a transient error.
 func New(source Source, m *merge.Merger, log *slog.Logger, readError func(error)) *Scanner {
 	return &Scanner{
 		source: source, merger: m, log: log, readError: readError, boot: boot.ID(),
@@ -85,9 +83,9 @@ func New(source Source, m *merge.Merger, log *slog.Logger, readError func(error)
 	}
 }
 
-// Merge takes a snapshot and adds everything up: the families of the merger are those
-// of the snapshot afterwards. An error means that something could not be read for
-// the moment, so that a total would be short. The context bounds the reading.
+// Merge takes a snapshot and adds the values up. Afterwards the families of the merger show the
+// snapshot. An error means that the reading of a part failed for the moment, and that a total would
+// be too low. The context bounds the reading.
 func (s *Scanner) Merge(ctx context.Context) error {
 	err := s.scan(ctx)
 	s.merger.Begin()
@@ -115,7 +113,7 @@ func (s *Scanner) scan(ctx context.Context) error {
 		s.archive = snapshot.Archive
 		s.merger.Carry(s.archive.Ledger)
 	}
-	// Also when the archive cannot be read now: gauges are shown all the same.
+	// Even if the reading of the archive failed, because gauges are shown all the same.
 	s.leaveHeld()
 	if !snapshot.Settled {
 		return snapshot.Incomplete
@@ -135,8 +133,7 @@ func (s *Scanner) take(p *Process) {
 	}
 	t.seen = s.round
 	if p.Probed && t.member != nil {
-		// Also when nothing more can be read: the live gauges of a damaged file leave
-		// with its owner.
+		// Even if the file is damaged: its live gauges leave with its owner.
 		s.merger.SetLive(t.member, p.Live)
 	}
 	switch {
@@ -151,12 +148,12 @@ func (s *Scanner) take(p *Process) {
 	}
 }
 
-// update takes the values of a process, and passes on to the merger what is new.
+// update takes the values of a process, and passes new families and entries on to the merger.
 func (s *Scanner) update(t *tracked, p *Process) {
 	if t.member != nil && t.reading != p.Reading {
 		s.leave(t)
 	}
-	if !p.Live && (t.live || t.died.IsZero()) { // on a server the dead are looked at again
+	if !p.Live && (t.live || t.died.IsZero()) { // a server shows dead processes in each scan
 		t.died = time.Now()
 	}
 	t.reading, t.values, t.natives, t.live, t.place, t.bad = p.Reading, p.Values, p.Natives, p.Live, s.place, nil
@@ -181,7 +178,7 @@ func (s *Scanner) update(t *tracked, p *Process) {
 	t.families = len(families)
 }
 
-// Inputs are entries of a file as a merger takes them.
+// Inputs converts the entries of a file for a merger.
 func Inputs(entries []reader.Entry) []merge.Input {
 	inputs := make([]merge.Input, 0, len(entries))
 	for _, e := range entries {
@@ -190,16 +187,16 @@ func Inputs(entries []reader.Entry) []merge.Input {
 	return inputs
 }
 
-// leaveOut notes that a process is not read until it changes.
+// leaveOut skips a process until the process changes.
 func (s *Scanner) leaveOut(t *tracked, err error) {
 	if t.bad == nil {
 		s.readError(err)
-		s.log.Warn("mpmetrics: file is left out", "file", t.name, "reason", ReasonOf(err), "err", err)
+		s.log.Warn("mpmetrics: file is skipped", "file", t.name, "reason", ReasonOf(err), "err", err)
 	}
 	t.bad, t.live = err, false
 }
 
-// leave takes a process out of the totals and gives back what is kept of it.
+// leave takes a process out of the totals and gives back its memory.
 func (s *Scanner) leave(t *tracked) {
 	if t.member != nil {
 		s.merger.Leave(t.member)
@@ -208,7 +205,7 @@ func (s *Scanner) leave(t *tracked) {
 	t.known = known{}
 }
 
-// leaveHeld takes the processes out that the archive as last read holds.
+// leaveHeld takes processes that the archive holds out of the totals.
 func (s *Scanner) leaveHeld() {
 	for _, t := range s.files {
 		if s.archive.Holds(t.id) {
@@ -217,9 +214,8 @@ func (s *Scanner) leaveHeld() {
 	}
 }
 
-// checkAll looks at all processes, those that are missing too. An error means that
-// something is missing that may come again, or that there are processes of several
-// boots of the machine.
+// checkAll checks all processes, including missing processes. An error means that a missing process
+// may come back, or that processes are of several boots of the machine.
 func (s *Scanner) checkAll() error {
 	failed := s.forget()
 	for name, t := range s.files {
@@ -236,8 +232,7 @@ func (s *Scanner) checkAll() error {
 	return failed
 }
 
-// lost reports whether a process is missing that was there when the archive was
-// written.
+// lost reports whether a process is missing that existed when the archive was written.
 func (s *Scanner) lost() bool {
 	there := make(map[layout.ID]bool, len(s.files))
 	for _, t := range s.files {
@@ -246,11 +241,10 @@ func (s *Scanner) lost() bool {
 	return s.archive.Lost(there)
 }
 
-// forget drops the processes that are missing, but for those that nobody absorbed:
-// their values are part of totals that were shown, and without them these would
-// dip. The owner of such a file may live and make it again. An error means that
-// the whole directory was removed, and that processes which lived are about to make
-// it, and their files, again.
+// forget drops missing processes, but no process that is missing without an absorption: former
+// totals have the values of such a process, and would dip. A live owner makes its file again. An
+// error means that the whole directory was removed, and that live processes are about to make the
+// directory and their files again.
 func (s *Scanner) forget() error {
 	var failed error
 	now := time.Now()
@@ -264,8 +258,7 @@ func (s *Scanner) forget() error {
 			delete(s.files, name)
 			continue
 		case t.place != s.place && (!t.live || now.Sub(s.since) > settleTime):
-			// The file was removed with its directory, and so was the archive: totals
-			// are reset.
+			// The archive was removed with the directory of the file: totals are reset.
 			s.leave(t)
 			delete(s.files, name)
 			continue
@@ -275,7 +268,7 @@ func (s *Scanner) forget() error {
 		if t.gone.IsZero() {
 			t.gone = now
 			if t.bad == nil {
-				s.log.Warn("mpmetrics: file was removed and not absorbed; its last values are shown until its process makes it again", "file", name)
+				s.log.Warn("mpmetrics: file is missing without an absorption; its last values are shown until its process makes a new file", "file", name)
 			}
 		}
 		if t.live && now.Sub(t.gone) > settleTime {
@@ -315,7 +308,7 @@ func (s *Scanner) add() {
 	}
 }
 
-// Archive is the archive as it was last read.
+// Archive returns the archive as last read.
 func (s *Scanner) Archive() *archive.Archive { return s.archive }
 
 // Close gives everything back, and closes the source.
@@ -327,16 +320,16 @@ func (s *Scanner) Close() {
 	s.source.Close()
 }
 
-// Found is what a scan found.
+// Found is the result of a scan in numbers.
 type Found struct {
 	Live, Dead, Unreadable int            // files
-	Kept                   int            // files that are damaged or missing, whose last good values take part
-	Skipped                map[Reason]int // of the unreadable and the kept, those that are there; nil: none
-	Bytes                  int64          // of those that could be read, and the archive
-	OldestDead             time.Time      // when the first of the dead was met; zero without
+	Kept                   int            // damaged or missing files with last good values
+	Skipped                map[Reason]int // unreadable and damaged files by reason; nil: none
+	Bytes                  int64          // of the files that were read, and of the archive
+	OldestDead             time.Time      // when the first dead process was found, or zero
 }
 
-// Found counts what there is.
+// Found counts the result of the last scan.
 func (s *Scanner) Found() Found {
 	var f Found
 	for _, t := range s.files {

@@ -8,22 +8,22 @@ import (
 	"github.com/mpmetrics/mpmetrics/internal/merge"
 )
 
-// Seen is one process as the last scan found it.
+// Seen is one process of the last scan.
 type Seen struct {
 	Name    string
 	ID      layout.ID
-	File    Reading                // nil: nothing of it takes part
-	Values  []uint64               // last good ones, where the entries of File say
-	Natives map[int]*layout.Native // of these, the native buckets by entry
+	File    Reading                // nil: no value of the process takes part
+	Values  []uint64               // last good values, by At of the entries
+	Natives map[int]*layout.Native // native buckets of Values by entry
 	Live    bool
-	Held    bool  // the archive has its values, it is about to be removed
-	Gone    bool  // it is not there any more, and was not absorbed
-	Err     error // why it is left out, or only its last good values are shown
+	Held    bool  // the archive has the values, and an absorption is about to remove the file
+	Gone    bool  // the file is missing without an absorption
+	Err     error // why the process is skipped, or shown with the last good values
 
 	member *merge.Member
 }
 
-// Seen returns the files that the last scan found, by name.
+// Seen returns the processes of the last scan, by name.
 func (s *Scanner) Seen() []Seen {
 	seen := make([]Seen, 0, len(s.files))
 	for _, t := range s.files {
@@ -41,8 +41,7 @@ func (s *Scanner) Seen() []Seen {
 	return seen
 }
 
-// Parts returns what a file has in those of the merged series that it has, as of the
-// last Merge.
+// Parts returns the share of a process in some merged series, as of the last Merge.
 func (s *Scanner) Parts(f Seen, of map[*merge.Series]bool) map[*merge.Series]merge.Part {
 	if f.member == nil {
 		return nil
