@@ -34,7 +34,6 @@ var pending = map[string]string{
 	"collector":          "comments are rewritten with its interface",
 	"compact":            "comments are rewritten with its interface",
 	"internal/publisher": "the package is about to be rewritten",
-	"internal/scan":      "comments are rewritten with its interface",
 	"store":              "comments are rewritten while the package is split",
 }
 
