@@ -7,17 +7,17 @@ import (
 	"github.com/mpmetrics/mpmetrics/internal/scan"
 )
 
-// steps are what a commit to a directory does: one method for each thing that a
-// crash can come before or after. files is the shipped implementation. The tests have
-// implementations that crash, fail, or let others go on before each step.
+// steps are the steps of a commit to a directory: one method for each step that a crash can come
+// before or after. files is the shipped implementation. The tests have implementations that crash,
+// fail, or let other processes go on before each step.
 type steps interface {
-	// write writes an archive under a temporary name, and sync makes it durable.
+	// write writes an archive under a temporary name. sync makes the archive durable.
 	write(a *archive.Archive) (temporary string, err error)
 	sync(temporary string) error
-	// keep gives the archive that is in place a second name in quarantine.
+	// keep gives the archive in place a second name in quarantine.
 	keep(reason string) error
-	// publish renames the written archive to the archive's name, and syncRename
-	// makes that durable.
+	// publish renames the written archive to the archive's name. syncRename makes the rename
+	// durable.
 	publish(temporary string) error
 	syncRename() error
 	// remove unlinks a file.
@@ -27,16 +27,16 @@ type steps interface {
 // commitSteps commits a change to a directory:
 //
 //  1. Write the next archive under a temporary name.
-//  2. Sync it.
-//  3. If the archive in place has to be kept: link it into quarantine.
+//  2. Sync the next archive.
+//  3. If the archive in place has to be kept: link the archive into quarantine.
 //  4. Rename the next archive over the archive in place.
-//  5. Sync the directory. Without this a power cut could bring the old archive back,
-//     without the files.
-//  6. Unlink the files that are absorbed.
+//  5. Sync the directory. Otherwise a power cut could bring the old archive back, without the
+//     files.
+//  6. Unlink the absorbed files.
 //
-// The rename decides: a crash before it changes nothing, and a crash after it leaves
-// files whose processes the archive holds. The next absorption repeats 5 and 6 for
-// these, because a crash may have come before either.
+// The rename decides: a crash before the rename changes nothing, and a crash after the rename
+// leaves files whose processes the archive holds. The next absorption repeats 5 and 6 for such
+// files, because a crash may have come before either.
 func commitSteps(s steps, c change) (done committed, err error) {
 	if c.next != nil {
 		temporary, err := s.write(c.next) // 1

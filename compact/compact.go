@@ -1,9 +1,9 @@
-// Package compact absorbs dead processes: what they have counted moves from
-// their files into the archive, exactly once, and the files are removed.
+// Package compact absorbs dead processes: the counts of a dead process move from its file into the
+// archive, exactly once, and the file is removed.
 //
-// For most uses there is nothing to do: a collector absorbs by itself what it
-// meets dead, and so does a process that finds many dead files when it opens its
-// store. Run does it by hand, for instance as the last step of a shutdown.
+// Most services need no call. A collector absorbs the dead processes of its scrapes, and a store
+// absorbs when its process finds many dead files at the start. Call [Run] to absorb at another
+// time, for instance as the last step of a shutdown.
 package compact
 
 import (
@@ -26,53 +26,52 @@ import (
 )
 
 var (
-	// ErrBusy is returned when another absorption is at work.
+	// ErrBusy is returned while another absorption runs.
 	ErrBusy error // set below: documentation shows no internal package
 
-	// ErrNewer is returned when the archive is of a format that this program does
-	// not know. It is left alone; only a program that knows it can absorb.
+	// ErrNewer is returned when this program does not know the format of the archive. [Run] leaves
+	// the archive as it is; only a newer program can absorb.
 	ErrNewer = errors.New("the archive is of another format")
 )
 
 func init() { ErrBusy = archive.ErrBusy }
 
 const (
-	// batchFiles bounds the files that one archive takes: the work that a crash
-	// before the rename makes void.
+	// batchFiles bounds the files that one archive absorbs. A crash before the rename loses the
+	// work of one batch.
 	batchFiles = 256
 
-	// idRetention is how long the id of an absorbed process is kept at least,
-	// longer than any scrape runs. pruneSlack keeps an archive from being written
-	// anew for each id that comes of age.
+	// idRetention is the least time that the archive keeps the id of an absorbed process, longer
+	// than any scrape. pruneSlack bounds how often the archive is rewritten to prune ids.
 	idRetention = time.Hour
 	pruneSlack  = 10 * time.Minute
 )
 
-// Run absorbs all dead processes of a shared directory, the one that is
-// configured for their stores. No process has to stop for it, and it may be killed
-// at any instruction: the next run finishes the work.
+// Run absorbs all dead processes of the directory that is configured for their stores. No process
+// has to stop during Run. A killed Run loses nothing: the next Run finishes the work.
 //
-//  1. Lock compact.lock without waiting. Another absorption: ErrBusy, at once.
-//  2. Probe each file with a shared lock for a moment. A file whose lock is free and
-//     that still is at its path has a dead owner, for ever.
-//  3. If the archive holds the id of the process already, its file is only to be
-//     removed: an absorption was cut off after the rename.
-//  4. Read the file. Proven damage puts it into quarantine; an error that says
-//     nothing about the file leaves it for the next time.
-//  5. Write the archive with the old values, theirs, and their ids under another
-//     name; sync it; rename it over archive.mpm; sync the directory. The rename
-//     decides: before it nothing has happened, after it all of them are absorbed.
-//  6. Remove the files that are absorbed.
+//  1. Run locks compact.lock without waiting. If another absorption has the lock, Run returns
+//     [ErrBusy].
+//  2. Run probes each file with a shared lock for a moment. If the lock is free and the path still
+//     leads to the file, the owner is dead for ever.
+//  3. If the archive already holds the id of the process, an absorption was cut off after the
+//     rename, and Run only removes the file in step 6.
+//  4. Run reads the file. Proven damage puts the file into quarantine. After a transient error the
+//     file waits for the next Run.
+//  5. Run writes an archive with the old values, the new values and the ids under another name,
+//     syncs the archive, renames the archive to archive.mpm, and syncs the directory. The rename
+//     decides: before the rename nothing has happened, after the rename the whole batch is
+//     absorbed.
+//  6. Run removes the absorbed files.
 //
-// The context is obeyed between files. Absorbing goes in batches of 256 files
-// with pauses in between, see Opts.CoreShare; an absorbed batch stays absorbed
-// when a later one fails. A missing directory is an error that wraps
-// fs.ErrNotExist.
+// Run checks the context between files. Run absorbs in batches of 256 files with pauses between the
+// batches, see [Limits].CoreShare. An absorbed batch stays absorbed if a later batch fails. A
+// missing directory is an error that wraps [fs.ErrNotExist].
 //
-// A URL in the place of the directory, such as redis://host:6379/0?namespace=shop, is
-// the namespace of a server. Steps 5 and 6 are then one exchange that the server carries
-// out at once, if the archive in place and the dead are still as they were read: ErrBusy
-// otherwise.
+// The location may also be the URL of a namespace on a server, such as
+// redis://host:6379/0?namespace=shop. Steps 5 and 6 are then one atomic exchange. If the archive or
+// a dead process has changed since the reading, the server changes nothing, and Run returns
+// [ErrBusy].
 func Run(ctx context.Context, location string, o Opts) (Report, error) {
 	if err := o.check(); err != nil {
 		return Report{}, fmt.Errorf("absorb: %w", err)
@@ -85,7 +84,7 @@ func Run(ctx context.Context, location string, o Opts) (Report, error) {
 	return run(ctx, w, o)
 }
 
-// open finds the world that a location names.
+// open opens the world of a location.
 func open(text string, o Opts) (w world, done func(), err error) {
 	l, err := location.Parse(text)
 	if err != nil {
@@ -119,11 +118,11 @@ type compactor struct {
 	world
 	opts    Opts
 	report  Report
-	archive *archive.Archive // as it is in place, or would be if that is damaged
-	begin   string           // why totals begin anew with the next archive; empty: they do not
-	left    map[string]bool  // files that are in the report already; true: they may be read later
-	known   map[string]bool  // files that were found dead: they need no other probe
-	others  int              // files that were not, or are left
+	archive *archive.Archive // the archive in place, or an empty archive if damaged
+	begin   string           // why totals restart with the next archive; empty: they go on
+	left    map[string]bool  // files in the report; true: the reason may pass
+	known   map[string]bool  // dead files, without a need for another probe
+	others  int              // files that are live, or in left
 }
 
 func (c *compactor) run(ctx context.Context) error {
@@ -150,7 +149,7 @@ func (c *compactor) run(ctx context.Context) error {
 	}
 }
 
-// load reads the archive. A damaged one will be put aside.
+// load reads the archive. A damaged archive is put aside by the first commit.
 func (c *compactor) load() error {
 	err := scan.Prove(func() (err error) {
 		c.archive, err = c.readArchive()
@@ -165,7 +164,7 @@ func (c *compactor) load() error {
 		return fmt.Errorf("%w: %w", ErrNewer, err)
 	case scan.Damaged, scan.Foreign:
 		c.archive = archive.New()
-		// Any other than what a scrape may have noted of the old one.
+		// A scrape may know the epoch of the damaged archive: take another epoch.
 		c.archive.Epoch = rand.Uint32()
 		c.begin = err.Error()
 		return nil
@@ -173,13 +172,13 @@ func (c *compactor) load() error {
 	return err
 }
 
-// note keeps what the report says of the archive in place.
+// note copies the size of the archive into the report.
 func (c *compactor) note() {
 	c.report.Series, c.report.Bytes = c.archive.Ledger.Series(), c.archive.Size
 }
 
-// pause lets others have the core. Meanwhile more may die: it looks every now
-// and then.
+// pause leaves the core to other work, for a time that depends on the number of waiting files.
+// pause counts the waiting files every now and then, because further processes may die.
 func (c *compactor) pause(ctx context.Context, took time.Duration, waiting int) error {
 	const slice = 100 * time.Millisecond
 	for begin := time.Now(); ; {
@@ -200,7 +199,7 @@ func (c *compactor) pause(ctx context.Context, took time.Duration, waiting int) 
 	}
 }
 
-// batch absorbs up to batchFiles files and returns how many wait.
+// batch absorbs up to batchFiles files and returns the number of waiting files.
 func (c *compactor) batch(ctx context.Context) (waiting int, err error) {
 	found, err := c.look(ctx)
 	if err != nil {
@@ -212,7 +211,7 @@ func (c *compactor) batch(ctx context.Context) (waiting int, err error) {
 	batch := found.dead[:min(len(found.dead), batchFiles)]
 	worth := c.report.Batches > 0 || c.begin != "" || len(found.dead) >= c.opts.MinDead
 	if !worth {
-		batch = nil // the rest may still be
+		batch = nil // further batches may still be worth the work
 	}
 	found.waiting = found.dead[len(batch):]
 	p := &plan{listing: found}
@@ -237,11 +236,11 @@ func (c *compactor) batch(ctx context.Context) (waiting int, err error) {
 	return waiting, nil
 }
 
-// listing is what a look at the directory finds.
+// listing is the result of a look at the directory.
 type listing struct {
-	live     []string // and files of which it could not be told
-	absorbed []string // dead, and their ids are in the archive
-	dead     []string // all others
+	live     []string // live, or unknown
+	absorbed []string // dead, and the archive holds the id
+	dead     []string // dead, and the archive does not hold the id
 	waiting  []string // dead, for a later batch
 }
 
@@ -256,7 +255,7 @@ func (c *compactor) look(ctx context.Context) (*listing, error) {
 	for _, name := range names {
 		_, id, err := layout.ParseFileName(name)
 		if err != nil {
-			continue // not ours: never touched
+			continue // foreign: never touched
 		}
 		if err := ctx.Err(); err != nil {
 			return nil, err
@@ -285,7 +284,7 @@ func (c *compactor) look(ctx context.Context) (*listing, error) {
 	return found, nil
 }
 
-// plan is what a batch does.
+// plan is the work of a batch.
 type plan struct {
 	*listing
 	processes  []*taken
@@ -293,13 +292,13 @@ type plan struct {
 	changed    bool // the archive has to be written
 }
 
-// taken is a dead process that was read.
+// taken is a dead process with its content.
 type taken struct {
 	name string
 	*process
 }
 
-// take reads a file: step 4.
+// take reads a file (step 4).
 func (c *compactor) take(ctx context.Context, p *plan, name string) {
 	var read *process
 	err := scan.Prove(func() (err error) {
@@ -320,19 +319,19 @@ func (c *compactor) take(ctx context.Context, p *plan, name string) {
 	}
 }
 
-// leave notes a file that stays.
+// leave reports a file that stays.
 func (c *compactor) leave(name string, err error) {
 	c.left[name] = scan.Transient(err)
 	c.report.Left = append(c.report.Left, LeftFile{Name: name, Reason: string(scan.ReasonOf(err)), Err: err})
 }
 
-// checkBoot looks whether something of an earlier boot of the machine may be
-// missing: the last seconds of a file, or a whole file. Totals that go on from
-// there would be lower than they were.
+// checkBoot looks for missing values of an earlier boot of the machine: the last seconds of a file,
+// or a whole file. Totals without the missing values would be lower than before, and so totals
+// restart.
 func (c *compactor) checkBoot(ctx context.Context, found *listing) error {
 	now := c.boot()
 	if c.begin != "" || c.archive.Exists() && !boot.Differ(c.archive.BootID, now) {
-		return nil // they begin anew, or have done so: what comes now is late
+		return nil // totals restart now, or did before: a file of the earlier boot is late
 	}
 	there := idsOf(found.live, found.absorbed, found.dead, c.leftNames())
 	if c.archive.Lost(there) {
@@ -354,8 +353,8 @@ func (c *compactor) checkBoot(ctx context.Context, found *listing) error {
 
 func (c *compactor) leftNames() []string { return slices.Collect(maps.Keys(c.left)) }
 
-// beginAnew takes the processes of an earlier boot out, and empties the archive
-// if totals begin anew.
+// beginAnew takes the processes of an earlier boot out. If totals restart, beginAnew empties the
+// archive.
 func (c *compactor) beginAnew(p *plan) {
 	now := c.boot()
 	p.processes = slices.DeleteFunc(p.processes, func(t *taken) bool {
@@ -375,8 +374,8 @@ func (c *compactor) beginAnew(p *plan) {
 	c.archive.Epoch++
 }
 
-// putAside moves what was found damaged in step 4 to quarantine. None of it is in
-// the totals, so it does not wait for the archive.
+// putAside moves the damaged files of step 4 to quarantine. The totals have no value of a damaged
+// file, so the files need not wait for the archive.
 func (c *compactor) putAside(ctx context.Context, p *plan) {
 	p.quarantine = slices.DeleteFunc(p.quarantine, func(f LeftFile) bool { return !c.putFileAside(ctx, f) })
 	c.archive.Quarantined += uint64(len(p.quarantine))
@@ -398,7 +397,7 @@ func (c *compactor) putFileAside(ctx context.Context, f LeftFile) bool {
 	return true
 }
 
-// idsOf are the ids of files.
+// idsOf returns the ids of files.
 func idsOf(lists ...[]string) map[layout.ID]bool {
 	ids := map[layout.ID]bool{}
 	for _, names := range lists {
@@ -412,7 +411,7 @@ func idsOf(lists ...[]string) map[layout.ID]bool {
 	return ids
 }
 
-// absorb adds up what was read.
+// absorb adds the values of the batch to the archive.
 func (c *compactor) absorb(p *plan) {
 	now := c.now().UnixNano()
 	var records []layout.Absorbed
@@ -428,8 +427,8 @@ func (c *compactor) absorb(p *plan) {
 		record(h.ID, h.Start)
 	}
 	for _, f := range p.quarantine {
-		// Of an earlier boot. Until it is moved its values must not be taken for
-		// part of the new totals.
+		// The file is of an earlier boot, and not moved yet. Without a record of the id the new
+		// totals would include the values of the file.
 		if _, id, err := layout.ParseFileName(f.Name); err == nil {
 			record(id, 0)
 		}
@@ -443,7 +442,7 @@ func (c *compactor) absorb(p *plan) {
 	p.changed = p.changed || len(records) > 0
 }
 
-// finish commits what the batch has changed: steps 5 and 6.
+// finish commits the changes of the batch (steps 5 and 6).
 func (c *compactor) finish(ctx context.Context, p *plan) error {
 	var ch change
 	if p.changed {
@@ -483,10 +482,10 @@ func (c *compactor) finish(ctx context.Context, p *plan) error {
 	return errors.Join(errs...)
 }
 
-// published notes that the archive is in place.
+// published updates the report after the archive was published.
 func (c *compactor) published(p *plan) {
 	if c.begin != "" {
-		c.opts.Logger.Error("mpmetrics: totals begin anew; what was before is in quarantine", "reason", c.begin)
+		c.opts.Logger.Error("mpmetrics: totals restart; the former archive is in quarantine", "reason", c.begin)
 		c.report.Aside, c.begin = c.begin, ""
 	}
 	c.report.Batches++
@@ -494,8 +493,8 @@ func (c *compactor) published(p *plan) {
 	c.note()
 }
 
-// setOpen notes who is there and not absorbed. A dead file that nobody has seen
-// before may be one that came back from a backup: it is not noted.
+// setOpen records the processes that exist without an absorption. A dead file that no absorption
+// has seen before may be from a backup, and is not recorded.
 func (c *compactor) setOpen(p *plan) {
 	open := idsOf(p.live)
 	for id := range idsOf(p.waiting) {

@@ -267,8 +267,8 @@ func TestReportSaysEverything(t *testing.T) {
 		Absorbed: 1, Removed: 2, Quarantined: make([]compact.LeftFile, 3), Left: make([]compact.LeftFile, 4), Temporary: 5,
 		Unabsorbed: 6, Expired: 7, Forgotten: 8, Pruned: 9, Aside: "damaged",
 	}
-	const want = "1 processes absorbed, 2 files removed that were absorbed before, 3 files put aside, 4 files left, 5 temporary files removed, " +
-		"6 sums left out that are not finite, 7 processes lost their samples to their age, 8 series forgotten, 9 ids pruned, archive put aside: damaged"
+	const want = "1 processes absorbed, 2 files of absorbed processes removed, 3 files put aside, 4 files left, 5 temporary files removed, " +
+		"6 sums dropped that are not finite, 7 processes with dropped samples, 8 series forgotten, 9 ids pruned, archive put aside: damaged"
 	if got := r.String(); got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}

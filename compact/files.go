@@ -17,16 +17,16 @@ import (
 	"github.com/mpmetrics/mpmetrics/internal/scan"
 )
 
-// files is the world that is a directory. It implements steps, too.
+// files is the world for a directory. files also implements steps.
 type files struct {
-	sub           string // our subdirectory
+	sub           string // own subdirectory
 	archiveParent string // as configured
 	access        directory.Access
 	archive       string // directory of the archive, usually sub; known under the lock
 }
 
-// find looks the directory up. It is not made: where nobody counts there is
-// nothing to absorb.
+// find looks the directory up. find makes no directory: without a process there is nothing to
+// absorb.
 func find(dir string, o Opts) (*files, error) {
 	access := o.access()
 	sub, err := directory.Find(dir, access)
@@ -51,8 +51,8 @@ func (w *files) lock(context.Context) (func(), error) {
 	if w.archive == w.sub {
 		return unlock, nil
 	}
-	// Two directories that share an archive by mistake would otherwise write over
-	// each other's.
+	// Lock the archive too: otherwise two directories that share an archive by mistake would
+	// overwrite the archive of each other.
 	other, err := archive.Lock(w.archive)
 	if err != nil {
 		unlock()
@@ -74,8 +74,8 @@ func (w *files) dead(name string) (bool, error) {
 	if err != nil || live {
 		return false, err
 	}
-	// An owner whose file was deleted makes it anew under the same name: the
-	// free lock may have been that of the file before.
+	// An owner whose file was deleted makes a new file under the same name. The free lock may
+	// belong to the former file.
 	return f.SameAs(path)
 }
 
@@ -99,7 +99,7 @@ func (w *files) read(_ context.Context, name string) (*process, error) {
 func (w *files) commit(_ context.Context, c change) (committed, error) { return commitSteps(w, c) }
 
 func (w *files) write(a *archive.Archive) (string, error) {
-	host, _ := os.Hostname() // empty says as much as an error would
+	host, _ := os.Hostname() // an empty name tells as much as an error
 	return a.Write(w.archive, layout.Header{
 		PID: uint32(os.Getpid()), Start: time.Now().UnixNano(), BootID: a.BootID, Host: host, Program: filepath.Base(os.Args[0]),
 	})
@@ -110,7 +110,7 @@ func (w *files) sync(temporary string) error { return archive.Sync(w.archive, te
 func (w *files) keep(reason string) error {
 	info, err := os.Lstat(filepath.Join(w.archive, layout.ArchiveName))
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil // there is none
+		return nil // no archive is in place
 	}
 	if err != nil {
 		return err
@@ -119,8 +119,8 @@ func (w *files) keep(reason string) error {
 	if err != nil {
 		return err
 	}
-	// A link: at no moment is there no archive. Its name is always the same for
-	// the same archive: keeping it may be tried again and again.
+	// Link instead of rename: the archive always has its own name. The second name depends on the
+	// archive alone, so that keep may be repeated.
 	name := fmt.Sprintf("archive-%s%s", info.ModTime().UTC().Format("20060102T150405.000000000"), layout.Extension)
 	err = os.Link(filepath.Join(w.archive, layout.ArchiveName), filepath.Join(dir, name))
 	if err != nil && !errors.Is(err, fs.ErrExist) {
@@ -143,7 +143,7 @@ func (w *files) quarantine(_ context.Context, name, reason string) error {
 	}
 	to := name
 	if _, err := os.Lstat(filepath.Join(dir, to)); err == nil {
-		to += "-" + layout.NewID().String() // the same name came before
+		to += "-" + layout.NewID().String() // an earlier file had the same name
 	}
 	if err := os.Rename(w.path(name), filepath.Join(dir, to)); err != nil {
 		return err
@@ -157,8 +157,8 @@ func (w *files) quarantineDir(in string) (string, error) {
 	return dir, directory.Make(dir)
 }
 
-// note writes the reason beside a file. That the file is where it belongs is
-// more important.
+// note writes the reason beside a file in quarantine. An error is ignored, because the move of the
+// file is more important than the reason.
 func note(dir, name, reason string) {
 	text := fmt.Sprintf("%s\n%s\n", time.Now().UTC().Format(time.RFC3339), reason)
 	_ = directory.Write(filepath.Join(dir, name+".txt"), text)
@@ -168,7 +168,7 @@ func (w *files) clean(context.Context) (removed int) {
 	for _, dir := range w.dirs() {
 		names, err := directory.List(dir)
 		if err != nil {
-			continue // the next absorption will
+			continue // the next absorption cleans up
 		}
 		for _, name := range names {
 			if layout.IsTemporary(name) && abandoned(filepath.Join(dir, name)) && os.Remove(filepath.Join(dir, name)) == nil {
@@ -193,7 +193,7 @@ func abandoned(path string) bool {
 	return err == nil && !live
 }
 
-// dirs are the directories that are ours, without repetition.
+// dirs returns the directories with own files, without repetition.
 func (w *files) dirs() []string {
 	if w.archive == w.sub {
 		return []string{w.sub}

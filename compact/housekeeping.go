@@ -11,13 +11,13 @@ import (
 	"github.com/mpmetrics/mpmetrics/internal/scan"
 )
 
-// lookAgain is how long nothing is looked for that could be forgotten when there
-// was nothing: to look is to read the files of all living processes.
+// lookAgain is the pause after a search without an old series, because a search reads the files of
+// all live processes.
 const lookAgain = time.Hour
 
-// housekeeping lets leave what has come of age. While dead files wait for a
-// later batch, or stay for a reason that may pass, nothing but samples leaves:
-// the ids of these files and the series in them are not known.
+// housekeeping drops old samples, series and ids. While dead files wait for a later batch, or stay
+// for a reason that may pass, only samples are dropped, because the ids and series of the waiting
+// files are unknown.
 func (c *compactor) housekeeping(ctx context.Context, p *plan) error {
 	now := c.now()
 	expired := c.archive.Ledger.Expire(now.Add(-c.opts.DeadSampleRetention).UnixNano())
@@ -38,7 +38,7 @@ func (c *compactor) housekeeping(ctx context.Context, p *plan) error {
 	return nil
 }
 
-// forget drops old series, and those beyond the limit.
+// forget drops old series, and series beyond the limit.
 func (c *compactor) forget(ctx context.Context, p *plan, now time.Time) error {
 	l, before := c.archive.Ledger, now.Add(-c.opts.ForgetAfter).UnixNano()
 	if now.Sub(time.Unix(0, c.archive.Looked)) < lookAgain || !l.Aged(before, c.opts.MaxArchiveSeries) {
@@ -51,7 +51,7 @@ func (c *compactor) forget(ctx context.Context, p *plan, now time.Time) error {
 			continue
 		}
 		if err != nil {
-			return nil // its series may be any: the next absorption looks again
+			return nil // a live process may have any series: the next absorption looks again
 		}
 		living.Add(f.families, f.inputs)
 	}

@@ -10,19 +10,18 @@ import (
 	"github.com/mpmetrics/mpmetrics/internal/pace"
 )
 
-// Opts says how to absorb. The zero value is right for most services.
+// Opts are the options of [Run]. The zero value is right for most services.
 type Opts struct {
 	Limits
 
-	// ArchiveDir is a directory for the archive. Empty: $MPMETRICS_ARCHIVE_DIR,
-	// then where the archive was before, then the directory of the files. Set ArchiveDir
-	// to a directory on a disk, in all processes alike, when totals should outlast a
-	// reboot; each shared directory needs an archive directory of its own. Values that are
-	// not in the archive when the machine goes down are lost, and totals restart then: call
-	// Run as the last step of a shutdown.
+	// ArchiveDir is a directory for the archive. Empty: $MPMETRICS_ARCHIVE_DIR, then the former
+	// place of the archive, then the directory of the files. If totals should outlast a reboot, set
+	// ArchiveDir to a directory on a disk, to the same directory in all processes. Each shared
+	// directory needs an archive directory of its own. Values outside the archive are lost when the
+	// machine goes down, and totals restart then: call [Run] as the last step of a shutdown.
 	ArchiveDir string
 
-	// GroupShared and AllowNetworkFS are as in store.Opts, and have to be the same there.
+	// GroupShared and AllowNetworkFS need the same values as in store.Opts.
 	GroupShared    bool
 	AllowNetworkFS bool
 
@@ -37,24 +36,23 @@ type Opts struct {
 // Limits bounds the content of the archive, and the share of a core that absorbing takes.
 // The zero value is right for most services.
 type Limits struct {
-	// DeadSampleRetention is how long the samples of All gauges are shown after
-	// their process was absorbed. 0: one hour.
+	// DeadSampleRetention is the time for which scrapes show the samples of All gauges after the
+	// absorption of their process. 0: one hour.
 	DeadSampleRetention time.Duration
 
-	// MaxArchiveSeries bounds the series in the archive. Beyond the bound, series that no
-	// live process has are dropped, the least recently touched series first, and
-	// count in mpmetrics_forgotten_series_total. 0: 500,000. A scraper keeps
-	// about half a kilobyte of memory for each series.
+	// MaxArchiveSeries bounds the series in the archive. Beyond the bound, series without a live
+	// process are dropped, the least recently touched series first, and count in
+	// mpmetrics_forgotten_series_total. 0: 500,000. A scraper keeps about half a kilobyte of memory
+	// for each series.
 	MaxArchiveSeries int
 
-	// ForgetAfter is how long a series stays that no live process has: the series
-	// is dropped whole when no process that had it was absorbed for so long. 0: 15 days, as
-	// long as Prometheus keeps samples by default.
+	// ForgetAfter is the time that a series without a live process stays in the archive. The series
+	// is dropped whole if no process with the series was absorbed for so long. 0: 15 days, as long
+	// as Prometheus keeps samples by default.
 	ForgetAfter time.Duration
 
-	// CoreShare bounds the part of one core that absorbing may take, between 0
-	// and 1. 0: a twentieth, and up to a half while more than 512 dead files wait.
-	// 1: no pauses.
+	// CoreShare bounds the share of one core for absorption, from 0 to 1. 0: a twentieth, and up to
+	// a half while more than 512 dead files wait. 1: no pauses.
 	CoreShare float64
 }
 
@@ -64,8 +62,8 @@ const (
 	defaultForgetAfter         = 15 * 24 * time.Hour
 )
 
-// Check returns an error that names each field without a meaning: negative durations and
-// counts, and a share of a core that is not between 0 and 1.
+// Check returns an error that names each invalid field: negative durations and counts, and a share
+// of a core outside 0 to 1.
 func (l Limits) Check() error {
 	var errs []error
 	if l.DeadSampleRetention < 0 {
@@ -83,7 +81,7 @@ func (l Limits) Check() error {
 	return errors.Join(errs...)
 }
 
-// check is Check of all fields.
+// check checks all fields.
 func (o Opts) check() error {
 	err := o.Limits.Check()
 	if o.MinDead < 0 {

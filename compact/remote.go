@@ -17,21 +17,20 @@ import (
 	"github.com/mpmetrics/mpmetrics/internal/serverview"
 )
 
-// remoteTimeout bounds each exchange with a server: an absorption has time.
+// remoteTimeout bounds each exchange with a server. An absorption can wait longer than a scrape.
 const remoteTimeout = 10 * time.Second
 
-// partitions is the world beyond one machine: a namespace of a server. There is no
-// lock: the server checks at the one moment that decides, which is the exchange of
-// commit, that the absorption is based on the archive in place, and that the absorbed
-// processes are not alive. Nothing is half done at any other moment.
+// partitions is the world for a namespace of a server. There is no lock. Instead, the exchange of
+// commit decides: the server checks that the archive in place is the base of the absorption, and
+// that the absorbed processes are dead. No other exchange changes the totals.
 type partitions struct {
 	source *serverview.Source
 
-	// The archive that the next one is based on.
+	// The archive that the next archive is based on.
 	epoch, generation string
 	fields            map[string]string
 
-	taken map[layout.ID]remote.Partition // read, and not absorbed yet
+	taken map[layout.ID]remote.Partition // partitions that were read and not absorbed yet
 }
 
 // connect opens the namespace of a location.
@@ -46,7 +45,7 @@ func connect(l location.Location, log *slog.Logger) (*partitions, error) {
 	}, nil
 }
 
-// look looks at the server. A damaged archive is the matter of readArchive.
+// look looks at the server. readArchive handles a damaged archive.
 func (w *partitions) look(ctx context.Context) error {
 	if err := w.source.Look(ctx); err != nil && scan.Transient(err) {
 		return err
@@ -54,7 +53,7 @@ func (w *partitions) look(ctx context.Context) error {
 	return nil
 }
 
-// lock has nothing to lock: it finds out what the absorption is based on.
+// lock takes no lock, and only looks at the server.
 func (w *partitions) lock(ctx context.Context) (func(), error) { return func() {}, w.look(ctx) }
 
 func (w *partitions) list(ctx context.Context) ([]string, error) {
@@ -90,11 +89,11 @@ func (w *partitions) read(ctx context.Context, name string) (*process, error) {
 	return &process{header: r.Header(), families: r.Families(), inputs: scan.Inputs(r.Entries()), values: read.Values, natives: read.Natives}, nil
 }
 
-// commit sends the changed fields of the archive, and takes out the partitions that it
-// absorbs, in one exchange.
+// commit sends the changed fields of the archive and takes the absorbed partitions out, in one
+// atomic exchange.
 func (w *partitions) commit(ctx context.Context, c change) (done committed, err error) {
 	if c.next == nil {
-		return done, nil // the exchange that absorbed the partitions took them out
+		return done, nil // the exchange of the absorption took the partitions out
 	}
 	fields, err := c.next.Fields()
 	if err != nil {
@@ -125,8 +124,8 @@ func (w *partitions) commit(ctx context.Context, c change) (done committed, err 
 	defer cancel()
 	err = w.source.Server.Replace(ctx, r)
 	if errors.Is(err, remote.ErrChanged) {
-		// Another absorption came first, or a process came back: the next absorption
-		// looks at that.
+		// Another absorption came first, or a process came back. The next absorption looks at the
+		// server again.
 		return done, fmt.Errorf("%w: %w", ErrBusy, err)
 	}
 	if err != nil {
@@ -154,19 +153,19 @@ func (w *partitions) discard(ctx context.Context, p remote.Partition, reason str
 	return w.source.Server.Discard(ctx, p, reason)
 }
 
-// clean discards the partitions that are listed although there is nothing of them: a
-// server that lacked memory may have dropped them.
+// clean discards partitions that are listed and missing: a server that lacks memory may drop
+// hashes.
 func (w *partitions) clean(ctx context.Context) (removed int) {
 	for _, p := range w.source.Lost() {
-		if w.discard(ctx, p, "it has no header, or rests on an archive that is lost") == nil {
+		if w.discard(ctx, p, "no header, or the archive with the bases is lost") == nil {
 			removed++
 		}
 	}
 	return removed
 }
 
-// now is the server's time: the clocks of several machines may differ.
+// now returns the server's time, because the clocks of machines may differ.
 func (w *partitions) now() time.Time { return time.Now().Add(w.source.Ahead()) }
 
-// boot is unknown: the boot of a machine says nothing about what a server keeps.
+// boot returns no id, because a server keeps partitions over the boots of machines.
 func (w *partitions) boot() string { return "" }

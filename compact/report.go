@@ -6,27 +6,27 @@ import (
 	"time"
 )
 
-// Report says what an absorption did.
+// Report is the result of an absorption.
 type Report struct {
-	Absorbed    int        // processes whose values are in the archive now
-	Removed     int        // files of processes that the archive held already
+	Absorbed    int        // processes that moved into the archive
+	Removed     int        // files of processes that were in the archive before
 	Quarantined []LeftFile // files that were put aside
 	Left        []LeftFile // dead files that stay for now
-	Temporary   int        // files of processes that were killed while they made them, removed
+	Temporary   int        // files of processes that were killed while making the file, removed
 
-	Unabsorbed int    // sums that were not finite and are gone with their process
-	Expired    int    // processes whose All samples left
-	Forgotten  int    // series that left
-	Pruned     int    // ids of absorbed processes that left
-	Aside      string // why the archive before was put aside; empty: it was not
+	Unabsorbed int    // sums that were lost with their process because they are not finite
+	Expired    int    // processes with dropped All samples
+	Forgotten  int    // series that were dropped from the archive
+	Pruned     int    // ids of absorbed processes that were dropped from the archive
+	Aside      string // why the former archive was put aside; empty: the archive was good
 
 	Series  int           // in the archive
 	Bytes   int64         // of the archive
 	Batches int           // archives that were written
-	Took    time.Duration // work alone, without the pauses between batches
+	Took    time.Duration // time of the work, without the pauses between batches
 }
 
-// LeftFile is a file that was not absorbed, and why.
+// LeftFile is a file without an absorption, and the reason.
 type LeftFile struct {
 	Name   string
 	Reason string
@@ -39,12 +39,12 @@ func (r Report) String() string {
 		n    int
 		what string
 	}{
-		{r.Removed, "files removed that were absorbed before"},
+		{r.Removed, "files of absorbed processes removed"},
 		{len(r.Quarantined), "files put aside"},
 		{len(r.Left), "files left"},
 		{r.Temporary, "temporary files removed"},
-		{r.Unabsorbed, "sums left out that are not finite"},
-		{r.Expired, "processes lost their samples to their age"},
+		{r.Unabsorbed, "sums dropped that are not finite"},
+		{r.Expired, "processes with dropped samples"},
 		{r.Forgotten, "series forgotten"},
 		{r.Pruned, "ids pruned"},
 	} {

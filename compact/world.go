@@ -9,50 +9,50 @@ import (
 	"github.com/mpmetrics/mpmetrics/internal/merge"
 )
 
-// world is a place with dead processes and an archive: a directory (files), or a
-// namespace of a server (partitions). The tests have one that crashes, and one in
-// memory that lets others go on between any two calls.
+// world is a place with dead processes and an archive: a directory (files), or a namespace of a
+// server (partitions). The tests have a world that crashes, and a world in memory that lets other
+// processes go on between two calls.
 type world interface {
-	// lock begins an absorption. In a directory it takes compact.lock, or returns
-	// ErrBusy when another absorption has it; a server checks at commit instead.
+	// lock begins an absorption. In a directory lock takes compact.lock, or returns ErrBusy while
+	// another absorption has the lock. A server checks at commit instead.
 	lock(ctx context.Context) (unlock func(), err error)
 	// list returns the names of all processes, among other names.
 	list(ctx context.Context) ([]string, error)
-	// dead probes whether the owner of a file is dead, without a lock that
-	// anybody could take for an owner's.
+	// dead probes whether the owner of a file is dead, without a lock that a reader could take for
+	// the owner's lock.
 	dead(name string) (bool, error)
-	// readArchive reads the archive; an empty one where there is none.
+	// readArchive reads the archive. Without an archive it returns an empty archive.
 	readArchive() (*archive.Archive, error)
-	// header reads the header of a file of a process, and read the file whole.
+	// header reads the header of a process's file, and read reads the whole file.
 	header(name string) (*layout.Header, error)
 	read(ctx context.Context, name string) (*process, error)
 
-	// commit makes a change. A crash at any moment leaves the place as it was before, or
-	// absorbed processes whose files are still to be removed.
+	// commit makes a change. A crash at any moment leaves the place unchanged, or leaves absorbed
+	// processes whose files are still to be removed.
 	commit(ctx context.Context, c change) (committed, error)
-	// quarantine moves a file there, with the reason beside it.
+	// quarantine moves a file to quarantine, with the reason beside the file.
 	quarantine(ctx context.Context, name, reason string) error
-	// clean removes the files that were being made by processes that are dead.
+	// clean removes unfinished files of dead processes.
 	clean(ctx context.Context) (removed int)
 
 	now() time.Time
-	boot() string // empty: the processes do not end with a machine
+	boot() string // empty: processes outlive the boot of a machine
 }
 
 // change is the result of one batch.
 type change struct {
-	next     *archive.Archive // takes the place of the archive; nil: that stays
-	aside    string           // unless empty: why the archive in place has to be kept in quarantine
-	absorbed []string         // files of processes that next holds
+	next     *archive.Archive // the next archive; nil: the archive stays
+	aside    string           // unless empty: reason for keeping the archive in place in quarantine
+	absorbed []string         // files of processes that the next archive holds
 }
 
-// committed says how far a commit came.
+// committed is the result of a commit.
 type committed struct {
-	published bool       // next is the archive now, also if an error is returned
+	published bool       // the next archive is in place, even if an error is returned
 	left      []LeftFile // absorbed files that could not be removed
 }
 
-// process is the file of a process.
+// process is the content of a process's file.
 type process struct {
 	header   *layout.Header
 	families []*layout.Family
