@@ -14,30 +14,30 @@ import (
 )
 
 const (
-	// housekeepEvery is how often an archive is looked through although nobody
-	// died: for samples and ids that have come of age.
+	// housekeepEvery is the time between absorptions without a dead process, for old samples and
+	// ids.
 	housekeepEvery = 5 * time.Minute
 
-	// failedPause is how long an absorption that failed is not tried again.
+	// failedPause is the pause after an absorption that failed.
 	failedPause = 10 * time.Second
 )
 
-// absorber absorbs dead processes in the background, after scrapes, one
-// absorption at a time. A scrape waits for nothing here.
+// absorber absorbs dead processes in the background, after scrapes, one absorption at a time. No
+// scrape waits for an absorption.
 type absorber struct {
 	location string
-	where    slog.Attr // as it may be logged
+	where    slog.Attr // location without a password, for the log
 	opts     compact.Opts
 	log      *slog.Logger
 
-	mu     sync.Mutex // guards all below; never held while absorbing
+	mu     sync.Mutex // guards the fields below; never held while absorbing
 	closed bool
-	cancel context.CancelFunc // ends the absorption that runs; nil: none runs
+	cancel context.CancelFunc // ends the running absorption; nil: none is running
 	ended  sync.WaitGroup
-	last   time.Time     // end of the last one
-	took   time.Duration // that it worked
-	failed bool          // it did; said in the log
-	bad    int           // unreadable files at the last one
+	last   time.Time     // end of the last absorption
+	took   time.Duration // work of the last absorption
+	failed bool          // the last absorption failed, and the log says so
+	bad    int           // unreadable files at the last absorption
 }
 
 func newAbsorber(location string, where slog.Attr, o compact.Opts, log *slog.Logger) *absorber {
@@ -47,7 +47,7 @@ func newAbsorber(location string, where slog.Attr, o compact.Opts, log *slog.Log
 	return &absorber{location: location, where: where, opts: o, log: log, last: time.Now()}
 }
 
-// consider starts an absorption if a scan found work for one.
+// consider starts an absorption if a scan found work for an absorption.
 func (a *absorber) consider(s state, err error) {
 	now := time.Now()
 	a.mu.Lock()
@@ -63,9 +63,9 @@ func (a *absorber) consider(s state, err error) {
 	switch {
 	case s.found.Dead > 0:
 	case err != nil && (reason == scan.Damaged || reason == scan.Foreign || reason == scan.Boot):
-		// What stops the scrape is put aside.
+		// The absorption puts the cause aside.
 	case bad > a.bad:
-		// Damaged ones are put aside.
+		// The absorption puts damaged files aside.
 	case (s.archive.Exists() || bad > 0) && now.Sub(a.last) > housekeepEvery:
 	default:
 		return
@@ -90,7 +90,7 @@ func (a *absorber) absorb(ctx context.Context) {
 		}
 		a.failed = false
 	case errors.Is(err, compact.ErrBusy), errors.Is(err, fs.ErrNotExist), a.closed:
-		// Another process absorbs, or there is nothing to absorb.
+		// Another process absorbs, or the place is empty.
 	default:
 		if !a.failed {
 			a.log.Warn("mpmetrics: dead processes are not absorbed", a.where, "err", err)
@@ -99,7 +99,7 @@ func (a *absorber) absorb(ctx context.Context) {
 	}
 }
 
-// close ends an absorption that is at work.
+// close ends a running absorption.
 func (a *absorber) close() {
 	a.mu.Lock()
 	a.closed = true

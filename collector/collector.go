@@ -22,82 +22,78 @@ import (
 	"github.com/mpmetrics/mpmetrics/store"
 )
 
-// Opts says what to collect. The zero value is the default store's directory,
-// or its metrics when there is none.
+// Opts are the options of a [Collector]. The zero value collects the location of [store.Default],
+// or the metrics of this process without a location.
 type Opts struct {
-	// Location is a directory, or the URL of a server, as in store.Opts. Set it in a
-	// process that has no metrics of its own. Empty: that of Store.
+	// Location is a directory, or the URL of a server, as in [store.Opts]. A process without own
+	// metrics needs a Location. Empty: the location of Store.
 	Location string
 
-	// Store is the store of this process. nil without a Location:
-	// store.Default().
+	// Store is the store of this process. nil without a Location: [store.Default].
 	Store *store.Store
 
-	// GroupShared and AllowNetworkFS are as in store.Opts. Unset: as in Store, and
-	// the environment.
+	// GroupShared and AllowNetworkFS are as in [store.Opts]. Each also applies if Store or the
+	// environment sets it.
 	GroupShared    bool
 	AllowNetworkFS bool
 
-	// ArchiveDir is a directory for the archive, as in compact.Opts. Empty: as in Store,
-	// then $MPMETRICS_ARCHIVE_DIR. All processes need the same ArchiveDir: the environment
-	// variable is the better place.
+	// ArchiveDir is a directory for the archive, as in [compact.Opts]. Empty: as in Store, then
+	// $MPMETRICS_ARCHIVE_DIR. All processes need the same ArchiveDir: prefer the environment
+	// variable.
 	ArchiveDir string
 
 	// Absorption bounds the absorption of dead processes in the background of this process.
 	Absorption compact.Limits
 
-	// NoAbsorption leaves absorbing to others: nothing is done in the background
-	// of this process. Files of the dead stay until another collector, or
-	// compact.Run, has absorbed them.
+	// NoAbsorption switches the absorption in the background of this process off. Files of dead
+	// processes stay until another collector, or [compact.Run], absorbs the processes.
 	NoAbsorption bool
 
-	// Timeout bounds the reading of one collection. When it is over the cumulative
-	// metrics are left out; what was read by then is not read again by the next
-	// one. 0: 8 s, a little less than Prometheus waits for a scrape by default.
+	// Timeout bounds the reading of one collection. A collection that takes longer leaves the
+	// cumulative metrics out. The next collection goes on with the unread files. 0: 8 s, a little
+	// less than Prometheus waits for a scrape by default.
 	Timeout time.Duration
 
-	// Logger takes one line for each file that cannot be read. nil:
-	// slog.Default().
+	// Logger takes one line for each unreadable file. nil: [slog.Default].
 	Logger *slog.Logger
 }
 
 const (
-	// staleCollections is how many collections show what was read last when a server
-	// does not answer: it may be starting again.
+	// staleCollections is the number of collections that show the last values of a silent server. A
+	// server that restarts is silent for a while.
 	staleCollections = 3
 
-	// serverTimeout bounds the wait for a server: the metrics of the rest of the
-	// registry come after it.
+	// serverTimeout bounds the wait for a server. The metrics of the rest of the registry come
+	// after the wait.
 	serverTimeout = 2 * time.Second
 )
 
-// Collector implements prometheus.Collector. It may be used by several
-// goroutines; their collections take turns.
+// Collector implements [prometheus.Collector]. Several goroutines may use a Collector; collections
+// take turns. Make a Collector with [New].
 type Collector struct {
-	where   slog.Attr // which directory or server, without a password
+	where   slog.Attr // directory or server, without a password
 	store   *store.Store
 	log     *slog.Logger
 	timeout time.Duration
-	bad     error // the location cannot be used at all
+	bad     error // why the location is unusable
 
 	describe sync.Once
-	descs    []*prometheus.Desc // written under describe
+	descs    []*prometheus.Desc // written by describe
 
-	// mu is held while the directory is read and merged, not while metrics
-	// are sent.
+	// mu is held while the location is read and merged, and not while metrics are sent.
 	mu      sync.Mutex
 	scanner *scan.Scanner // nil in memory
 	merger  *merge.Merger
-	absorb  *absorber // nil in memory, or when others absorb
+	absorb  *absorber // nil in memory, or with NoAbsorption
 	render  *render.Renderer
 	totals  totals
 	closed  bool
 
-	incomplete error // of the last collection
+	incomplete error // error of the last collection
 }
 
-// New makes a collector. It never fails: what is wrong with the location shows
-// in mpmetrics_up and in the log.
+// New makes a collector. New never fails: an unusable location shows in mpmetrics_up and in the
+// log.
 func New(o Opts) *Collector {
 	c := &Collector{
 		store:   o.Store,
@@ -125,8 +121,8 @@ func New(o Opts) *Collector {
 			c.store = store.Default()
 		}
 		if text = c.store.Location(); text == "" {
-			// Memory because the configuration cannot be used, as opposed to
-			// memory by choice: what one process counts is no total.
+			// The store counts in memory because its configuration is unusable. The metrics of one
+			// process are no total.
 			c.bad = c.store.Degraded()
 		}
 	}
@@ -139,7 +135,7 @@ func New(o Opts) *Collector {
 	return c
 }
 
-// open finds what a location names; nothing for the memory of the process.
+// open opens the source of a location. Memory has no source.
 func (c *Collector) open(text string, o Opts) error {
 	l, err := location.Parse(text)
 	if err != nil {
@@ -163,7 +159,7 @@ func (c *Collector) open(text string, o Opts) error {
 	return nil
 }
 
-// check returns an error that names each field without a meaning.
+// check returns an error that names each invalid field.
 func (o *Opts) check() error {
 	err := o.Absorption.Check()
 	if o.Timeout < 0 {
@@ -189,7 +185,7 @@ func (o *Opts) absorption(s *store.Store) compact.Opts {
 	}
 }
 
-// access says what the directory may be like.
+// access returns the rules for the directory.
 func (o *Opts) access(s *store.Store) directory.Access {
 	a := directory.Access{GroupShared: o.GroupShared, AllowNetworkFS: o.AllowNetworkFS}.WithEnv()
 	if s != nil {
@@ -199,8 +195,7 @@ func (o *Opts) access(s *store.Store) directory.Access {
 	return a
 }
 
-// Close ends an absorption that is at work in the background and gives the files
-// back. Collections afterwards send nothing.
+// Close ends a running absorption and gives the files back. Later collections send nothing.
 func (c *Collector) Close() error {
 	if c.absorb != nil {
 		c.absorb.close()
@@ -214,13 +209,11 @@ func (c *Collector) Close() error {
 	return nil
 }
 
-// Describe implements prometheus.Collector. It describes the metrics about
-// mpmetrics and, frozen at the first call, the families of this process: who
-// registers one of them beside the collector, and so shows it twice, gets an
-// error at once. Families of other processes come and go undescribed: a
-// pedantic registry, which client_golang's testutil uses too, accepts only those
-// that this process had defined when the collector was registered. A collector
-// without a Store describes nothing, and passes there.
+// Describe implements [prometheus.Collector]. Describe describes the metrics about mpmetrics, and
+// the families that this process has defined at the first call. So a second registration of such a
+// family fails at once. Families of other processes come and go without a description. A pedantic
+// registry, such as the registry of client_golang's testutil, rejects families without a
+// description, unless the collector has no Store: such a collector describes nothing.
 func (c *Collector) Describe(ch chan<- *prometheus.Desc) {
 	marker.Say()
 	if c.store == nil {
@@ -249,7 +242,7 @@ func (c *Collector) Collect(ch chan<- prometheus.Metric) {
 	}
 }
 
-// collect reads, merges and renders. What it returns belongs to the caller.
+// collect reads, merges and renders. The result belongs to the caller.
 func (c *Collector) collect() []prometheus.Metric {
 	start := time.Now()
 	if c.store != nil {
@@ -277,7 +270,7 @@ func (c *Collector) collect() []prometheus.Metric {
 	return append(metrics, c.totals.metrics(state)...)
 }
 
-// collectAll returns what a collector sends.
+// collectAll returns the metrics that a collector sends.
 func collectAll(c prometheus.Collector) (metrics []prometheus.Metric) {
 	ch := make(chan prometheus.Metric)
 	go func() {
@@ -290,8 +283,8 @@ func collectAll(c prometheus.Collector) (metrics []prometheus.Metric) {
 	return metrics
 }
 
-// scan reads the directory and adds everything up. What it met dead is absorbed
-// afterwards, in the background.
+// scan reads the location and adds the values up. Dead processes are absorbed afterwards, in the
+// background.
 func (c *Collector) scan() state {
 	ctx, cancel := context.WithTimeout(context.Background(), c.timeout)
 	defer cancel()
@@ -308,8 +301,7 @@ func (c *Collector) scan() state {
 	return state
 }
 
-// logChange logs when collecting becomes incomplete, or complete again: not at
-// every scrape of a bad day.
+// logChange logs when collections become incomplete, or complete again, and not at every scrape.
 func (c *Collector) logChange(err error) {
 	switch {
 	case err != nil && c.incomplete == nil:

@@ -12,33 +12,32 @@ import (
 	"github.com/mpmetrics/mpmetrics/internal/merge"
 )
 
-// Gatherer is a prometheus.Gatherer of a local registry and of merged families. Make one
-// with [NewGatherer].
+// Gatherer implements [prometheus.Gatherer] for a local registry and merged families. Make a
+// Gatherer with [NewGatherer].
 type Gatherer struct {
 	local     prometheus.Gatherer
 	collector *Collector
-	registry  *prometheus.Registry // of collector alone
+	registry  *prometheus.Registry // has collector alone
 }
 
-// NewGatherer makes a Gatherer of a local registry, usually
-// prometheus.DefaultGatherer, and of the families that a collector with o merges. It is for
-// registries that hold collectors of the process itself, such as the Go
-// collector, whose families other processes may publish too: where a name is
-// in both, the merged family is shown and the local family is left out and counted
-// in mpmetrics_conflicts_total{reason="overlap"}. Do not register a collector in
-// the local registry as well.
+// NewGatherer makes a [Gatherer] of a local registry, usually [prometheus.DefaultGatherer], and of
+// the families of a [Collector] with o. Use a Gatherer if the local registry has collectors of the
+// process itself, such as the Go collector, whose families other processes may publish too. For a
+// name in both, the Gatherer shows the merged family, leaves the local family out, and counts the
+// local family in mpmetrics_conflicts_total{reason="overlap"}. Do not register another Collector in
+// the local registry.
 func NewGatherer(local prometheus.Gatherer, o Opts) *Gatherer {
 	g := &Gatherer{local: local, collector: New(o), registry: prometheus.NewRegistry()}
 	g.registry.MustRegister(g.collector)
 	return g
 }
 
-// Close ends an absorption that is at work in the background and gives files and mappings
-// back. Later calls of Gather return the local families alone.
+// Close ends a running absorption, and gives files and mappings back. Later calls of
+// [Gatherer.Gather] return the local families alone.
 func (g *Gatherer) Close() error { return g.collector.Close() }
 
-// Gather implements prometheus.Gatherer. An error of the local registry is
-// returned together with the families that could be gathered.
+// Gather implements [prometheus.Gatherer]. After an error of the local registry, Gather returns the
+// error and the gathered families.
 func (g *Gatherer) Gather() ([]*dto.MetricFamily, error) {
 	merged, err := g.registry.Gather()
 	if err != nil {
@@ -64,9 +63,9 @@ func (g *Gatherer) Gather() ([]*dto.MetricFamily, error) {
 	return merged, err
 }
 
-// exposedNames are the names of a family's samples.
+// exposedNames returns the names of a family's samples.
 func exposedNames(f *dto.MetricFamily) []string {
-	t := layout.Counter // or any other with one sample
+	t := layout.Counter // or another type with one sample
 	switch f.GetType() {
 	case dto.MetricType_HISTOGRAM, dto.MetricType_GAUGE_HISTOGRAM:
 		t = layout.Histogram
@@ -76,8 +75,8 @@ func exposedNames(f *dto.MetricFamily) []string {
 	return merge.SampleNames(f.GetName(), t)
 }
 
-// overlap counts local families that are left out, each once. One line says all:
-// the Go collector alone has thirty.
+// overlap counts each local family that is left out once. One line names all families, because the
+// Go collector alone has thirty.
 func (c *Collector) overlap(names []string) {
 	c.mu.Lock()
 	fresh := slices.DeleteFunc(names, func(name string) bool {

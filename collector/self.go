@@ -18,27 +18,27 @@ import (
 	"github.com/mpmetrics/mpmetrics/internal/scan"
 )
 
-// state is what one collection found.
+// state is the result of one collection.
 type state struct {
 	up        bool
-	directory bool // what follows, but for found, is of a directory
+	directory bool // the fields below are of a location, except found
 	found     scan.Found
 	archive   *archive.Archive
-	stopped   string // a stoppedReasons, or empty
+	stopped   string // an element of stoppedReasons, or empty
 	series    int
 	seconds   float64
-	degraded  string // a degradedReasons, or empty
+	degraded  string // an element of degradedReasons, or empty
 }
 
-// begun is when totals began anew, or 0.
+// begun returns when totals last restarted, or 0.
 func (s *state) begun() int64 { return s.archive.Begun }
 
-// totals are the counters of a collector about itself. Guarded by its mu.
+// totals are the counters of a collector about itself. The collector's mu guards totals.
 type totals struct {
 	readErrors map[scan.Reason]float64
 	conflicts  map[merge.Reason]float64
 	known      []merge.Conflict // of the last collection
-	overlaps   map[string]bool  // names of local families, counted already
+	overlaps   map[string]bool  // names of local families that are counted already
 	self       selfMetrics
 }
 
@@ -48,7 +48,7 @@ func newTotals() totals {
 
 func (t *totals) readError(err error) { t.readErrors[scan.ReasonOf(err)]++ }
 
-// conflict counts the conflicts that were not there at the last collection.
+// conflict counts the conflicts that are new since the last collection.
 func (t *totals) conflict(now []merge.Conflict) {
 	if slices.Equal(t.known, now) {
 		return
@@ -66,8 +66,7 @@ func (t *totals) conflict(now []merge.Conflict) {
 	t.known = append(t.known[:0], now...)
 }
 
-// overlap is the conflict of a family that a local registry has and the merged
-// ones have too.
+// overlap is the conflict of a family in both the local registry and the merged families.
 const overlap merge.Reason = "overlap"
 
 var conflictReasons = []merge.Reason{
@@ -75,7 +74,7 @@ var conflictReasons = []merge.Reason{
 	merge.BucketsConflict, merge.SuffixConflict, overlap,
 }
 
-// Why a store counts in memory, as a label value.
+// degradedReasons are the label values for a store that counts in memory.
 var degradedReasons = []string{"space", "permission", "io", "memory", "descriptors", "removed", "unsupported", "moved", "unreachable", "other"}
 
 func degradedReason(err error) string {
@@ -104,14 +103,13 @@ func degradedReason(err error) string {
 	return "other"
 }
 
-// Why nothing can be absorbed, as a label value: the archive is of a newer
-// format or another machine, is damaged or cannot be read for the moment, or is
-// not where the configuration says.
+// stoppedReasons are the label values for absorptions that stopped: the archive has a newer format
+// or another byte order, is damaged, too large or refused, or is not at the configured place.
 var stoppedReasons = []string{string(scan.Version), string(scan.ByteOrder), string(scan.Damaged), string(scan.Limit), string(scan.Refused), elsewhere}
 
 const elsewhere = "elsewhere"
 
-// stoppedReason sorts an error of a scan.
+// stoppedReason returns the label value for an error of a scan.
 func stoppedReason(err error) string {
 	if errors.Is(err, archive.ErrElsewhere) {
 		return elsewhere
@@ -122,8 +120,8 @@ func stoppedReason(err error) string {
 	return ""
 }
 
-// selfNames are the names of the descriptors below. A file that defines one of
-// them, of another type perhaps, would make every scrape fail.
+// selfNames are the names of the descriptors below. A file with a family of such a name, perhaps of
+// another type, would make every scrape fail.
 var selfNames = map[string]bool{}
 
 var selfDescs []*prometheus.Desc
@@ -151,8 +149,8 @@ var (
 	degradedDesc   = selfDesc("degraded", "Whether the process that answers counts new series in memory although a directory is configured, or everything although a server is, by reason.", "reason")
 )
 
-// The metrics about the archive. They are kept in it, so that every process
-// shows the same.
+// The metrics about the archive. The archive holds the values, so that every process shows the
+// same.
 var (
 	archiveSeriesDesc = selfDesc("archive_series", "Series in the archive of the dead.")
 	archiveSizeDesc   = selfDesc("archive_size_bytes", "Size of the archive of the dead.")
@@ -204,7 +202,7 @@ func (t *totals) metrics(s state) []prometheus.Metric {
 		add(degradedDesc, prometheus.GaugeValue, boolean(r == s.degraded), r)
 	}
 	if s.directory && s.up {
-		// When it cannot be read these would dip too.
+		// After a failed reading the counters of the archive would dip too.
 		a := s.archive
 		add(archiveSeriesDesc, prometheus.GaugeValue, float64(a.Ledger.Series()))
 		add(archiveSizeDesc, prometheus.GaugeValue, float64(a.Size))
@@ -219,7 +217,7 @@ func (t *totals) metrics(s state) []prometheus.Metric {
 	return all()
 }
 
-// age is the time since a moment in seconds, 0 for none.
+// age returns the seconds since a moment, 0 for the zero time.
 func age(t time.Time) float64 {
 	if t.IsZero() {
 		return 0
@@ -227,7 +225,7 @@ func age(t time.Time) float64 {
 	return time.Since(t).Seconds()
 }
 
-// timestamp is a time in Unix nanoseconds in seconds.
+// timestamp converts Unix nanoseconds to seconds.
 func timestamp(t int64) float64 { return float64(t) / float64(time.Second) }
 
 func boolean(b bool) float64 {

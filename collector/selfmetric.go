@@ -5,9 +5,9 @@ import (
 	dto "github.com/prometheus/client_model/go"
 )
 
-// selfMetrics makes the metrics about mpmetrics of one collection. There are some
-// seventy of them in each: what client_golang makes anew for each constant metric, and
-// checks, is kept from one collection to the next.
+// selfMetrics makes the metrics about mpmetrics, some seventy in each collection. selfMetrics keeps
+// the label pairs from collection to collection. client_golang's constant metrics would make and
+// check the pairs each time.
 type selfMetrics struct {
 	pairs map[selfLabel][]*dto.LabelPair
 	last  int // metrics of the last collection
@@ -15,11 +15,11 @@ type selfMetrics struct {
 
 type selfLabel struct {
 	desc  *prometheus.Desc
-	value string // of its label, if it has one
+	value string // of the label, if the metric has a label
 }
 
-// selfMetric implements prometheus.Metric. It belongs to the registry, which reads it
-// when the next collection may be at work already.
+// selfMetric implements prometheus.Metric. The registry reads a selfMetric while the next
+// collection may be running, so no selfMetric is used twice.
 type selfMetric struct {
 	desc    *prometheus.Desc
 	labels  []*dto.LabelPair
@@ -43,7 +43,7 @@ func (m *selfMetric) Write(out *dto.Metric) error {
 	return nil
 }
 
-// collection returns a function that adds a metric, and one that returns all.
+// collection returns a function that adds a metric, and a function that returns all metrics.
 func (s *selfMetrics) collection() (add func(d *prometheus.Desc, kind prometheus.ValueType, v float64, labels ...string), all func() []prometheus.Metric) {
 	block := make([]selfMetric, s.last)
 	out := make([]prometheus.Metric, 0, s.last)

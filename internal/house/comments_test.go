@@ -31,7 +31,6 @@ func init() {
 
 // pending are packages with comments from before the rule, each with the reason for the delay.
 var pending = map[string]string{
-	"collector":          "comments are rewritten with its interface",
 	"internal/publisher": "the package is about to be rewritten",
 	"store":              "comments are rewritten while the package is split",
 }
