@@ -107,7 +107,7 @@ func New(o Opts) *Collector {
 		c.log = slog.Default()
 	}
 	if err := o.check(); err != nil {
-		c.log.Error("mpmetrics: collector uses defaults for options without a meaning", "err", err)
+		c.log.Error("mpmetrics: collector uses defaults for invalid options", "err", err)
 		if o.Absorption.Check() != nil {
 			o.Absorption = compact.Limits{}
 		}
@@ -305,7 +305,7 @@ func (c *Collector) scan() state {
 func (c *Collector) logChange(err error) {
 	switch {
 	case err != nil && c.incomplete == nil:
-		c.log.Warn("mpmetrics: cumulative metrics are left out of scrapes", c.where, "err", err)
+		c.log.Warn("mpmetrics: scrapes lack cumulative metrics", c.where, "err", err)
 	case err == nil && c.incomplete != nil:
 		c.log.Info("mpmetrics: scrapes are complete again", c.where)
 	}

@@ -89,6 +89,6 @@ func (c *Collector) overlap(names []string) {
 	})
 	c.mu.Unlock()
 	if len(fresh) > 0 {
-		c.log.Info("mpmetrics: local families are left out, merged ones have their names", "families", strings.Join(fresh, ","))
+		c.log.Info("mpmetrics: local families are hidden by merged families of the same name", "families", strings.Join(fresh, ","))
 	}
 }
