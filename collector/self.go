@@ -135,32 +135,32 @@ func selfDesc(name, help string, labels ...string) *prometheus.Desc {
 
 // The metrics about mpmetrics itself.
 var (
-	upDesc         = selfDesc("up", "Whether everything could be read: 1, or 0 when cumulative metrics are left out of this scrape.")
-	processesDesc  = selfDesc("processes", "Processes that contribute and are not absorbed, by state.", "state")
+	upDesc         = selfDesc("up", "Whether the scrape is complete: 1, or 0 if cumulative metrics are missing.")
+	processesDesc  = selfDesc("processes", "Processes in the totals that are not absorbed, by state.", "state")
 	filesDesc      = selfDesc("files", "Files of processes in the directory, by state.", "state")
-	skippedDesc    = selfDesc("files_skipped", "Files that are left out of scrapes until they change, by reason. Of those that were read before, the last good values are shown.", "reason")
-	seriesDesc     = selfDesc("series", "Merged series in this scrape.")
-	sizeDesc       = selfDesc("file_size_bytes", "Size of all files that could be read, the archive included.")
-	durationDesc   = selfDesc("collect_duration_seconds", "Time that reading and merging took for this scrape.")
-	readErrorsDesc = selfDesc("read_errors_total", "Files that could not be read, by reason.", "reason")
-	conflictsDesc  = selfDesc("conflicts_total", "Definitions of families that processes do not agree about, by reason.", "reason")
-	oldestDeadDesc = selfDesc("oldest_dead_file_age_seconds", "Time since a scrape first met the file of a dead process that is still not absorbed; 0 without any.")
-	stoppedDesc    = selfDesc("absorption_stopped", "Whether dead processes cannot be absorbed because of the archive, by reason.", "reason")
-	degradedDesc   = selfDesc("degraded", "Whether the process that answers counts new series in memory although a directory is configured, or everything although a server is, by reason.", "reason")
+	skippedDesc    = selfDesc("files_skipped", "Files that scrapes skip until the file changes, by reason. A file that was read before shows its last good values.", "reason")
+	seriesDesc     = selfDesc("series", "Merged series in the scrape.")
+	sizeDesc       = selfDesc("file_size_bytes", "Size of all readable files, including the archive.")
+	durationDesc   = selfDesc("collect_duration_seconds", "Time for reading and merging in the scrape.")
+	readErrorsDesc = selfDesc("read_errors_total", "Failed readings of files, by reason.", "reason")
+	conflictsDesc  = selfDesc("conflicts_total", "Conflicting definitions of families, by reason.", "reason")
+	oldestDeadDesc = selfDesc("oldest_dead_file_age_seconds", "Time since a scrape first found the oldest dead process that is not absorbed; 0 without a dead process.")
+	stoppedDesc    = selfDesc("absorption_stopped", "Whether the archive prevents the absorption of dead processes, by reason.", "reason")
+	degradedDesc   = selfDesc("degraded", "Whether the answering process counts in memory, by reason: new series despite a directory, or all series despite a server.", "reason")
 )
 
 // The metrics about the archive. The archive holds the values, so that every process shows the
 // same.
 var (
-	archiveSeriesDesc = selfDesc("archive_series", "Series in the archive of the dead.")
-	archiveSizeDesc   = selfDesc("archive_size_bytes", "Size of the archive of the dead.")
-	lastDesc          = selfDesc("last_absorption_timestamp_seconds", "When a dead process was last absorbed; 0 for never.")
-	begunDesc         = selfDesc("archive_begun_timestamp_seconds", "When totals last began anew because the archive was damaged, or files of an earlier boot may have been; 0 for never.")
-	absorbedDesc      = selfDesc("absorbed_processes_total", "Dead processes whose values were absorbed into the archive.")
-	quarantinedDesc   = selfDesc("quarantined_files_total", "Files that were put aside because they are damaged or do not belong there.")
-	forgottenDesc     = selfDesc("forgotten_series_total", "Series that left the archive because of their age, or because it had too many.")
-	unabsorbedDesc    = selfDesc("unabsorbed_sums_total", "Sums that were left out of the archive because they are not finite.")
-	asideDesc         = selfDesc("archives_put_aside_total", "Archives that were put aside, so that totals began anew.")
+	archiveSeriesDesc = selfDesc("archive_series", "Series in the archive of dead processes.")
+	archiveSizeDesc   = selfDesc("archive_size_bytes", "Size of the archive of dead processes.")
+	lastDesc          = selfDesc("last_absorption_timestamp_seconds", "Time of the last absorption of a dead process; 0 for never.")
+	begunDesc         = selfDesc("archive_begun_timestamp_seconds", "Time of the last restart of the totals, after damage of the archive or possible damage of files of an earlier boot; 0 for never.")
+	absorbedDesc      = selfDesc("absorbed_processes_total", "Dead processes that were absorbed into the archive.")
+	quarantinedDesc   = selfDesc("quarantined_files_total", "Damaged or misplaced files that were put aside.")
+	forgottenDesc     = selfDesc("forgotten_series_total", "Series that were dropped from the archive, by age or by the limit.")
+	unabsorbedDesc    = selfDesc("unabsorbed_sums_total", "Sums that are not in the archive because the sum is not finite.")
+	asideDesc         = selfDesc("archives_put_aside_total", "Archives that were put aside, each with a restart of the totals.")
 )
 
 func describeSelf(ch chan<- *prometheus.Desc) {

@@ -40,7 +40,7 @@ func (h *host) Unmirrored(reason string, n int) {
 	if h.unmirroredTotal == nil {
 		f := instrument.NewSelfFamily(layout.Family{
 			Type: layout.Counter, Name: layout.ReservedPrefix + "unmirrored_total",
-			Help: "What collectors that are not ours show and is not mirrored, by reason.",
+			Help: "Metrics of foreign collectors that are not mirrored, by reason.",
 		}, prometheus.UnconstrainedLabels{"reason"})
 		h.unmirroredTotal = defineVec((*Store)(h), f, func(values ...string) instrument.Instrument { return f.NewCounter(values...) }, asCounterVec)
 	}
@@ -57,7 +57,7 @@ func (s *Store) countDropped() {
 	if s.droppedTotal == nil {
 		f := instrument.NewSelfFamily(layout.Family{
 			Type: layout.Counter, Name: layout.ReservedPrefix + "dropped_series_total",
-			Help: "Series beyond the limit of a process, which are counted in its memory only.",
+			Help: "Series beyond the limit of a process, counted in the memory of the process only.",
 		}, nil)
 		s.droppedTotal = define(s, f, f.NewCounter())
 	}
