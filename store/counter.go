@@ -20,25 +20,24 @@ func makeCounterVec(s *Store, o prometheus.CounterOpts, labels prometheus.Constr
 	return defineVec(s, f, func(values ...string) instrument.Instrument { return f.NewCounter(values...) }, asCounterVec)
 }
 
-// NewCounter makes a counter of this store. It needs no registration. It
-// panics, as promauto does, when the definition is invalid or a duplicate.
+// NewCounter makes a counter of this store. The counter needs no registration. Like promauto,
+// NewCounter panics if the definition is invalid or a duplicate.
 //
-// Inc is one atomic addition in the file of this process: it survives SIGKILL
-// from the moment it returns. Add panics for a negative value. A value that is
-// whole and at most 2^53 is added exactly; the others are summed as float64. It is
-// a prometheus.ExemplarAdder.
+// Inc is one atomic addition in the file of this process: the count survives SIGKILL from the
+// return of Inc on. Add panics for a negative value. Add adds a whole value up to 2^53 exactly, and
+// sums other values as float64. The counter is a [prometheus.ExemplarAdder].
 func (s *Store) NewCounter(o prometheus.CounterOpts) prometheus.Counter { return makeCounter(s, o) }
 
-// NewCounterVec makes a vec of counters of this store; see NewCounter. What is
-// deleted from it leaves the merged output; the package comment says the rest.
+// NewCounterVec makes a vec of counters of this store; see [Store.NewCounter]. A deleted series
+// leaves the merged output, as the section Deletion of the package comment describes.
 func (s *Store) NewCounterVec(o prometheus.CounterOpts, labelNames []string) *prometheus.CounterVec {
 	return makeCounterVec(s, o, prometheus.UnconstrainedLabels(labelNames))
 }
 
-// NewCounter makes a counter of the default store; see Store.NewCounter.
+// NewCounter makes a counter of the default store; see [Store.NewCounter].
 func NewCounter(o prometheus.CounterOpts) prometheus.Counter { return makeCounter(nil, o) }
 
-// NewCounterVec makes a vec of counters of the default store; see Store.NewCounter.
+// NewCounterVec makes a vec of counters of the default store; see [Store.NewCounterVec].
 func NewCounterVec(o prometheus.CounterOpts, labelNames []string) *prometheus.CounterVec {
 	return makeCounterVec(nil, o, prometheus.UnconstrainedLabels(labelNames))
 }

@@ -98,7 +98,7 @@ func SetDefault(s *Store) error {
 	defaultMu.Lock()
 	defer defaultMu.Unlock()
 	if defaultStore.Load() != nil {
-		return errors.New("set default store: metrics have bound to another one already; call SetDefault at the beginning of main")
+		return errors.New("set default store: metrics use another store already; call SetDefault at the beginning of main")
 	}
 	for _, f := range unbound {
 		// A trial: bindAll would panic after some families.

@@ -1,24 +1,23 @@
-// Package store is the process side of mpmetrics: the instruments of
-// client_golang, counting into a file that other processes read.
+// Package store is the process side of mpmetrics: the instruments of client_golang, with values in
+// a file that other processes read.
 //
-// For most programs two steps are enough: make metrics with this package
-// instead of promauto,
+// Most programs need two steps: make metrics with this package instead of promauto,
 //
 //	var requests = store.NewCounterVec(prometheus.CounterOpts{
 //		Name: "http_requests_total", Help: "Requests served.",
 //	}, []string{"code"})
 //
-// and set MPMETRICS_DIR to a directory that all processes of the service
-// share. With nothing set the same program keeps plain in-process metrics.
-// Package collector shows either.
+// and set MPMETRICS_DIR to a directory that all processes of the service share. Without a setting
+// the same program keeps plain in-process metrics. Package collector shows the metrics in both
+// cases.
 //
-// # Who does what
+// # Roles
 //
-// The owner, the process that made a file, adds to cells in mapped memory: one
-// atomic instruction, no system call, no lock of another process. A scraper, in
-// any process, loads the cells. No process waits for another.
+// The owner of a file, the process that made the file, adds to cells in mapped memory: one atomic
+// instruction, no system call, no lock of another process. A scraper, in any process, loads the
+// cells. No process waits for another.
 //
-// # What survives what
+// # Survival
 //
 //	                          | value of a series      | new series             | the total of all
 //	SIGKILL, panic, OOM kill  | every update that      | every series whose     | complete
@@ -32,13 +31,12 @@
 //	machine crash, power cut  | lost on tmpfs; on disk | the same               | reset, unless all of it
 //	                          | what the kernel wrote  |                        | was in the archive [1]
 //
-// * A burst of some hundred new series, one right after the other, can be faster
-// than the background work that makes room. Series without room are kept
-// in memory until the room is there: a fraction of a millisecond, or some milliseconds
-// when every core is busy.
+// * A burst of some hundred new series in a row can be faster than the background work that makes
+// room. Series without room stay in memory until the room is there: a fraction of a millisecond, or
+// some milliseconds when every core is busy.
 //
-// [1] And the archive is on a disk: see package compact, which also says how
-// processes that have ended are absorbed.
+// [1] And the archive is on a disk: see package compact, also for the absorption of processes that
+// have ended.
 //
 // No error of the file system reaches an instrument: updates neither block nor
 // fail. One event can end the process: if root truncates the file of a live process, the

@@ -24,25 +24,25 @@ func makeGaugeVec(s *Store, o prometheus.GaugeOpts, labels prometheus.Constraina
 	return defineVec(s, f, func(values ...string) instrument.Instrument { return f.NewGauge(values...) }, asGaugeVec)
 }
 
-// NewGauge makes a gauge of this store, with at most one mode. It needs no
-// registration. It panics when the definition is invalid or a duplicate, and
-// for a label "process" of an All or LiveAll gauge, which that mode adds itself.
+// NewGauge makes a gauge of this store, with at most one mode. The gauge needs no registration.
+// NewGauge panics if the definition is invalid or a duplicate. NewGauge also panics for a label
+// "process" of an [All] or [LiveAll] gauge, because the mode adds the label.
 func (s *Store) NewGauge(o prometheus.GaugeOpts, mode ...MergeMode) prometheus.Gauge {
 	return makeGauge(s, o, mode)
 }
 
-// NewGaugeVec makes a vec of gauges of this store; see NewGauge. What is
-// deleted from it leaves the merged output; the package comment says the rest.
+// NewGaugeVec makes a vec of gauges of this store; see [Store.NewGauge]. A deleted series leaves
+// the merged output, as the section Deletion of the package comment describes.
 func (s *Store) NewGaugeVec(o prometheus.GaugeOpts, labelNames []string, mode ...MergeMode) *prometheus.GaugeVec {
 	return makeGaugeVec(s, o, prometheus.UnconstrainedLabels(labelNames), mode)
 }
 
-// NewGauge makes a gauge of the default store; see Store.NewGauge.
+// NewGauge makes a gauge of the default store; see [Store.NewGauge].
 func NewGauge(o prometheus.GaugeOpts, mode ...MergeMode) prometheus.Gauge {
 	return makeGauge(nil, o, mode)
 }
 
-// NewGaugeVec makes a vec of gauges of the default store; see Store.NewGauge.
+// NewGaugeVec makes a vec of gauges of the default store; see [Store.NewGaugeVec].
 func NewGaugeVec(o prometheus.GaugeOpts, labelNames []string, mode ...MergeMode) *prometheus.GaugeVec {
 	return makeGaugeVec(nil, o, prometheus.UnconstrainedLabels(labelNames), mode)
 }

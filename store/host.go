@@ -48,7 +48,7 @@ func (h *host) Unmirrored(reason string, n int) {
 }
 
 // countDropped shows the series beyond MaxSeries in a counter of this process.
-// The counter is made with the first dropped series, and here, where no lock is held.
+// The first dropped series makes the counter, here, because no lock is held.
 func (s *Store) countDropped() {
 	n := s.catalog.TakeDropped()
 	if n == 0 {

@@ -71,7 +71,7 @@ func gaugeMode(name string, given []MergeMode) layout.Mode {
 		if m := layout.Mode(given[0]); m.Valid() {
 			return m
 		}
-		panic(fmt.Errorf("mpmetrics: gauge %q: %v is not one of the gauge modes", name, given[0]))
+		panic(fmt.Errorf("mpmetrics: gauge %q: %v is none of the gauge modes", name, given[0]))
 	}
 	panic(fmt.Errorf("mpmetrics: gauge %q: %d modes, want at most one", name, len(given)))
 }
@@ -82,7 +82,7 @@ func checkModes(modes map[string]MergeMode) error {
 			return fmt.Errorf("mode for %q: %w", pattern, err)
 		}
 		if m := layout.Mode(given); given != Omit && (!m.Valid() || m.Timed()) {
-			return fmt.Errorf("mode for %q: %v is not possible for what is mirrored", pattern, m)
+			return fmt.Errorf("mode for %q: %v is invalid for a foreign family", pattern, m)
 		}
 	}
 	return nil

@@ -7,15 +7,15 @@ import (
 	"github.com/mpmetrics/mpmetrics/internal/layout"
 )
 
-// A native histogram makes buckets where observations are, and joins buckets when there
-// are too many. In a file an observation would need a lock that other processes can hold
-// to find its bucket. So native histograms are those of client_golang, on the heap, and
-// are mirrored as foreign collectors are: SIGKILL loses the last Opts.FlushInterval.
+// A native histogram makes buckets for its observations, and joins buckets beyond a limit. In a
+// file, an observation would need a lock to find its bucket, and another process could hold the
+// lock. So native histograms are histograms of client_golang, on the heap, and are mirrored like
+// foreign collectors: SIGKILL loses the last Opts.FlushInterval.
 
 // isNative reports whether options ask for native buckets.
 func isNative(o prometheus.HistogramOpts) bool { return o.NativeHistogramBucketFactor > 1 }
 
-// nativeFamily is the definition of a native histogram. client_golang checks the classic
+// nativeFamily returns the definition of a native histogram. client_golang checks the classic
 // buckets when the first histogram is made.
 func nativeFamily(o prometheus.HistogramOpts, labels prometheus.ConstrainableLabels) *instrument.Family {
 	f := instrument.NewFamily(layout.Family{Type: layout.NativeHistogram, Name: o.Name, Help: o.Help, Unit: o.Unit}, labels, o.Namespace, o.Subsystem, o.ConstLabels)
@@ -34,24 +34,24 @@ func makeNativeHistogram(s *Store, o prometheus.HistogramOpts) prometheus.Histog
 	return lateNative{h, h.(prometheus.ExemplarObserver), f}
 }
 
-// makeNativeHistogramVec makes a vec whose histograms are made by a vec of client_golang
-// each: one vec would give the same histogram for the same label values, also after the
-// vec of mpmetrics has deleted the histogram.
+// makeNativeHistogramVec makes a vec. Each histogram of the vec is made by its own vec of
+// client_golang, because a common vec would return the same histogram for the same label values
+// even after the vec of mpmetrics has deleted the histogram.
 func makeNativeHistogramVec(s *Store, o prometheus.HistogramOpts, labels prometheus.ConstrainableLabels) *prometheus.HistogramVec {
 	f := nativeFamily(o, labels)
 	vec := asHistogramVec(prometheus.NewMetricVec(f.Desc, func(values ...string) prometheus.Metric {
 		orDefault(s).foreign.Fresh(f, values)
 		return prometheus.NewHistogramVec(o, f.Def.LabelNames).WithLabelValues(values...).(prometheus.Metric)
 	}))
-	// Options that break a rule panic now, not at the first With.
+	// Invalid options panic now, and not at the first With.
 	_ = prometheus.NewHistogramVec(o, f.Def.LabelNames).WithLabelValues(make([]string, len(f.Def.LabelNames))...)
 	f.Collector = vec
 	bindTo(s, f)
 	return vec
 }
 
-// lateNative is a native histogram of package level without labels: an observation
-// binds the default store, otherwise no store would mirror the histogram.
+// lateNative is a native histogram of package level without labels. An observation binds the
+// default store, otherwise no store would mirror the histogram.
 type lateNative struct {
 	prometheus.Histogram
 	exemplars prometheus.ExemplarObserver

@@ -17,15 +17,15 @@ import (
 //
 // Counters, histograms and summaries are summed up; native histograms in the lowest
 // resolution and with the widest zero bucket of all processes. A gauge or an untyped
-// family is merged by the mode for its name, as a gauge of [NewGauge] is;
-// Opts.Modes has the exceptions. Of a summary sum and count are mirrored, not the
-// quantiles. Families and samples that are left out count in mpmetrics_unmirrored_total.
+// family is merged by the mode for its name, like a gauge of [NewGauge]; [Opts].Modes has the
+// exceptions. The count and the sum of a summary are mirrored, without quantiles. Dropped families
+// and samples count in mpmetrics_unmirrored_total.
 //
-// A counter of a process never goes down in the output: a counter that is reset, or
-// whose collector is unregistered, goes on from the value that was shown.
+// A counter of a process never goes down in the output: after a reset, or after the collector is
+// unregistered, the counter goes on from the last shown value.
 //
-// In memory Registerer returns prometheus.DefaultRegisterer: nothing is
-// mirrored, and the default registry shows the collectors.
+// In memory Registerer returns [prometheus.DefaultRegisterer]: nothing is mirrored, and the default
+// registry shows the collectors.
 func (s *Store) Registerer() prometheus.Registerer {
 	if !s.place.Shared() {
 		return prometheus.DefaultRegisterer
@@ -38,7 +38,7 @@ func (s *Store) Registerer() prometheus.Registerer {
 // is used once; and the registry of the mirror, which is gathered.
 type registerer struct{ store *Store }
 
-var errOwn = errors.New("mpmetrics: a collector of mpmetrics in a Registerer of mpmetrics would show its own output again; register it with the registry that is scraped, for instance prometheus.DefaultRegisterer")
+var errOwn = errors.New("mpmetrics: a collector of mpmetrics in a Registerer of mpmetrics would show its own output again; register the collector with the scraped registry, for instance prometheus.DefaultRegisterer")
 
 // Register implements prometheus.Registerer.
 func (r *registerer) Register(c prometheus.Collector) error {

@@ -98,7 +98,7 @@ func (s *Store) Location() string {
 // Opts returns the options of the store, with defaults and the environment filled in.
 func (s *Store) Opts() Opts { return s.opts }
 
-// Degraded returns why readers do not see all metrics of this process, or nil: the
+// Degraded returns why readers lack metrics of this process, or nil: the
 // directory or the server cannot be used, there is no room, or the last flush failed. The
 // error wraps the cause: [errors.ErrUnsupported], [io/fs.ErrPermission], [ErrForked], or an
 // error of the file system or of the network.
@@ -180,9 +180,9 @@ func (s *Store) flush(ctx context.Context) {
 	s.mu.Unlock()
 	switch {
 	case err != nil && before == nil:
-		go s.opts.Logger.Error("mpmetrics: what has changed is not published", s.place.Where(), "err", err)
+		go s.opts.Logger.Error("mpmetrics: changes are not published", s.place.Where(), "err", err)
 	case err == nil && before != nil:
-		go s.opts.Logger.Info("mpmetrics: what has changed is published again", s.place.Where())
+		go s.opts.Logger.Info("mpmetrics: changes are published again", s.place.Where())
 	}
 }
 

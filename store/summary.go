@@ -16,21 +16,21 @@ func makeSummaryVec(s *Store, o prometheus.SummaryOpts, labels prometheus.Constr
 	return defineVec(s, f, func(values ...string) instrument.Instrument { return f.NewSummary(values...) }, asSummaryVec)
 }
 
-// NewSummary makes a summary of this store: the count and the sum of what was
-// observed. It needs no registration. It panics when the definition is invalid
-// or a duplicate, and when Objectives are given: quantiles do not merge.
+// NewSummary makes a summary of this store: the count and the sum of the observations. The summary
+// needs no registration. NewSummary panics if the definition is invalid or a duplicate, and for
+// Objectives, because quantiles do not merge.
 func (s *Store) NewSummary(o prometheus.SummaryOpts) prometheus.Summary { return makeSummary(s, o) }
 
-// NewSummaryVec makes a vec of summaries of this store; see NewSummary. What is
-// deleted from it leaves the merged output; the package comment says the rest.
+// NewSummaryVec makes a vec of summaries of this store; see [Store.NewSummary]. A deleted series
+// leaves the merged output, as the section Deletion of the package comment describes.
 func (s *Store) NewSummaryVec(o prometheus.SummaryOpts, labelNames []string) *prometheus.SummaryVec {
 	return makeSummaryVec(s, o, prometheus.UnconstrainedLabels(labelNames))
 }
 
-// NewSummary makes a summary of the default store; see Store.NewSummary.
+// NewSummary makes a summary of the default store; see [Store.NewSummary].
 func NewSummary(o prometheus.SummaryOpts) prometheus.Summary { return makeSummary(nil, o) }
 
-// NewSummaryVec makes a vec of summaries of the default store; see Store.NewSummary.
+// NewSummaryVec makes a vec of summaries of the default store; see [Store.NewSummaryVec].
 func NewSummaryVec(o prometheus.SummaryOpts, labelNames []string) *prometheus.SummaryVec {
 	return makeSummaryVec(nil, o, prometheus.UnconstrainedLabels(labelNames))
 }
