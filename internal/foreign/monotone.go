@@ -15,9 +15,9 @@ import (
 	"github.com/mpmetrics/mpmetrics/internal/mirror"
 )
 
-// monotone keeps the cumulative values of a process from going down: a collector that is
-// unregistered takes its counters along, and a replaced collector starts at zero.
-// Prometheus would book the counts of other processes as new. By name of the family.
+// monotone keeps the cumulative values of a process from going down. An unregistered collector
+// takes its counters along, and a replaced collector starts at zero. After a dip of the total,
+// Prometheus would count the values of other processes again. The key is the name of the family.
 type monotone map[string]*monotoneFamily
 
 type monotoneFamily struct {
@@ -25,27 +25,25 @@ type monotoneFamily struct {
 	series map[string]*monotoneSeries
 }
 
-// monotoneSeries is a series as it was shown last: base plus the values that its collector
-// told last.
+// monotoneSeries is a series as last shown: base plus the last values of the collector.
 type monotoneSeries struct {
 	metric     *dto.Metric
-	created    *timestamppb.Timestamp // of the first metric that was shown
+	created    *timestamppb.Timestamp // start timestamp of the first shown metric
 	base, last []float64              // by component: the value; or count, sum, and cumulative buckets
 	native     monotoneNative
-	began      *timestamppb.Timestamp // as the collector told last
-	steady     bool                   // and as the collector told the time before
+	began      *timestamppb.Timestamp // start timestamp by the last run of the collector
+	steady     bool                   // the last two runs had the same start timestamp
 	seen       bool
 }
 
-// monotoneNative are the native buckets of a series, likewise.
+// monotoneNative are the native buckets of a series.
 type monotoneNative struct {
-	base         *layout.Native // counted before the last reset; nil: there was no reset
-	last, lately *layout.Native // as the collector told last, and as was shown; nil: no native buckets
+	base         *layout.Native // buckets before the last reset; nil: no reset
+	last, lately *layout.Native // by the collector, and as shown; nil: no native buckets
 }
 
-// keep returns families of which no cumulative value is lower than before, sorted by name.
-// keep changes the gathered metrics. A missing series of an own family was deleted, and
-// leaves.
+// keep returns the families, sorted by name, with no cumulative value lower than before. keep
+// changes the gathered metrics. A missing series of an own family was deleted, and leaves.
 func (c monotone) keep(families []*dto.MetricFamily, own map[string]bool) []*dto.MetricFamily {
 	for _, f := range c {
 		for _, s := range f.series {
@@ -116,7 +114,7 @@ func cumulative(f *dto.MetricFamily) bool {
 	return false
 }
 
-// see notes the values that a collector tells of a series, and returns the metric to show.
+// see records the values of a collector for a series, and returns the metric to show.
 func (f *monotoneFamily) see(m *dto.Metric) *dto.Metric {
 	key := seriesKey(m)
 	told, native, began := components(m), nativeOf(m), mirror.Created(m)
@@ -140,15 +138,14 @@ func (f *monotoneFamily) see(m *dto.Metric) *dto.Metric {
 
 func (s *monotoneSeries) seenBefore() bool { return s.last != nil }
 
-// later reports whether the start timestamp of a series moved: the series was reset, also
-// if it has counted more than before since the reset. A collector whose start timestamp
-// moves each time is not believed.
+// later reports whether the start timestamp of a series moved. The series was reset then, even if
+// the values are higher than before the reset. If the start timestamp moves in each run, later
+// ignores the start timestamp.
 func (s *monotoneSeries) later(began *timestamppb.Timestamp) bool {
 	return s.steady && s.began != nil && began != nil && began.AsTime().After(s.began.AsTime())
 }
 
-// nativeOf returns the native buckets of a metric, nil if it has none that are
-// mirrored.
+// nativeOf returns the native buckets of a metric, nil without valid native buckets.
 func nativeOf(m *dto.Metric) *layout.Native {
 	if m.Histogram == nil || !mirror.IsNative(m.Histogram) {
 		return nil
@@ -175,9 +172,10 @@ func (c *monotoneNative) sum() *layout.Native {
 	return sum.Sum()
 }
 
-// seriesKey is unique among the series of a family. A histogram with other buckets is
-// another series, and the former series stays as it was. A histogram with native buckets
-// is another series than one without: native buckets of the sum would lack observations.
+// seriesKey returns a key for a series, unique in the family. A histogram with other buckets is
+// another series, and the former series stays as shown. A histogram with native buckets differs
+// from a histogram without native buckets, because the native buckets of the sum would lack
+// observations.
 func seriesKey(m *dto.Metric) string {
 	key := labelsKey(m.Label) + boundsKey(m.GetHistogram())
 	if h := m.Histogram; h != nil && mirror.IsNative(h) {
@@ -189,7 +187,7 @@ func seriesKey(m *dto.Metric) string {
 func boundsKey(h *dto.Histogram) string {
 	var b strings.Builder
 	for _, bucket := range h.GetBucket() {
-		if !math.IsInf(bucket.GetUpperBound(), +1) { // present when the bucket has an exemplar
+		if !math.IsInf(bucket.GetUpperBound(), +1) { // the bucket exists only with an exemplar
 			b.WriteString(strconv.FormatFloat(bucket.GetUpperBound(), 'g', -1, 64))
 			b.WriteByte(0xff)
 		}

@@ -1,22 +1,21 @@
-// Package pace says how long an absorption pauses, so that absorbing takes no more than a
-// share of one core. Package compact pauses between batches, and package collector between
-// absorptions.
+// Package pace computes the pauses of absorptions, so that absorbing takes at most a share of one
+// core. Package compact pauses between batches, and package collector pauses between absorptions.
 package pace
 
 import "time"
 
 const (
-	// Share is the share of a core that absorbing takes by default.
+	// Share is the default share of a core for absorbing.
 	Share = 0.05
 
-	// crowd is how many dead files let absorbing take hurriedShare: the files cost every
-	// scrape more than absorbing them does.
+	// crowd is the number of dead files beyond which absorbing takes hurriedShare, because so many
+	// files cost every scrape more than their absorption.
 	crowd        = 512
 	hurriedShare = 0.5
 )
 
-// Pause returns the pause after work that took so long, while so many dead files wait.
-// share is the configured share of a core; 0: the default.
+// Pause returns the pause after work of the length took, while waiting dead files wait. share is
+// the configured share of a core; 0: the default.
 func Pause(share float64, took time.Duration, waiting int) time.Duration {
 	switch {
 	case share > 0:
