@@ -29,12 +29,6 @@ func init() {
 	}
 }
 
-// pending are packages with comments from before the rule, each with the reason for the delay.
-var pending = map[string]string{
-	"internal/publisher": "the package is about to be rewritten",
-	"store":              "comments are rewritten while the package is split",
-}
-
 var word = regexp.MustCompile(`[A-Za-z']+`)
 
 // A tally is the count of words and of pronouns.
@@ -76,23 +70,14 @@ func TestCommentsArePlain(t *testing.T) {
 		dir := path.Dir(s.path)
 		comments[dir] = append(comments[dir], count(fset, s.file)...)
 	}
-	for dir := range pending {
-		if _, ok := comments[dir]; !ok {
-			t.Errorf("%s is pending and missing: take the package out of the list", dir)
-		}
-	}
 	for _, dir := range slices.Sorted(maps.Keys(comments)) {
 		var sum tally
 		for _, c := range comments[dir] {
 			sum.words += c.words
 			sum.pronouns += c.pronouns
 		}
-		note := ""
-		if reason, ok := pending[dir]; ok {
-			note = " (pending: " + reason + ")"
-		}
-		t.Logf("%5.1f %% of %5d words: %s%s", sum.share(), sum.words, dir, note)
-		if note != "" || sum.words < fewestWords || sum.share() <= mostPronouns {
+		t.Logf("%5.1f %% of %5d words: %s", sum.share(), sum.words, dir)
+		if sum.words < fewestWords || sum.share() <= mostPronouns {
 			continue
 		}
 		t.Errorf("%s: %.1f %% of the words in comments are pronouns, the limit is %.1f %%: repeat the noun",
