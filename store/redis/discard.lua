@@ -1,18 +1,27 @@
--- Takes out an unreadable partition, unless its process is alive or has updated the partition since.
---
--- KEYS: processes, sequences, and of the partition header, families, series, values
--- ARGV: id, sequence, reason, milliseconds until the partition expires
+-- Takes out an unreadable partition, unless its process is live or has updated the partition since
+-- the reading.
+local processes = KEYS[1] -- sorted set: id of a partition, end of the life in milliseconds
+local sequences = KEYS[2] -- hash: id of a partition, last written sequence
+local header = KEYS[3]    -- hash of the partition
+local partition = {KEYS[3], KEYS[4], KEYS[5], KEYS[6]} -- header, families, series, values
+
+local id = ARGV[1]
+local sequence = tonumber(ARGV[2]) -- sequence of the partition at the reading
+local reason = ARGV[3]             -- stays with the partition as evidence
+local keep = ARGV[4]               -- milliseconds until the partition expires
+
 -- Returns the number of partitions taken out.
 local time = redis.call('TIME')
-local ends = redis.call('ZSCORE', KEYS[1], ARGV[1])
-if not ends or tonumber(ends) > time[1] * 1000 + math.floor(time[2] / 1000) or
-    (tonumber(redis.call('HGET', KEYS[3], 'sequence') or '') or 0) ~= tonumber(ARGV[2]) then
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local ends = redis.call('ZSCORE', processes, id)
+local last = tonumber(redis.call('HGET', header, 'sequence') or '') or 0
+if not ends or tonumber(ends) > now or last ~= sequence then
   return 0
 end
-redis.call('ZREM', KEYS[1], ARGV[1])
-redis.call('HDEL', KEYS[2], ARGV[1])
-redis.call('HSET', KEYS[3], 'taken', ARGV[3])
-for key = 3, 6 do
-  redis.call('PEXPIRE', KEYS[key], ARGV[4])
+redis.call('ZREM', processes, id)
+redis.call('HDEL', sequences, id)
+redis.call('HSET', header, 'taken', reason)
+for _, key in ipairs(partition) do
+  redis.call('PEXPIRE', key, keep)
 end
 return 1
