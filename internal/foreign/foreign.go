@@ -1,5 +1,5 @@
-// Package foreign mirrors the families of foreign collectors: collectors that are not
-// instruments of mpmetrics. Package foreign gathers the collectors, keeps their cumulative
+// Package foreign mirrors the families of foreign collectors, in other words of all collectors
+// except the instruments of mpmetrics. Package foreign gathers the collectors, keeps cumulative
 // values from going down, and gives the changes to the place of the store.
 package foreign
 
@@ -25,12 +25,12 @@ import (
 	"github.com/mpmetrics/mpmetrics/internal/place"
 )
 
-// reasonQuantiles is expected in every process (the Go collector has a summary), so it is
-// logged at debug level.
+// reasonQuantiles is expected in every process, because the Go collector has a summary. So the log
+// level is debug.
 const reasonQuantiles = "quantiles"
 
-// collectorPatience is how long a flush waits for the collectors. A slower collector is
-// shown as it was before.
+// collectorPatience is how long a flush waits for the collectors. A slower collector shows its last
+// metrics.
 const collectorPatience = 500 * time.Millisecond
 
 // maxMirrorBytes bounds the mirror of one process, families and exemplars apart: well
@@ -42,19 +42,19 @@ type Host interface {
 	// Mode returns the mode by which a family is merged, 0 for the rule of its type, and
 	// whether the user configured the mode. omit leaves the family out of the mirror.
 	Mode(f *dto.MetricFamily) (mode layout.Mode, configured, omit bool)
-	// Unmirrored counts samples and families that were left out.
+	// Unmirrored counts dropped samples and families.
 	Unmirrored(reason string, n int)
 }
 
-// Config says what a Mirror needs of its store. All fields are required.
+// Config is the part of a store that a Mirror needs. All fields are required.
 type Config struct {
-	Catalog *instrument.Catalog // lists the own instruments that have exemplars
+	Catalog *instrument.Catalog // lists the own instruments with exemplars
 	Place   place.Place
 	Logger  *slog.Logger
 	Host    Host
 }
 
-// Mirror gathers foreign collectors, and gives the place of its store what has changed.
+// Mirror gathers foreign collectors, and gives the changes to the place of the store.
 type Mirror struct {
 	Config
 	registry *prometheus.Registry // of the guards
@@ -67,9 +67,9 @@ type Mirror struct {
 	// goroutine that holds flushing: a collector that asks for a flush itself waits no
 	// longer than flushes wait for the collector.
 	flushing sync.Mutex
-	staged   place.Mirrored // everything that was staged so far; never changed, but replaced
+	staged   place.Mirrored // the staged content; replaced, never changed
 	monotone monotone
-	told     map[string]bool // reasons and families that the log knows
+	told     map[string]bool // reasons and families in the log
 
 	fresh fresh
 }
@@ -106,14 +106,14 @@ func (m *Mirror) AddOwn(f *instrument.Family) {
 	m.own[f.Def.Name] = true
 }
 
-// Used reports whether there is any collector.
+// Used reports whether the mirror has a collector.
 func (m *Mirror) Used() bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return len(m.guards) > 0
 }
 
-// Remove forgets a collector, which the registry of the store knows by its descriptors.
+// Remove forgets a collector. The registry of the store knows the collector by its descriptors.
 func (m *Mirror) Remove(c prometheus.Collector) {
 	m.registry.Unregister(c)
 	id := identity(c)
@@ -122,8 +122,8 @@ func (m *Mirror) Remove(c prometheus.Collector) {
 	m.guards = slices.DeleteFunc(m.guards, func(g *guard) bool { return g.id == id })
 }
 
-// identity is equal for two collectors only when a registry takes them for the same
-// collector: a wrapped collector is another object each time.
+// identity is equal for two collectors only if a registry takes both for the same collector.
+// A wrapped collector is another object each time.
 func identity(c prometheus.Collector) string {
 	var all []string
 	for _, d := range Describe(c) {
@@ -146,8 +146,8 @@ func Describe(c prometheus.Collector) (descs []*prometheus.Desc) {
 	return descs
 }
 
-// Flush gathers the collectors, and returns when other processes see the result and every
-// value that the place keeps.
+// Flush gathers the collectors. When Flush returns, other processes see the result, and every other
+// value of the place.
 func (m *Mirror) Flush(ctx context.Context) error {
 	m.flushing.Lock()
 	defer m.flushing.Unlock()
@@ -163,10 +163,10 @@ func (m *Mirror) Flush(ctx context.Context) error {
 	return m.Place.Flush(ctx)
 }
 
-// Close forgets what a flush would need: no flush follows.
+// Close forgets the state for a flush, because no flush follows.
 func (m *Mirror) Close() { m.fresh.end() }
 
-// gather returns what readers are to see. flushing is held.
+// gather returns the content for readers. The caller holds flushing.
 func (m *Mirror) gather() place.Mirrored {
 	m.mu.Lock()
 	guards, own := slices.Clone(m.guards), m.own
@@ -194,16 +194,16 @@ func (m *Mirror) gather() place.Mirrored {
 	return m.encodeAll(m.monotone.keep(families, own))
 }
 
-// encodeAll returns what readers are to see: the families, the exemplars of the families,
-// and the exemplars of own instruments.
+// encodeAll returns the content for readers: the families, the exemplars of the families, and the
+// exemplars of own instruments.
 func (m *Mirror) encodeAll(all []*dto.MetricFamily) place.Mirrored {
 	families, exemplars := map[string][]byte{}, map[string][]mirror.Exemplar{}
 	for _, e := range m.Catalog.Exemplars().All(m.Place.Shows) {
 		name := e.Series.Family.Def.Name
 		exemplars[name] = append(exemplars[name], mirror.Exemplar{Labels: labelsOf(e.Series.LabelPairs()), Bound: e.Bound, Exemplar: e.Exemplar})
 	}
-	// Without its staged value the total of a cumulative family would dip. So the staged
-	// value stays where there is no newer value, and no other family gets its room.
+	// Without a value the total of a cumulative family would dip. So the staged value stays until
+	// there is a newer value, and no other family gets the room.
 	total, reserved := 0, 0
 	for _, f := range all {
 		if cumulative(f) {
@@ -281,7 +281,7 @@ func labelsOf(pairs []*dto.LabelPair) []layout.Label {
 	return labels
 }
 
-// difference is the change that makes one content of the other.
+// difference returns the change from one content to another.
 func difference(from, to map[string][]byte) map[string][]byte {
 	changed := map[string][]byte{}
 	for name, value := range to {
@@ -297,7 +297,7 @@ func difference(from, to map[string][]byte) map[string][]byte {
 	return changed
 }
 
-// leftOut counts what could not be mirrored, and logs a line once for each family.
+// leftOut counts unmirrored samples, and logs a line once for each family.
 func (m *Mirror) leftOut(reason, family string, err error, n int) {
 	key := reason + "\xff" + family
 	if m.told[key] && family != "" {
@@ -309,7 +309,7 @@ func (m *Mirror) leftOut(reason, family string, err error, n int) {
 		if reason == reasonQuantiles {
 			level = slog.LevelDebug
 		}
-		go m.Logger.Log(context.Background(), level, "mpmetrics: not all can be mirrored", "reason", reason, "family", family, "err", err)
+		go m.Logger.Log(context.Background(), level, "mpmetrics: metrics are not mirrored", "reason", reason, "family", family, "err", err)
 	}
 	m.Host.Unmirrored(reason, n)
 }

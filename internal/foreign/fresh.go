@@ -10,9 +10,9 @@ import (
 	"github.com/mpmetrics/mpmetrics/internal/instrument"
 )
 
-// fresh lists the series of own native histograms that were made since the last flush. A
-// series that was deleted and made again is not a series that was reset: it does not go on
-// from what was shown.
+// fresh lists the series of own native histograms that were made since the last flush. A series
+// that was deleted and made again starts at zero. A reset series, by contrast, goes on from the
+// last shown value.
 type fresh struct {
 	mu    sync.Mutex // no other lock is taken while mu is held
 	all   []freshSeries

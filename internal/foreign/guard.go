@@ -9,22 +9,21 @@ import (
 	dto "github.com/prometheus/client_model/go"
 )
 
-// guard stands between a registry and a foreign collector. A collector that hangs or panics
-// delays and harms no other collector: the guard shows the last metrics of the collector
-// meanwhile.
+// guard stands between a registry and a foreign collector. If a collector hangs or panics, the
+// guard shows the last metrics of the collector, and all other collectors go on.
 type guard struct {
 	collector prometheus.Collector
 	id        string // identity of the collector
 
 	mu     sync.Mutex
-	busy   bool                // a look has not returned yet
-	last   []prometheus.Metric // of the last look that returned
-	failed error               // of the last look; some metrics may be there all the same
+	busy   bool                // a look at the collector is running
+	last   []prometheus.Metric // of the last look with a return of Collect
+	failed error               // error of the last look; last may still have metrics
 	took   time.Duration       // of the last look
 }
 
-// claim reports whether the guard may be looked at: otherwise an earlier look still runs.
-// slow reports whether the last look took longer than a flush waits.
+// claim reserves the guard for a look, unless an earlier look is still running. slow reports
+// whether the last look took longer than a flush waits.
 func (g *guard) claim() (free, slow bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -42,7 +41,7 @@ func (g *guard) abandon() {
 	g.busy = false
 }
 
-// release takes the outcome of a look. returned reports whether the collector returned.
+// release ends a look with its result. returned reports whether the collector returned.
 func (g *guard) release(metrics []prometheus.Metric, returned bool, err error, took time.Duration) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -52,7 +51,7 @@ func (g *guard) release(metrics []prometheus.Metric, returned bool, err error, t
 	}
 }
 
-// errPanicked says that foreign code panicked.
+// errPanicked is the error of a panic in foreign code.
 type errPanicked struct{ value any }
 
 func (e errPanicked) Error() string { return fmt.Sprintf("collector panicked: %v", e.value) }
@@ -70,7 +69,7 @@ func recovered(f func()) (err error) {
 // Describe implements prometheus.Collector.
 func (g *guard) Describe(ch chan<- *prometheus.Desc) { g.collector.Describe(ch) }
 
-// Collect implements prometheus.Collector: it sends the last metrics of the collector.
+// Collect implements prometheus.Collector, and sends the last metrics of the collector.
 func (g *guard) Collect(ch chan<- prometheus.Metric) {
 	g.mu.Lock()
 	last := g.last
@@ -80,7 +79,7 @@ func (g *guard) Collect(ch chan<- prometheus.Metric) {
 	}
 }
 
-// static is a metric that was written down.
+// static is a copy of a written metric.
 type static struct {
 	desc   *prometheus.Desc
 	metric dto.Metric

@@ -8,21 +8,19 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// A look gathers the collectors one after the other, as client_golang does: a collector may
-// count goroutines, and must not count one for each other collector. A look has two
-// goroutines:
+// A look gathers the collectors one after the other, as client_golang does, because a collector may
+// count goroutines. A look has two goroutines:
 //
 //  1. The looker calls Collect of one collector after the other.
-//  2. The writer writes the metrics down, because a metric that is written later could
-//     panic then.
+//  2. The writer writes the metrics down, because writing a metric later could panic.
 //
-// When one collector takes longer than stallAtMost, a second looker with a writer of its own
-// goes on with the rest, and so on: only the lookers of slow collectors stay behind. A
-// looker that stayed behind ends when its collector returns.
+// If a collector takes longer than stallAtMost, a second looker with its own writer goes on with
+// the rest, and so on: only the lookers of slow collectors are left. Such a looker ends when its
+// collector returns.
 
 const (
-	// stallAtMost is how long a look waits for one collector before another looker goes on
-	// with the rest, and stallAtLeast the same when many lookers stay behind already.
+	// stallAtMost is how long a look waits for one collector before another looker goes on with the
+	// rest. stallAtLeast is the wait after many lookers have stalled.
 	stallAtMost  = 16 * time.Millisecond
 	stallAtLeast = time.Millisecond
 
@@ -31,19 +29,19 @@ const (
 	metricsAhead = 256
 )
 
-// errEnded says that a collector, or a metric, ended the goroutine that called it.
+// errEnded is the error of a collector, or of a metric, that ended the calling goroutine.
 var errEnded = errors.New("collector ended its goroutine")
 
 // look is one pass over collectors.
 type look struct {
 	mu    sync.Mutex
-	queue []*guard // not taken by a looker yet
+	queue []*guard // collectors without a looker yet
 
-	returned chan struct{} // one element for each collector that returned
+	returned chan struct{} // one element for each return of a collector
 }
 
-// lookAt lets all collectors run, and waits for them, at most for patience. lookAt returns
-// how many collectors have not returned.
+// lookAt runs all collectors, and waits for at most patience. lookAt returns the number of running
+// collectors.
 func lookAt(guards []*guard, patience time.Duration) (slow int) {
 	var prompt, known []*guard
 	for _, g := range guards {
@@ -57,7 +55,7 @@ func lookAt(guards []*guard, patience time.Duration) (slow int) {
 			prompt = append(prompt, g)
 		}
 	}
-	// A collector that was slow the last time is not waited for: it had its chance.
+	// The flush does not wait for a collector that was slow the last time.
 	for _, g := range known {
 		newLook(g).start()
 	}
@@ -75,7 +73,7 @@ func newLook(guards ...*guard) *look {
 func (l *look) start() { newLooker(l).start() }
 
 // wait starts a look, and waits until all collectors have returned, or patience is over. wait
-// returns how many collectors have not returned.
+// returns the number of running collectors.
 func (l *look) wait(patience time.Duration) (slow int) {
 	left, pause := len(l.queue), stallAtMost
 	l.start()
@@ -148,10 +146,10 @@ func (l *looker) start() {
 
 // run is step 1.
 func (l *looker) run() {
-	var g *guard // whose look runs
+	var g *guard // guard of the running look
 	var begin time.Time
 	defer func() {
-		if g != nil { // Collect has ended this goroutine
+		if g != nil { // Collect has ended the goroutine
 			l.metrics <- endOfLook
 			<-l.written
 			l.finish(g, nil, false, errEnded, begin)
@@ -177,8 +175,8 @@ func (l *looker) finish(g *guard, metrics []prometheus.Metric, returned bool, er
 	l.look.returned <- struct{}{}
 }
 
-// write is step 2. w has the metrics that were written before a metric ended the goroutine.
-// A metric that cannot be written is left out.
+// write is step 2. w has the metrics before a metric that ended the goroutine. A metric with a
+// failed write is dropped.
 func (l *looker) write(w written) {
 	ended := true
 	defer func() {
