@@ -49,7 +49,7 @@ func Connect(l location.Location, log *slog.Logger) (Server, error) {
 		return s, nil
 	}
 	if path := schemes[u.Scheme]; path != "" {
-		return nil, fmt.Errorf("location %q: the backend for %q is not in this program; add to it: import _ %q", l, u.Scheme, path)
+		return nil, fmt.Errorf("location %q: the backend for %q is not in this program; add the import _ %q", l, u.Scheme, path)
 	}
 	return nil, fmt.Errorf("location %q: no backend for %q; use a directory, a URL such as redis://host:6379/0, or %q", l, u.Scheme, location.Memory)
 }

@@ -88,7 +88,7 @@ type Update struct {
 	// Base is the absorbed partition with the bases, and Absorption is the content of its field in
 	// the archive. The server writes nothing if the archive says otherwise: either the server went
 	// back to a state before the absorption, or this update is late. Bases without the absorption
-	// would be subtracted from nothing. Zero: no base, or the archive does not tell any more.
+	// would be subtracted from nothing. Zero: no base, or the archive does not tell.
 	Base       layout.ID
 	Absorption string
 	Based      bool // the partition has bases

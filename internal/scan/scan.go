@@ -112,7 +112,7 @@ type Reading interface {
 // Kept is a Reading that belongs to a Source.
 type Kept interface {
 	Reading
-	// Release gives back the memory that the source keeps for the reading, because the Scanner does
-	// not show the reading any more. The families and entries stay as they are.
+	// Release gives back the memory that the source keeps for the reading, because the Scanner
+	// stops showing the reading. The families and entries stay as they are.
 	Release()
 }

@@ -292,7 +292,7 @@ func (s *Source) readArchive(ctx context.Context) (generation string, err error)
 	if s.archive != nil && err == nil && !decoded.Follows(s.archive) {
 		// The server went back to a state before an absorption. The archive lacks the processes
 		// that were absorbed since. The partitions that those processes began afterwards are
-		// missing, and no absorption will take them: their values must not be shown any more.
+		// missing, and no absorption will take them: their values must not be shown.
 		s.forget()
 		s.losses++
 	}
