@@ -211,7 +211,7 @@ var warned sync.Once
 func (p *Place) warn() {
 	if p.part.Load() != nil && directory.OnDisk(p.Dir) {
 		warned.Do(func() {
-			p.Logger.Warn("mpmetrics: the directory is on a disk; when that stalls the process does too: use tmpfs, for instance /dev/shm", p.Where())
+			p.Logger.Warn("mpmetrics: the directory is on a disk; if the disk stalls, the process stalls too: use tmpfs, for instance /dev/shm", p.Where())
 		})
 	}
 }

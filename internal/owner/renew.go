@@ -61,7 +61,7 @@ func (p *Place) look() {
 		p.note(fmt.Errorf("%w; a new one cannot be made: %w", p.moving, err))
 		return
 	}
-	go p.Logger.Warn("mpmetrics: all that was counted is in a new file", p.Where(), "err", p.moving)
+	go p.Logger.Warn("mpmetrics: all counts are in a new file", p.Where(), "err", p.moving)
 }
 
 func (p *Place) renew() error {
@@ -137,7 +137,7 @@ func (p *Place) closeRetired(now time.Time) {
 			return false
 		}
 		if err := r.Close(); err != nil {
-			go p.Logger.Warn("mpmetrics: a file that was removed cannot be closed", "err", err)
+			go p.Logger.Warn("mpmetrics: a removed file cannot be closed", "err", err)
 		}
 		return true
 	})

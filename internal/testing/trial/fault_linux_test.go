@@ -414,7 +414,7 @@ func (o *outcome) judge(t *testing.T, f fault, dir, log, stderr, first string) {
 	hits, misses := injected(t, log, dir)
 	o.faults.Add(int64(len(hits)))
 	said := strings.Contains(stderr, "mpmetrics: counting in memory") || strings.Contains(stderr, "mpmetrics: new series are counted in memory") ||
-		strings.Contains(stderr, "mpmetrics: all that was counted is in a new file")
+		strings.Contains(stderr, "mpmetrics: all counts are in a new file")
 	switch {
 	case strings.Contains(stderr, "panic") || strings.Contains(stderr, "fatal error"):
 		t.Errorf("%v: %s", f, stderr)
