@@ -1,7 +1,11 @@
 #!/usr/bin/env bash
-# test.sh [FLAG]... MODULE... tests each module's packages, with the race detector where it works. Behind those of the
-# main module it says how much of each package in covered the tests reach: these read what nobody has vouched for and
-# add it up, and a line that no test has seen is where a mistake stays.
+# test.sh [FLAG]... MODULE... tests the packages of each module, with the race detector where it works. After the main
+# module:
+#   - coverage: how much of each package in covered the tests reach. These packages read files of foreign processes and
+#     add them up; a line without a test is where a mistake stays.
+#   - 386: the tests of the library as a 32-bit program (test386.sh).
+# After all modules each benchmark runs once, then the script says how long each part took. The last lines are the
+# summary of go test for the benchmarks: a reader of the output looks for such lines.
 set -uo pipefail
 
 covered=(internal/reader internal/layout internal/archive compact internal/merge)
@@ -54,11 +58,46 @@ coverage() {
 		}' "$work/profile"
 }
 
+# benchmarks runs each benchmark once, without the race detector, so that all of them keep working. Those called
+# BenchmarkSlow make minutes of work before the first round: TestBenchmarksRun in bench runs them with fewer processes.
+# The lines of the benchmarks say nothing after one round, and are shown only when one fails.
+benchmarks() {
+	local failed=0 module packages
+	: >"$work/benchmarks"
+	for module; do
+		packages=$(cd "$module" && go list -f '{{range .TestGoFiles}}{{$.Dir}}/{{.}}
+{{end}}{{range .XTestGoFiles}}{{$.Dir}}/{{.}}
+{{end}}' ./... | while read -r file; do [ -z "$file" ] || ! grep -q '^func Benchmark' "$file" || dirname "$file"; done | sort -u)
+		[ -n "$packages" ] || continue
+		# shellcheck disable=SC2086 # one word for each package
+		(cd "$module" && MPMETRICS_SOAK= go test -short -timeout=10m -run='^$' -bench=. -benchtime=1x -skip='^BenchmarkSlow' $packages) \
+			>>"$work/benchmarks" 2>&1 || failed=1
+	done
+	return "$failed"
+}
+
+# timed NAME COMMAND... runs the command, and keeps how long it took for the end.
+timed() {
+	local name=$1 begin=$SECONDS failed=0
+	shift
+	"$@" || failed=1
+	times+=("$(printf 'time: %4d s %s' "$((SECONDS - begin))" "$name")")
+	return "$failed"
+}
+
+module() { (cd "$1" && go test ${flags[@]+"${flags[@]}"} ./...); }
+
 status=0
+times=()
 for module; do
-	(cd "$module" && go test ${flags[@]+"${flags[@]}"} ./...) || status=1
+	timed "$module" module "$module" || status=1
 	if [ "$module" = . ]; then
-		coverage || status=1
+		timed coverage coverage || status=1
+		timed 386 ./scripts/test386.sh || status=1
 	fi
 done
+shown='^(ok|FAIL|---)'
+timed benchmarks benchmarks "$@" || { status=1 shown=; }
+printf '%s\n' "${times[@]}"
+grep -E "$shown" "$work/benchmarks"
 exit "$status"
