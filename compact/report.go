@@ -28,11 +28,12 @@ type Report struct {
 
 // LeftFile is a file without an absorption, and the reason.
 type LeftFile struct {
-	Name   string
-	Reason string
-	Err    error // may be nil
+	Name   string // without the directory
+	Reason string // one word, as in the label of mpmetrics_files_skipped
+	Err    error  // may be nil
 }
 
+// String returns one line with all counts that are not zero.
 func (r Report) String() string {
 	parts := []string{fmt.Sprintf("%d processes absorbed", r.Absorbed)}
 	for _, p := range []struct {
