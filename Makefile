@@ -5,13 +5,15 @@ GOLANGCI_LINT := .cache/bin/golangci-lint-v2.15.0
 PLATFORMS     := $(foreach os,linux darwin freebsd windows,$(os)/amd64 $(os)/arm64) linux/386 linux/arm windows/386
 VETTED        := darwin/amd64 freebsd/amd64 windows/amd64 linux/386
 MODULES       := $(patsubst %/go.mod,%,$(sort $(shell find . -name go.mod -not -path './.cache/*')))
+GOVULNCHECK   := .cache/bin/govulncheck-v1.1.4
 FUZZTIME      ?= 60s
+SOAKTIME      ?= 8h
 
 # Unpacked packages come last: what is installed is preferred.
 export PATH := $(PATH):$(CURDIR)/.cache/deb/usr/bin
 
 .NOTPARALLEL:
-.PHONY: help demo test test386 soak fuzz bench lint fmt vet staticcheck tidy cross deps clean
+.PHONY: help demo test test386 soak fuzz bench lint fmt vet staticcheck tidy cross vulncheck deps clean
 
 help: ## show the targets
 	@sed -n 's/^\([a-z0-9]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r target text; do \
@@ -27,9 +29,9 @@ test: ## all tests of all modules, with the race detector; each benchmark once; 
 test386: ## the tests of the library as a 32-bit program, in their short form
 	@./scripts/test386.sh
 
-soak: ## the long tests too; takes hours
+soak: ## the long tests too; takes hours, at most SOAKTIME (8h) for a package
 	@./scripts/deps.sh || true
-	@MPMETRICS_SOAK=1 ./scripts/test.sh -count=1 -timeout=8h $(MODULES)
+	@MPMETRICS_SOAK=1 ./scripts/test.sh -count=1 -timeout=$(SOAKTIME) $(MODULES)
 
 fuzz: ## each fuzz target for FUZZTIME (60s)
 	@./scripts/fuzz.sh $(FUZZTIME)
@@ -60,6 +62,9 @@ cross: ## does it build on the other systems?
 		case " $(VETTED) " in *" $$p "*) go vet ./... || { echo "cross: vet on $$p"; exit 1; } ;; esac; \
 	done
 
+vulncheck: $(GOVULNCHECK) ## does a module call code with a known vulnerability?
+	@for m in $(MODULES); do (cd $$m && $(CURDIR)/$(GOVULNCHECK) ./...) || exit 1; done
+
 deps: ## the Debian packages that tests use
 	@./scripts/deps.sh
 
@@ -72,3 +77,9 @@ $(GOLANGCI_LINT):
 	@GOBIN=$(CURDIR)/$(@D) go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(lastword $(subst -, ,$@)) \
 		|| { echo 'lint: golangci-lint cannot be installed: is there a network for Go modules?'; exit 1; }
 	@mv $(@D)/golangci-lint $@
+
+$(GOVULNCHECK):
+	@mkdir -p $(@D)
+	@GOBIN=$(CURDIR)/$(@D) go install golang.org/x/vuln/cmd/govulncheck@$(lastword $(subst -, ,$@)) \
+		|| { echo 'vulncheck: govulncheck cannot be installed: is there a network for Go modules?'; exit 1; }
+	@mv $(@D)/govulncheck $@

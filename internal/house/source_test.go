@@ -51,36 +51,47 @@ func parse(t *testing.T, fset *token.FileSet, wanted func(name string) bool) []s
 	t.Helper()
 	top := root(t)
 	var found []source
+	for _, rel := range files(t, ".go") {
+		if !wanted(rel) {
+			continue
+		}
+		text, err := os.ReadFile(filepath.Join(top, rel))
+		if err != nil {
+			t.Fatal(err)
+		}
+		rel = filepath.ToSlash(rel)
+		f, err := parser.ParseFile(fset, rel, text, parser.ParseComments|parser.SkipObjectResolution)
+		if err != nil {
+			t.Fatal(err)
+		}
+		found = append(found, source{rel, f})
+	}
+	if len(found) == 0 {
+		t.Fatalf("%s holds no sources", top)
+	}
+	return found
+}
+
+// files returns the paths from the root of the repository that end in suffix. Folders of fetched
+// tools and of git are left out.
+func files(t *testing.T, suffix string) (found []string) {
+	t.Helper()
+	top := root(t)
 	err := filepath.WalkDir(top, func(path string, e fs.DirEntry, err error) error {
 		switch {
 		case err != nil:
 			return err
 		case e.IsDir() && (e.Name() == ".cache" || e.Name() == ".git"):
 			return filepath.SkipDir
-		case e.IsDir() || !strings.HasSuffix(path, ".go") || !wanted(e.Name()):
+		case e.IsDir() || !strings.HasSuffix(path, suffix):
 			return nil
 		}
 		rel, err := filepath.Rel(top, path)
-		if err != nil {
-			return err
-		}
-		text, err := os.ReadFile(path)
-		if err != nil {
-			return err
-		}
-		rel = filepath.ToSlash(rel)
-		f, err := parser.ParseFile(fset, rel, text, parser.ParseComments|parser.SkipObjectResolution)
-		if err != nil {
-			return err
-		}
-		found = append(found, source{rel, f})
-		return nil
+		found = append(found, rel)
+		return err
 	})
 	if err != nil {
 		t.Fatal(err)
-	}
-	if len(found) == 0 {
-		t.Fatalf("%s holds no sources", top)
 	}
 	return found
 }
