@@ -14,14 +14,10 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	if os.Getenv(writerEnv) == "" {
-		storetest.Main(m)
-		return
-	}
-	if err := writeSteps(os.Args[1:]); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
+	programs := storetest.Programs()
+	programs["write"] = writeSteps
+	programs.Main()
+	os.Exit(m.Run())
 }
 
 // lacks are the rows that an interval between two flushes breaks.

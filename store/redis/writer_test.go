@@ -10,7 +10,6 @@ import (
 	"log/slog"
 	"math"
 	"os"
-	"os/exec"
 	"strconv"
 	"sync"
 	"syscall"
@@ -19,6 +18,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/mpmetrics/mpmetrics/internal/testing/reexec"
 	"github.com/mpmetrics/mpmetrics/store"
 )
 
@@ -34,10 +34,6 @@ const (
 	doneAt
 	witnessBytes
 )
-
-// writerEnv makes the test binary a writer: location, witness, label, group and
-// steps are its arguments.
-const writerEnv = "MPMETRICS_WRITER"
 
 const writerInterval = 20 * time.Millisecond
 
@@ -105,8 +101,7 @@ type writer struct {
 	label   string
 	victim  bool // it will be killed
 	steps   int
-	cmd     *exec.Cmd
-	stdin   io.Closer
+	process *reexec.Process
 	witness string
 	mu      sync.Mutex
 	lost    bool // what it had counted, since it was killed
@@ -119,27 +114,16 @@ func startWriter(t testing.TB, location, label string, victim bool, steps int) *
 	if err := os.WriteFile(w.witness, make([]byte, witnessBytes), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	w.cmd = exec.Command(os.Args[0], location, w.witness, label, fmt.Sprint(victim), strconv.Itoa(steps))
-	w.cmd.Env = append(os.Environ(), writerEnv+"=1", "GORACE=atexit_sleep_ms=0")
-	w.cmd.Stderr = os.Stderr
-	stdin, err := w.cmd.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	w.stdin = stdin
-	if err := w.cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
+	w.process = reexec.Start(t, "write", location, w.witness, label, fmt.Sprint(victim), strconv.Itoa(steps))
 	t.Cleanup(w.kill)
 	return w
 }
 
-func (w *writer) signal(s syscall.Signal) { _ = w.cmd.Process.Signal(s) }
+func (w *writer) signal(s syscall.Signal) { w.process.Signal(s) }
 
 func (w *writer) kill() {
-	if w.cmd.ProcessState == nil {
-		w.signal(syscall.SIGKILL)
-		_ = w.cmd.Wait() // which says so
+	if w.process.Cmd.ProcessState == nil {
+		w.process.Kill()
 		w.mu.Lock()
 		w.killed = true
 		w.mu.Unlock()
@@ -148,8 +132,9 @@ func (w *writer) kill() {
 
 // end lets it close its store.
 func (w *writer) end() error {
-	_ = w.stdin.Close()
-	return w.cmd.Wait()
+	w.process.CloseInput()
+	_, err := w.process.Wait()
+	return err
 }
 
 func (w *writer) said(at int64) uint64 {

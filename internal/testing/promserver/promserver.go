@@ -16,6 +16,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/mpmetrics/mpmetrics/internal/testing/reexec"
 )
 
 // FindTool finds a program of the Prometheus project. If the program is missing, FindTool fails
@@ -54,15 +56,13 @@ scrape_configs:
 	ln.Close()
 
 	var log bytes.Buffer
-	server := exec.Command(binary, append(flags, "--config.file="+config, "--storage.tsdb.path="+filepath.Join(dir, "data"),
+	cmd := exec.Command(binary, append(flags, "--config.file="+config, "--storage.tsdb.path="+filepath.Join(dir, "data"),
 		"--web.listen-address="+addr)...)
-	server.Stdout, server.Stderr = &log, &log
-	if err := server.Start(); err != nil {
-		t.Fatal(err)
-	}
+	cmd.Stdout, cmd.Stderr = &log, &log
+	server := reexec.Run(t, cmd)
 	t.Cleanup(func() {
-		_ = server.Process.Signal(syscall.SIGTERM)
-		if err := server.Wait(); err != nil || t.Failed() {
+		server.Signal(syscall.SIGTERM)
+		if _, err := server.Wait(); err != nil || t.Failed() {
 			t.Logf("prometheus: %v\n%s", err, &log)
 		}
 	})

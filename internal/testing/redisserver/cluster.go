@@ -72,11 +72,7 @@ func StartSentinel(t testing.TB) *Sentinel {
 	if err := os.WriteFile(path, []byte(conf), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	s.sentinel.command = exec.Command(find(t, "redis-sentinel", "redis-sentinel"), path)
-	s.sentinel.command.Stdout, s.sentinel.command.Stderr = &s.sentinel.log, &s.sentinel.log
-	if err := s.sentinel.command.Start(); err != nil {
-		t.Fatal(err)
-	}
+	s.sentinel.run(exec.Command(find(t, "redis-sentinel", "redis-sentinel"), path))
 	t.Cleanup(func() {
 		s.sentinel.Kill()
 		if t.Failed() {

@@ -11,6 +11,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/mpmetrics/mpmetrics/internal/testing/reexec"
 )
 
 // Server is a server on a loopback port, with a separate directory.
@@ -19,7 +21,7 @@ type Server struct {
 	addr    string
 	dir     string
 	flags   []string
-	command *exec.Cmd
+	process *reexec.Process // nil: ended
 	log     bytes.Buffer
 }
 
@@ -75,12 +77,15 @@ func (s *Server) Again() {
 	s.t.Helper()
 	host, port, _ := net.SplitHostPort(s.addr)
 	args := append([]string{"--bind", host, "--port", port, "--dir", s.dir, "--save", "", "--appendonly", "no"}, s.flags...)
-	s.command = exec.Command(find(s.t, "redis-server", "redis-server"), args...)
-	s.command.Stdout, s.command.Stderr = &s.log, &s.log
-	if err := s.command.Start(); err != nil {
-		s.t.Fatal(err)
-	}
+	s.run(exec.Command(find(s.t, "redis-server", "redis-server"), args...))
 	Eventually(s.t, "a server that answers", func() bool { return s.try("ping") == nil })
+}
+
+// run starts a server by its command.
+func (s *Server) run(cmd *exec.Cmd) {
+	s.t.Helper()
+	cmd.Stdout, cmd.Stderr = &s.log, &s.log
+	s.process = reexec.Run(s.t, cmd)
 }
 
 // Stop ends the server like a supervisor, Kill like a crash, and Pause lets the server hang until
@@ -91,18 +96,18 @@ func (s *Server) Stop() { s.end(syscall.SIGTERM) }
 func (s *Server) Kill() { s.end(syscall.SIGKILL) }
 
 // Pause stops the server's process.
-func (s *Server) Pause() { _ = s.command.Process.Signal(syscall.SIGSTOP) }
+func (s *Server) Pause() { s.process.Signal(syscall.SIGSTOP) }
 
 // Continue continues a paused server.
-func (s *Server) Continue() { _ = s.command.Process.Signal(syscall.SIGCONT) }
+func (s *Server) Continue() { s.process.Signal(syscall.SIGCONT) }
 
 func (s *Server) end(signal syscall.Signal) {
-	if s.command == nil {
+	if s.process == nil {
 		return
 	}
-	_ = s.command.Process.Signal(signal)
-	_ = s.command.Wait() // killed
-	s.command = nil
+	s.process.Signal(signal)
+	_, _ = s.process.Wait() // killed
+	s.process = nil
 }
 
 // Do runs a command and returns the output of redis-cli.

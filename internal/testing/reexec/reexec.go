@@ -89,8 +89,33 @@ func Start(t testing.TB, program string, args ...string) *Process {
 // error is that of the test, unless the command has another one.
 func Run(t testing.TB, cmd *exec.Cmd) *Process {
 	t.Helper()
+	p, err := Try(t, cmd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// Try is Run for a command that may not start, such as one in new namespaces.
+func Try(t testing.TB, cmd *exec.Cmd) (*Process, error) {
+	t.Helper()
+	return run(t, cmd, false)
+}
+
+// RunLog is Run for a program whose log the test reads: Output and Line are of the standard error.
+func RunLog(t testing.TB, cmd *exec.Cmd) *Process {
+	t.Helper()
+	p, err := run(t, cmd, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+func run(t testing.TB, cmd *exec.Cmd, log bool) (*Process, error) {
+	t.Helper()
 	p := &Process{Cmd: cmd, t: t}
-	if cmd.Stderr == nil {
+	if cmd.Stderr == nil && !log {
 		cmd.Stderr = os.Stderr
 	}
 	if cmd.WaitDelay == 0 {
@@ -99,19 +124,22 @@ func Run(t testing.TB, cmd *exec.Cmd) *Process {
 	var err error
 	if cmd.Stdin == nil {
 		if p.in, err = cmd.StdinPipe(); err != nil {
-			t.Fatal(err)
+			return nil, err
 		}
 	}
-	if cmd.Stdout == nil {
-		out, err := cmd.StdoutPipe()
+	if pipe := cmd.StdoutPipe; log || cmd.Stdout == nil {
+		if log {
+			pipe = cmd.StderrPipe
+		}
+		out, err := pipe()
 		if err != nil {
-			t.Fatal(err)
+			return nil, err
 		}
 		p.out = out.(*os.File)
 		p.buf = bufio.NewReader(p.out)
 	}
 	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
 	t.Cleanup(func() {
 		if cmd.ProcessState == nil {
@@ -119,7 +147,7 @@ func Run(t testing.TB, cmd *exec.Cmd) *Process {
 			_ = cmd.Wait()         // the error says "killed"
 		}
 	})
-	return p
+	return p, nil
 }
 
 // Tell writes a line to the input of the child.
@@ -130,8 +158,11 @@ func (p *Process) Tell(line string) {
 	}
 }
 
-// Read returns the output of the child, beginning after the last Line.
-func (p *Process) Read(b []byte) (int, error) { return p.buf.Read(b) }
+// Input is the standard input of the child.
+func (p *Process) Input() io.WriteCloser { return p.in }
+
+// Output is the output of the child after the last Line.
+func (p *Process) Output() *bufio.Reader { return p.buf }
 
 // Line returns the next line of the child, without the line feed. The test fails if the child
 // ends or stays silent.
@@ -175,7 +206,7 @@ func (p *Process) Kill() []byte {
 		return nil
 	}
 	_ = p.Cmd.Process.Kill() // the child may have ended by itself
-	rest := p.rest()
+	rest := p.rest(patience)
 	_ = p.Cmd.Wait() // the error says "killed"
 	return rest
 }
@@ -187,11 +218,17 @@ func (p *Process) CloseInput() { _ = p.in.Close() }
 // the child does not end.
 func (p *Process) Wait() ([]byte, error) {
 	p.t.Helper()
-	timer := time.AfterFunc(patience, func() { _ = p.Cmd.Process.Kill() })
-	rest := p.rest()
+	return p.WaitFor(patience)
+}
+
+// WaitFor is Wait with another limit.
+func (p *Process) WaitFor(limit time.Duration) ([]byte, error) {
+	p.t.Helper()
+	timer := time.AfterFunc(limit, func() { _ = p.Cmd.Process.Kill() })
+	rest := p.rest(limit + patience)
 	err := p.Cmd.Wait()
 	if !timer.Stop() {
-		p.t.Fatalf("%s did not end within %v", p.Cmd.Path, patience)
+		p.t.Fatalf("%s did not end within %v", p.Cmd.Path, limit)
 	}
 	return rest, err
 }
@@ -207,11 +244,11 @@ func (p *Process) End() []byte {
 	return rest
 }
 
-func (p *Process) rest() []byte {
+func (p *Process) rest(limit time.Duration) []byte {
 	if p.buf == nil {
 		return nil
 	}
-	_ = p.out.SetReadDeadline(time.Now().Add(patience)) // a grandchild may hold the pipe
-	rest, _ := io.ReadAll(p.buf)                        // an error is the end of the pipe
+	_ = p.out.SetReadDeadline(time.Now().Add(limit)) // a grandchild may hold the pipe
+	rest, _ := io.ReadAll(p.buf)                     // an error is the end of the pipe
 	return rest
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/exec"
 	"strings"
@@ -102,11 +103,25 @@ func TestCommandWithOutput(t *testing.T) {
 	}
 }
 
-func TestRead(t *testing.T) {
+func TestCommandThatDoesNotStart(t *testing.T) {
+	p, err := reexec.Try(t, exec.Command(t.TempDir()+"/missing"))
+	if p != nil || !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("process %v, error %v", p, err)
+	}
+}
+
+func TestLog(t *testing.T) {
+	p := reexec.RunLog(t, reexec.Command("fail"))
+	if got, want := p.Line(), "fail: it has to fail"; got != want {
+		t.Errorf("log %q, want %q", got, want)
+	}
+}
+
+func TestOutput(t *testing.T) {
 	p := reexec.Start(t, "echo")
 	p.Line()
 	p.CloseInput()
-	if b, err := io.ReadAll(p); err != nil || string(b) != "end\n" {
+	if b, err := io.ReadAll(p.Output()); err != nil || string(b) != "end\n" {
 		t.Errorf("read %q, %v", b, err)
 	}
 }

@@ -300,7 +300,7 @@ func losesNothing(t *trial) {
 	for range 5 {
 		c := t.start(killed)
 		for range 50 {
-			c.line(t)
+			c.Line()
 		}
 		said += 50 + c.kill()
 	}
@@ -329,7 +329,7 @@ func makeSeries(s *store.Store) {
 func losesNoSeries(t *trial) {
 	c := t.start(killedSeries)
 	for range 100 {
-		c.line(t)
+		c.Line()
 	}
 	said := 100 + c.kill()
 	m := t.metrics(t.scraper())
@@ -348,7 +348,7 @@ func losesLittle(t *trial) {
 	for range 3 {
 		c := t.start(killedLater)
 		for range 50 {
-			c.line(t)
+			c.Line()
 		}
 		said += 50 + c.kill()
 	}
@@ -372,7 +372,7 @@ func setAndWait(s *store.Store) {
 
 func liveLeaves(t *trial) {
 	c := t.start(left)
-	c.line(t)
+	c.Line()
 	g := t.scraper()
 	t.shows("alive", g, map[string]float64{"live": 3, "lasting": 4, "c_total": 5})
 	c.kill()

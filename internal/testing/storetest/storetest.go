@@ -23,6 +23,7 @@ import (
 	dto "github.com/prometheus/client_model/go"
 
 	"github.com/mpmetrics/mpmetrics/collector"
+	"github.com/mpmetrics/mpmetrics/internal/testing/reexec"
 	"github.com/mpmetrics/mpmetrics/store"
 )
 
@@ -63,27 +64,28 @@ func Run(t *testing.T, b Backend) {
 	}
 }
 
-// childEnv is the environment variable with the row of a child.
-const childEnv = "MPMETRICS_STORETEST"
-
 // Main runs the tests of a package that calls Run, or, in a child, the work of the row.
 func Main(m *testing.M) {
-	name, isChild := os.LookupEnv(childEnv)
-	if !isChild {
-		os.Exit(m.Run())
-	}
+	Programs().Main()
+	os.Exit(m.Run())
+}
+
+// Programs are the children of the rows, for a package with programs of its own.
+func Programs() reexec.Programs {
+	programs := reexec.Programs{}
 	for _, r := range rows {
-		if r.name == name {
-			s, err := store.Open(opts(os.Args[1]))
-			if err != nil {
-				fmt.Fprintln(os.Stderr, err)
-				os.Exit(1)
+		if r.child == nil {
+			continue
+		}
+		programs[r.name] = func(args []string) error {
+			s, err := store.Open(opts(args[0]))
+			if err == nil {
+				r.child(s)
 			}
-			r.child(s)
-			os.Exit(0)
+			return err
 		}
 	}
-	os.Exit(1)
+	return programs
 }
 
 func opts(location string) store.Opts {

@@ -3,26 +3,21 @@
 package trial
 
 import (
-	"bufio"
-	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"strings"
-	"syscall"
 	"testing"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/mpmetrics/mpmetrics/collector"
+	"github.com/mpmetrics/mpmetrics/internal/testing/reexec"
 )
-
-// programEnv selects what a re-executed test binary does instead of testing.
-const programEnv = "MPMETRICS_TRIAL_PROGRAM"
 
 // programs are the children. Each runs until it is killed, or ends without
 // Close, as most processes do.
-var programs = map[string]func(args []string) error{
+var programs = reexec.Programs{
 	"count":   count,
 	"observe": observe,
 	"grow":    grow,
@@ -33,62 +28,33 @@ var programs = map[string]func(args []string) error{
 }
 
 func TestMain(m *testing.M) {
-	name := os.Getenv(programEnv)
-	if name == "" {
-		status := m.Run()
-		removePlain()
-		os.Exit(status)
-	}
-	if err := programs[name](os.Args[1:]); err != nil {
-		fmt.Fprintln(os.Stderr, name+":", err)
-		os.Exit(1)
-	}
+	programs.Main()
+	status := m.Run()
+	removePlain()
+	os.Exit(status)
 }
 
 // child is a running program. What it writes to its standard output is the
 // witness: a byte in the pipe stays there when the child is killed.
-type child struct {
-	cmd    *exec.Cmd
-	output *bufio.Reader
-}
+type child struct{ *reexec.Process }
 
 // start runs a program. It is killed at the end of the test at the latest.
 func start(t testing.TB, program string, args ...string) *child {
 	t.Helper()
-	return launch(t, exec.Command(os.Args[0], args...), program)
+	return &child{reexec.Start(t, program, args...)}
 }
 
 // launch runs a program by a command that the caller has prepared.
 func launch(t testing.TB, cmd *exec.Cmd, program string) *child {
 	t.Helper()
-	// The race detector lets programs sleep for a second at their end.
-	cmd.Env = append(cmd.Environ(), programEnv+"="+program, "GORACE=atexit_sleep_ms=0")
-	if cmd.Stderr == nil {
-		cmd.Stderr = os.Stderr
-	}
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	c := &child{cmd: cmd, output: bufio.NewReader(out)}
-	t.Cleanup(func() { c.signal(syscall.SIGKILL) })
-	return c
+	return &child{reexec.Run(t, reexec.As(program, cmd))}
 }
-
-// signal does nothing to a child that has ended.
-func (c *child) signal(s os.Signal) { _ = c.cmd.Process.Signal(s) }
 
 // ended returns everything that the child wrote until it was killed.
 func (c *child) ended(t testing.TB) []byte {
 	t.Helper()
-	witness, err := io.ReadAll(c.output)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := c.cmd.Wait(); err != nil && !strings.Contains(err.Error(), "killed") {
+	witness, err := c.WaitFor(10 * time.Minute) // an absorption of many dead included
+	if err != nil && !strings.Contains(err.Error(), "killed") {
 		t.Fatalf("child was not killed, it ended: %v", err)
 	}
 	return witness

@@ -113,7 +113,7 @@ func (l *ledger) child(t testing.TB, dir string, processes int, kill bool) {
 	}
 	c := start(t, "churn", dir, strconv.Itoa(number), strconv.Itoa(processes), end)
 	for n := range processes {
-		if _, err := c.output.ReadByte(); err != nil {
+		if _, err := c.Output().ReadByte(); err != nil {
 			t.Errorf("child %d ended at its process %d: %v", number, n, err)
 			return
 		}
@@ -123,7 +123,7 @@ func (l *ledger) child(t testing.TB, dir string, processes int, kill bool) {
 		}
 	}
 	if kill {
-		c.signal(syscall.SIGKILL)
+		c.Signal(syscall.SIGKILL)
 	}
 	c.ended(t)
 	l.died(ownerName(number, processes-1))

@@ -140,14 +140,14 @@ func TestSIGKILLOfCompactors(t *testing.T) {
 		wg.Go(func() {
 			for range numbers {
 				c := start(t, "compact", dir, "0")
-				first, err := c.output.Peek(1)
+				first, err := c.Output().Peek(1)
 				if err != nil {
 					t.Errorf("compactor wrote nothing: %q, %v", first, err)
 					return
 				}
 				time.Sleep(rand.N(40 * time.Millisecond)) // any point will do
-				c.signal(syscall.SIGKILL)
-				lines := absorptions(t, c.output)
+				c.Signal(syscall.SIGKILL)
+				lines := absorptions(t, c.Output())
 				c.ended(t)
 				mu.Lock()
 				all = append(all, lines...)
@@ -228,7 +228,7 @@ func manyCompactors(t *testing.T, compactors int, length time.Duration) {
 	lines := make([][]absorption, compactors)
 	for i := range children {
 		children[i] = start(t, "compact", dir, strconv.Itoa(minDead))
-		compacting.Go(func() { lines[i] = absorptions(t, children[i].output) })
+		compacting.Go(func() { lines[i] = absorptions(t, children[i].Output()) })
 	}
 	counting.Go(func() {
 		for n := 0; !stop.Load(); n++ {
@@ -244,7 +244,7 @@ func manyCompactors(t *testing.T, compactors int, length time.Duration) {
 	stop.Store(true)
 	counting.Wait()
 	for _, c := range children {
-		c.signal(syscall.SIGKILL)
+		c.Signal(syscall.SIGKILL)
 	}
 	compacting.Wait()
 	for _, c := range children {

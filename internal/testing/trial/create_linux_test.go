@@ -38,8 +38,8 @@ func TestSIGKILLAtEachStepOfCreation(t *testing.T) {
 	}
 	dir, log := filepath.Join(memoryDir(t), "first"), straceLog(t)
 	c := launch(t, exec.Command("strace", "-y", "-o", log, binary, dir), "create")
-	if out := c.ended(t); len(out) > 0 || c.cmd.ProcessState.ExitCode() != 0 {
-		t.Fatalf("it ended by itself with %v: %s", c.cmd.ProcessState, out)
+	if out := c.ended(t); len(out) > 0 || c.Cmd.ProcessState.ExitCode() != 0 {
+		t.Fatalf("it ended by itself with %v: %s", c.Cmd.ProcessState, out)
 	}
 	steps := callsBetweenMarks(t, log, dir)
 	steps = append(steps, call{"getppid", 2}) // everything is done by then
@@ -83,7 +83,7 @@ func (k *kills) kill(t *testing.T, binary string, step call) {
 	k.all++
 	at := lastCall(contents(t, log))
 	switch {
-	case c.cmd.ProcessState.ExitCode() == 0:
+	case c.Cmd.ProcessState.ExitCode() == 0:
 		k.survived++
 	case !strings.Contains(at, dir) && step.name != "getppid":
 		k.missed++

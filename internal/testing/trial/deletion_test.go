@@ -93,13 +93,13 @@ func TestDeletionSIGKILL(t *testing.T) {
 func killReplacing(t *testing.T, writer string) (generation, made int) {
 	dir := memoryDir(t)
 	c := start(t, "replace", dir, writer)
-	first, err := c.output.ReadByte()
+	first, err := c.Output().ReadByte()
 	if err != nil {
 		t.Errorf("writer %s wrote nothing: %v", writer, err)
 		return 0, 0
 	}
 	time.Sleep(rand.N(800 * time.Millisecond)) // any point will do
-	c.signal(syscall.SIGKILL)
+	c.Signal(syscall.SIGKILL)
 	var rounds [goroutines]int
 	for _, g := range append([]byte{first}, c.ended(t)...) {
 		rounds[g]++

@@ -293,15 +293,10 @@ func (o *outcome) run(t *testing.T, binary string, f fault, core chan struct{}) 
 	cmd := exec.Command(args[0], args[1:]...)
 	cmd.Env = append(os.Environ(), store.EnvDir+"="+dir)
 	cmd.Stderr = &stderr
-	in, err := cmd.StdinPipe()
-	if err != nil {
-		t.Error(err)
-		return
-	}
 	c := launch(t, cmd, "endure")
-	defer in.Close() // the child ends
+	defer c.CloseInput() // the child ends
 	said := func(word string) (rest string, ok bool) {
-		line, err := c.output.ReadString('\n')
+		line, err := c.Output().ReadString('\n')
 		rest, ok = strings.CutPrefix(strings.TrimSpace(line), word)
 		if !ok && !o.strayed(t, f, dir, log) {
 			text := stderr.String()
@@ -309,7 +304,7 @@ func (o *outcome) run(t *testing.T, binary string, f fault, core chan struct{}) 
 		}
 		return strings.TrimSpace(rest), ok
 	}
-	goOn := func() { fmt.Fprintln(in) }
+	goOn := func() { fmt.Fprintln(c.Input()) }
 
 	rest, ok := said(word)
 	if !ok {

@@ -97,10 +97,10 @@ func TestForkedChildRefusesToWrite(t *testing.T) {
 		t.Run(fmt.Sprint("procs=", procs), func(t *testing.T) {
 			dir := memoryDir(t)
 			c := start(t, "fork", dir, strconv.Itoa(procs))
-			defer time.AfterFunc(time.Minute, func() { c.signal(syscall.SIGKILL) }).Stop()
+			defer time.AfterFunc(time.Minute, func() { c.Signal(syscall.SIGKILL) }).Stop()
 			said := map[string]bool{}
 			for len(said) < 2 {
-				line, err := c.output.ReadString('\n')
+				line, err := c.Output().ReadString('\n')
 				if err != nil {
 					t.Fatalf("after %v: %v", said, err)
 				}
@@ -117,13 +117,13 @@ func TestForkedChildRefusesToWrite(t *testing.T) {
 				"counter": 3 * forkRounds, "histogram": 2 * forkRounds,
 				"vec/before": forkRounds, "vec/child": 0, "vec/child, later": 0, "vec/parent": forkRounds,
 				// The child has closed its store, and did not unlock the parent's file.
-				fmt.Sprintf("gauge/%d", c.cmd.Process.Pid): 3 * forkRounds,
+				fmt.Sprintf("gauge/%d", c.Cmd.Process.Pid): 3 * forkRounds,
 			} {
 				if got[name] != want {
 					t.Errorf("%s is %v, want %v", name, got[name], want)
 				}
 			}
-			c.signal(syscall.SIGKILL)
+			c.Signal(syscall.SIGKILL)
 		})
 	}
 }

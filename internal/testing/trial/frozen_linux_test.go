@@ -117,21 +117,16 @@ func (s stalls) longest() (d time.Duration) {
 // stalled measures a child over what happens.
 func stalled(t *testing.T, dir string, happens func()) (s stalls) {
 	t.Helper()
-	cmd := exec.Command(plainBinary(t), filepath.Join(dir, "m"))
-	in, err := cmd.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	c := launch(t, cmd, "stall")
-	if _, err := c.output.ReadString('\n'); err != nil {
+	c := launch(t, exec.Command(plainBinary(t), filepath.Join(dir, "m")), "stall")
+	if _, err := c.Output().ReadString('\n'); err != nil {
 		t.Fatal(err)
 	}
 	time.Sleep(300 * time.Millisecond)
 	happens()
 	time.Sleep(1500 * time.Millisecond) // until the background work has made room
-	in.Close()
+	c.CloseInput()
 	for i := range s {
-		if _, err := fmt.Fscan(c.output, &s[i].steps, &s[i].call, &s[i].still); err != nil {
+		if _, err := fmt.Fscan(c.Output(), &s[i].steps, &s[i].call, &s[i].still); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -148,7 +143,7 @@ func stalled(t *testing.T, dir string, happens func()) (s stalls) {
 			break
 		}
 	}
-	c.signal(unix.SIGKILL)
+	c.Signal(unix.SIGKILL)
 	c.ended(t)
 	return s
 }

@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -96,7 +95,6 @@ func fill(args []string) error {
 // filler is a child that fills, and what is known of it.
 type filler struct {
 	*child
-	in             io.Closer
 	stderr         lockedBuffer
 	counted        atomic.Int64 // acknowledged
 	series         atomic.Int64
@@ -109,14 +107,10 @@ func newFiller(t *testing.T, dir, name string) *filler {
 	f := &filler{ended: make(chan struct{})}
 	cmd := exec.Command(os.Args[0], dir, name)
 	cmd.Stderr = &f.stderr
-	in, err := cmd.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	f.in, f.child = in, launch(t, cmd, "fill")
+	f.child = launch(t, cmd, "fill")
 	go func() {
 		defer close(f.ended)
-		for lines := bufio.NewScanner(f.output); lines.Scan(); {
+		for lines := bufio.NewScanner(f.Output()); lines.Scan(); {
 			var n [4]int64
 			fields, _ := fmt.Sscan(lines.Text(), &n[0], &n[1], &n[2], &n[3])
 			f.counted.Store(n[0])
@@ -237,14 +231,14 @@ func fullDisk(t *testing.T, dir string, length time.Duration) {
 	var slowInc, slowNew time.Duration
 	said := 0
 	for i, f := range fillers {
-		f.in.Close()
+		f.CloseInput()
 		select {
 		case <-f.ended:
 		case <-time.After(10 * time.Second):
 			t.Errorf("writer %d hangs", i)
 		}
-		f.signal(unix.SIGKILL)
-		if err := f.cmd.Wait(); err == nil || !strings.Contains(err.Error(), "killed") {
+		f.Signal(unix.SIGKILL)
+		if err := f.Cmd.Wait(); err == nil || !strings.Contains(err.Error(), "killed") {
 			t.Errorf("writer %d ended by itself: %v\n%s", i, err, f.stderr.String())
 		}
 		slowInc, slowNew = max(slowInc, f.slowInc), max(slowNew, f.slowN)

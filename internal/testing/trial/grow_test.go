@@ -69,7 +69,7 @@ func TestScrapeUnderNewSeries(t *testing.T) {
 	var returned atomic.Int64
 	full := make(chan struct{})
 	go func() {
-		lines := bufio.NewScanner(child.output)
+		lines := bufio.NewScanner(child.Output())
 		for lines.Scan() {
 			n, err := strconv.Atoi(lines.Text())
 			if err != nil {

@@ -53,7 +53,7 @@ func TestHistogramOfOneInstantUnderSIGKILL(t *testing.T) {
 	dir := t.TempDir()
 	ready := func() *child {
 		c := start(t, "observe", dir)
-		if _, err := c.output.ReadByte(); err != nil {
+		if _, err := c.Output().ReadByte(); err != nil {
 			t.Fatal(err)
 		}
 		return c
@@ -71,16 +71,16 @@ func TestHistogramOfOneInstantUnderSIGKILL(t *testing.T) {
 			i := rand.IntN(observers)
 			switch victim := children[i]; {
 			case n%10_000 == 9_999:
-				victim.signal(syscall.SIGKILL)
+				victim.Signal(syscall.SIGKILL)
 				victim.ended(t)
 				children[i] = ready()
 				kills++
 			case n%1000 == 999:
-				victim.signal(syscall.SIGSTOP)
+				victim.Signal(syscall.SIGSTOP)
 				stops++
 			default:
 				for _, c := range children {
-					c.signal(syscall.SIGCONT)
+					c.Signal(syscall.SIGCONT)
 				}
 			}
 		}

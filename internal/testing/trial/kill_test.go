@@ -98,13 +98,13 @@ func TestSIGKILLLosesNoUpdate(t *testing.T) {
 		wg.Go(func() {
 			for n := range numbers {
 				c := start(t, "count", dir, strconv.Itoa(n))
-				first, err := c.output.ReadByte()
+				first, err := c.Output().ReadByte()
 				if err != nil {
 					t.Errorf("writer %d wrote nothing: %v", n, err)
 					return
 				}
 				time.Sleep(rand.N(60 * time.Millisecond)) // any point will do
-				c.signal(syscall.SIGKILL)
+				c.Signal(syscall.SIGKILL)
 				acknowledged[n] = append([]byte{first}, c.ended(t)...)
 			}
 		})

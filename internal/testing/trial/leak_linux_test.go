@@ -165,7 +165,7 @@ func TestLeakedDescriptorHoldsTheLock(t *testing.T) {
 	var slowest time.Duration
 	for n := range rounds {
 		c := start(t, "leak", dir)
-		line, err := c.output.ReadString('\n')
+		line, err := c.Output().ReadString('\n')
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -177,8 +177,8 @@ func TestLeakedDescriptorHoldsTheLock(t *testing.T) {
 		end := sync.OnceFunc(func() { _ = syscall.Kill(heir, syscall.SIGKILL) })
 		defer end()
 		// The heir has the pipe too: what is waited for is the process alone.
-		c.signal(syscall.SIGKILL)
-		if _, err := c.cmd.Process.Wait(); err != nil {
+		c.Signal(syscall.SIGKILL)
+		if _, err := c.Cmd.Process.Wait(); err != nil {
 			t.Fatal(err)
 		}
 		total := float64(1000 * (n + 1))
@@ -209,22 +209,22 @@ func TestChildOutlivesParent(t *testing.T) {
 	for range rounds {
 		c := start(t, "survive", dir, "parent")
 		var heir int
-		if _, err := fmt.Fscanf(c.output, "parent %d\n", &heir); err != nil {
+		if _, err := fmt.Fscanf(c.Output(), "parent %d\n", &heir); err != nil {
 			t.Fatal(err)
 		}
 		// Once: after its end the pid may be somebody else's.
 		end := sync.OnceFunc(func() { _ = syscall.Kill(heir, syscall.SIGKILL) })
 		defer end()
 		s.until(t, 5*time.Second, "both live", func(now sight) bool { return lives("parent")(now) && lives("child")(now) })
-		c.signal(syscall.SIGKILL)
-		if _, err := c.cmd.Process.Wait(); err != nil {
+		c.Signal(syscall.SIGKILL)
+		if _, err := c.Cmd.Process.Wait(); err != nil {
 			t.Fatal(err)
 		}
 		parent := s.until(t, time.Second, "the parent is absorbed", func(now sight) bool {
 			return !lives("parent")(now) && lives("child")(now) && len(processFiles(t, dir)) == 1
 		})
 		var counted float64
-		if _, err := fmt.Fscanf(c.output, "child %g\n", &counted); err != nil {
+		if _, err := fmt.Fscanf(c.Output(), "child %g\n", &counted); err != nil {
 			t.Fatal(err)
 		}
 		total += 100 + counted
@@ -232,7 +232,7 @@ func TestChildOutlivesParent(t *testing.T) {
 			return lives("child")(now) && now.samples["held_total"] == total
 		})
 		end()
-		if rest, err := io.ReadAll(c.output); err != nil || len(rest) > 0 {
+		if rest, err := io.ReadAll(c.Output()); err != nil || len(rest) > 0 {
 			t.Fatalf("%q, %v", rest, err)
 		}
 		child := s.until(t, time.Second, "the child is absorbed", func(now sight) bool {

@@ -98,12 +98,12 @@ func TestEqualPidsInPidNamespaces(t *testing.T) {
 				end := [2]string{"exit", "wait"}[n%2]
 				c := launch(t, contain(dir, strconv.Itoa(container), end), "contained")
 				var pid int
-				if _, err := fmt.Fscanf(c.output, "counted as %d\n", &pid); err != nil || pid != 1 {
+				if _, err := fmt.Fscanf(c.Output(), "counted as %d\n", &pid); err != nil || pid != 1 {
 					t.Errorf("process %d of container %d: pid %d, %v", n, container, pid, err)
 					return
 				}
 				if end == "wait" {
-					c.signal(syscall.SIGKILL)
+					c.Signal(syscall.SIGKILL)
 				}
 				c.ended(t)
 			}

@@ -18,6 +18,7 @@ import (
 	"github.com/mpmetrics/mpmetrics/collector"
 	"github.com/mpmetrics/mpmetrics/compact"
 	"github.com/mpmetrics/mpmetrics/internal/layout"
+	"github.com/mpmetrics/mpmetrics/internal/testing/reexec"
 	"github.com/mpmetrics/mpmetrics/store"
 )
 
@@ -136,9 +137,9 @@ func (p *permissions) directory(path string, of user, mode fs.FileMode) string {
 // as runs the program as somebody and returns what it says.
 func (p *permissions) as(u user, umask, what, dir string, env ...string) string {
 	p.t.Helper()
-	cmd := exec.Command(p.binary, umask, what, dir)
+	cmd := reexec.As("permit", exec.Command(p.binary, umask, what, dir))
 	cmd.Dir = "/"
-	cmd.Env = append(append(os.Environ(), programEnv+"=permit", "GORACE=atexit_sleep_ms=0"), env...)
+	cmd.Env = append(cmd.Env, env...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: u.uid, Gid: u.gid}}
 	out, err := cmd.CombinedOutput()
 	if err != nil {

@@ -149,21 +149,12 @@ func TestLockProbesDuringOwnerStarts(t *testing.T) {
 	}
 	binary := plainBinary(t)
 	dir := memoryDir(t)
-	type noise struct {
-		*child
-		in io.Closer
-	}
-	begin := func(program string, args ...string) noise {
-		cmd := exec.Command(binary, args...)
-		in, err := cmd.StdinPipe()
-		if err != nil {
-			t.Fatal(err)
-		}
-		return noise{launch(t, cmd, program), in}
+	begin := func(program string, args ...string) *child {
+		return launch(t, exec.Command(binary, args...), program)
 	}
 	// More than asked for: it waits for a core as everybody does.
 	prober := begin("probe", dir, strconv.Itoa(3*atLeast))
-	collectors := []noise{begin("scrape", dir), begin("scrape", dir)}
+	collectors := []*child{begin("scrape", dir), begin("scrape", dir)}
 
 	var mu sync.Mutex
 	var took []time.Duration
@@ -174,7 +165,7 @@ func TestLockProbesDuringOwnerStarts(t *testing.T) {
 			for range numbers {
 				c := launch(t, exec.Command(binary, dir, strconv.Itoa(perChild)), "owners")
 				n := 0
-				for lines := bufio.NewScanner(c.output); lines.Scan(); n++ {
+				for lines := bufio.NewScanner(c.Output()); lines.Scan(); n++ {
 					us, err := strconv.Atoi(lines.Text())
 					if err != nil {
 						t.Errorf("an owner wrote %q", lines.Text())
@@ -183,7 +174,7 @@ func TestLockProbesDuringOwnerStarts(t *testing.T) {
 					took = append(took, time.Duration(us)*time.Microsecond)
 					mu.Unlock()
 				}
-				if err := c.cmd.Wait(); err != nil || n != perChild {
+				if err := c.Cmd.Wait(); err != nil || n != perChild {
 					t.Errorf("%d of %d starts, %v", n, perChild, err)
 				}
 			}
@@ -199,14 +190,14 @@ func TestLockProbesDuringOwnerStarts(t *testing.T) {
 
 	var probes, held, scrapes int
 	var seconds float64
-	prober.in.Close()
-	if _, err := fmt.Fscan(prober.output, &probes, &held, &seconds); err != nil {
+	prober.CloseInput()
+	if _, err := fmt.Fscan(prober.Output(), &probes, &held, &seconds); err != nil {
 		t.Fatal(err)
 	}
 	for _, c := range collectors {
 		var n int
-		c.in.Close()
-		if _, err := fmt.Fscan(c.output, &n); err != nil {
+		c.CloseInput()
+		if _, err := fmt.Fscan(c.Output(), &n); err != nil {
 			t.Fatal(err)
 		}
 		c.ended(t) // an absorption that it began included

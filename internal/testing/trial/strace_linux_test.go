@@ -16,6 +16,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/mpmetrics/mpmetrics/internal/testing/reexec"
 )
 
 // pinned are the programs whose main goroutine stays on the thread that the
@@ -24,7 +26,7 @@ import (
 var pinned = []string{"create", "endure"}
 
 func init() {
-	if slices.Contains(pinned, os.Getenv(programEnv)) {
+	if slices.Contains(pinned, os.Getenv(reexec.Env)) {
 		runtime.LockOSThread()
 	}
 }
