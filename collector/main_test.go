@@ -5,15 +5,12 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"testing"
 
 	"go.uber.org/goleak"
-)
 
-// programEnv names the program that a re-executed test binary runs instead of
-// the tests: some cases want real processes.
-const programEnv = "MPMETRICS_TEST_PROGRAM"
+	"github.com/mpmetrics/mpmetrics/internal/testing/reexec"
+)
 
 // programs are what a child can be. One that returns ends without Close, as
 // most processes do.
@@ -37,76 +34,22 @@ func (c *child) wait() (string, bool) {
 }
 
 func TestMain(m *testing.M) {
-	if name := os.Getenv(programEnv); name != "" {
-		programs[name](&child{in: bufio.NewScanner(os.Stdin), out: os.Stdout})
-		os.Exit(0)
+	all := reexec.Programs{}
+	for name, program := range programs {
+		all[name] = func([]string) error {
+			program(&child{in: bufio.NewScanner(os.Stdin), out: os.Stdout})
+			return nil
+		}
 	}
+	all.Main()
 	goleak.VerifyTestMain(m)
-}
-
-// process is a child of the test.
-type process struct {
-	t   testing.TB
-	cmd *exec.Cmd
-	in  io.WriteCloser
-	out *bufio.Scanner
 }
 
 // spawn starts a program in a process of its own. It is killed when the test
 // ends, if it still runs.
-func spawn(t testing.TB, program string, env ...string) *process {
+func spawn(t testing.TB, program string, env ...string) *reexec.Process {
 	t.Helper()
-	cmd := exec.Command(os.Args[0])
-	// The race detector lets programs sleep for a second at their end.
-	cmd.Env = append(append(os.Environ(), programEnv+"="+program, "GORACE=atexit_sleep_ms=0"), env...)
-	cmd.Stderr = os.Stderr
-	in, err := cmd.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	p := &process{t: t, cmd: cmd, in: in, out: bufio.NewScanner(out)}
-	t.Cleanup(p.kill)
-	return p
-}
-
-// hear returns the child's next line.
-func (p *process) hear() string {
-	p.t.Helper()
-	if !p.out.Scan() {
-		p.t.Fatalf("child said nothing more: %v", p.out.Err())
-	}
-	return p.out.Text()
-}
-
-// tell sends a line to the child.
-func (p *process) tell(line string) {
-	p.t.Helper()
-	if _, err := fmt.Fprintln(p.in, line); err != nil {
-		p.t.Fatal(err)
-	}
-}
-
-// kill ends the child by SIGKILL and returns when it is gone.
-func (p *process) kill() {
-	if p.cmd.ProcessState != nil {
-		return
-	}
-	_ = p.cmd.Process.Kill() // it may have ended by itself
-	_ = p.cmd.Wait()         // the error says that it was killed
-}
-
-// end lets the child return from its program, and waits for that.
-func (p *process) end() {
-	p.t.Helper()
-	p.in.Close()
-	if err := p.cmd.Wait(); err != nil {
-		p.t.Fatalf("child: %v", err)
-	}
+	cmd := reexec.Command(program)
+	cmd.Env = append(cmd.Env, env...)
+	return reexec.Run(t, cmd)
 }

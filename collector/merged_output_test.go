@@ -55,16 +55,16 @@ func TestChildProcessCountsFromZero(t *testing.T) {
 	c.Inc()
 	c.Inc()
 	p := spawn(t, "count", store.EnvDir+"="+dir, store.EnvProcess+"=1")
-	p.hear()
-	p.tell("inc")
-	if got, want := p.hear(), "1"; got != want {
+	p.Line()
+	p.Tell("inc")
+	if got, want := p.Line(), "1"; got != want {
 		t.Errorf("value of the child's own handle: got %s, want %s", got, want)
 	}
 	equal(t, "merged", scrape(t, r), samples{"c_total": 3})
 	if got, want := testutil.ToFloat64(c), 2.0; got != want {
 		t.Errorf("value of the parent's own handle: got %v, want %v", got, want)
 	}
-	p.end()
+	p.End()
 	equal(t, "after the child", scrape(t, r), samples{"c_total": 3})
 }
 
@@ -78,16 +78,16 @@ func TestOneFilePerProcessMadeAtFirstUse(t *testing.T) {
 		}
 	}
 	first := spawn(t, "define", store.EnvDir+"="+dir)
-	first.hear()
+	first.Line()
 	check("with metrics that are defined only", 0)
-	first.tell("count")
-	first.hear()
+	first.Tell("count")
+	first.Line()
 	check("with two metrics of one process", 1)
 	second := spawn(t, "define", store.EnvDir+"="+dir)
-	second.hear()
+	second.Line()
 	check("with a second process that has not counted", 1)
-	second.tell("count")
-	second.hear()
+	second.Tell("count")
+	second.Line()
 	check("with two processes", 2)
 }
 

@@ -191,9 +191,9 @@ func TestSIGKILLDuringCreation(t *testing.T) {
 	previous := 0.0
 	for i := range kills {
 		p := spawn(t, "create", store.EnvDir+"="+dir)
-		p.hear()
+		p.Line()
 		time.Sleep(time.Duration(i) * 997 * time.Microsecond) // a random point, not a wait
-		p.kill()
+		p.Kill()
 		n := scrape(t, r)["c_total"]
 		if n < previous {
 			t.Fatalf("total went from %v to %v", previous, n)
@@ -366,10 +366,10 @@ func TestSIGKILLEndsLiveGauge(t *testing.T) {
 	dir := t.TempDir()
 	r := registryWith(t, collector.Opts{Location: dir, NoAbsorption: true})
 	p := spawn(t, "gauge", store.EnvDir+"="+dir, store.EnvProcess+"=7")
-	p.hear()
+	p.Line()
 	equal(t, "alive", scrape(t, r), samples{"g": 4, "kept": 4, "c_total": 3})
 	holds(t, "alive", scrapeSelf(t, r), samples{`mpmetrics_processes{state="live"}`: 1})
-	p.kill()
+	p.Kill()
 	equal(t, "killed", scrape(t, r), samples{"kept": 4, "c_total": 3})
 	holds(t, "killed", scrapeSelf(t, r), samples{`mpmetrics_processes{state="dead"}`: 1})
 	equal(t, "killed, for a new collector", fresh(t, dir), samples{"kept": 4, "c_total": 3})

@@ -2,11 +2,9 @@ package store_test
 
 import (
 	"bytes"
-	"context"
 	"fmt"
 	"log/slog"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"testing"
 	"time"
@@ -18,13 +16,10 @@ import (
 
 	"github.com/mpmetrics/mpmetrics/collector"
 	"github.com/mpmetrics/mpmetrics/internal/layout"
+	"github.com/mpmetrics/mpmetrics/internal/testing/reexec"
 	"github.com/mpmetrics/mpmetrics/internal/testing/testdir"
 	"github.com/mpmetrics/mpmetrics/store"
 )
-
-// programEnv names the program that a re-executed test binary runs instead of
-// the tests: what binds to the default store can be tried once in a process.
-const programEnv = "MPMETRICS_TEST_PROGRAM"
 
 // programs check something by themselves. They say what is wrong, or nothing.
 var programs = map[string]func(*program){}
@@ -49,10 +44,14 @@ func (p *program) eventually(what string, holds func() bool) {
 }
 
 func TestMain(m *testing.M) {
-	if name := os.Getenv(programEnv); name != "" {
-		programs[name](&program{})
-		os.Exit(0)
+	all := reexec.Programs{}
+	for name, run := range programs {
+		all[name] = func([]string) error {
+			run(&program{})
+			return nil
+		}
 	}
+	all.Main()
 	for _, name := range []string{store.EnvDir, store.EnvURL, store.EnvProcess} {
 		os.Unsetenv(name)
 	}
@@ -66,18 +65,11 @@ const directoryEnv = "MPMETRICS_TEST_DIRECTORY"
 // says.
 func run(t *testing.T, name string, env ...string) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, os.Args[0])
-	// The race detector lets programs sleep for a second at their end.
-	cmd.Env = append(append(os.Environ(), programEnv+"="+name, "GORACE=atexit_sleep_ms=0"), env...)
+	cmd := reexec.Command(name)
+	cmd.Env = append(cmd.Env, env...)
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
-	err := cmd.Run()
-	if ctx.Err() != nil {
-		t.Fatalf("program %s hangs", name)
-	}
-	if err != nil || out.Len() > 0 {
+	if _, err := reexec.Run(t, cmd).WaitFor(30 * time.Second); err != nil || out.Len() > 0 {
 		t.Errorf("program %s: %v\n%s", name, err, out.String())
 	}
 }
