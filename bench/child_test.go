@@ -1,22 +1,17 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
-	"slices"
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/mpmetrics/mpmetrics/internal/testing/reexec"
 	"github.com/mpmetrics/mpmetrics/store"
 )
-
-// childEnv makes this program a process that counts: its value names the shape of what it counts.
-const childEnv = "MPMETRICS_BENCH_CHILD"
 
 // fill defines the metrics of a shape and gives every series a value.
 var fill = map[string]func(maker){
@@ -43,11 +38,11 @@ func histograms(m maker) {
 	}
 }
 
+// shape is the program of a shape.
+func shape(name string) func([]string) error { return func([]string) error { return child(name) } }
+
 // child counts into $MPMETRICS_DIR, says that it has, and stays until its parent lets go of its input.
 func child(shape string) error {
-	if program := programs[shape]; program != nil {
-		return program()
-	}
 	s, err := store.Open(store.Opts{})
 	if err != nil {
 		return err
@@ -71,39 +66,13 @@ func child(shape string) error {
 // spawn starts so many processes that count into dir, and returns when all have.
 func spawn(b *testing.B, dir, shape string, processes int) {
 	b.Helper()
-	self, err := os.Executable()
-	if err != nil {
-		b.Fatal(err)
+	children := make([]*reexec.Process, min(processes, *atMost))
+	for i := range children {
+		cmd := reexec.Command(shape)
+		cmd.Env = append(cmd.Env, store.EnvDir+"="+dir, "GOMAXPROCS=1")
+		children[i] = reexec.Run(b, cmd)
 	}
-	var leave, left []func() error
-	b.Cleanup(func() {
-		// First all, then all: a program with the race detector takes a second to end.
-		for _, f := range slices.Concat(leave, left) {
-			_ = f()
-		}
-	})
-	ready := make([]*bufio.Reader, min(processes, *atMost))
-	for i := range ready {
-		cmd := exec.Command(self)
-		cmd.Env = append(os.Environ(), childEnv+"="+shape, store.EnvDir+"="+dir, "GOMAXPROCS=1")
-		cmd.Stderr = os.Stderr
-		in, err := cmd.StdinPipe()
-		if err != nil {
-			b.Fatal(err)
-		}
-		out, err := cmd.StdoutPipe()
-		if err != nil {
-			b.Fatal(err)
-		}
-		if err := cmd.Start(); err != nil {
-			b.Fatal(err)
-		}
-		leave, left = append(leave, in.Close), append(left, cmd.Wait)
-		ready[i] = bufio.NewReader(out)
-	}
-	for _, r := range ready {
-		if line, err := r.ReadString('\n'); err != nil {
-			b.Fatalf("process that counts: %q: %v", line, err)
-		}
+	for _, c := range children {
+		c.Line() // it has counted
 	}
 }

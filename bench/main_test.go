@@ -2,10 +2,11 @@ package main
 
 import (
 	"flag"
-	"fmt"
 	"os"
 	"slices"
 	"testing"
+
+	"github.com/mpmetrics/mpmetrics/internal/testing/reexec"
 )
 
 // swap puts mpmetrics before client_golang: what runs second may find a warmer or a fuller machine, and should not
@@ -16,13 +17,14 @@ var swap = flag.Bool("swap", false, "run mpmetrics before client_golang")
 var atMost = flag.Int("processes", 1<<20, "start no more processes than this, whatever the benchmark is called")
 
 func TestMain(m *testing.M) {
-	if shape := os.Getenv(childEnv); shape != "" {
-		if err := child(shape); err != nil {
-			fmt.Fprintln(os.Stderr, "bench: process that counts:", err)
-			os.Exit(1)
-		}
-		return
+	children := reexec.Programs{goShape: shape(goShape), cellsShape: shape(cellsShape)}
+	for name := range fill {
+		children[name] = shape(name)
 	}
+	for name, program := range programs {
+		children[name] = func([]string) error { return program() }
+	}
+	children.Main()
 	os.Exit(m.Run())
 }
 

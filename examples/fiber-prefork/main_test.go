@@ -6,12 +6,12 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"os"
 	"strings"
 	"syscall"
 	"testing"
 
 	"github.com/mpmetrics/mpmetrics/examples/internal/child"
+	"github.com/mpmetrics/mpmetrics/internal/testing/reexec"
 	"github.com/mpmetrics/mpmetrics/internal/testing/testdir"
 )
 
@@ -30,9 +30,9 @@ func serve(t *testing.T, dir string) (service *child.Process, url string, pids [
 	l.Close()
 	cmd := child.Command(t, dir, "-listen", address)
 	cmd.Env = append(cmd.Env, fmt.Sprintf("GOMAXPROCS=%d", children)) // for each of which Fiber starts one
-	service = child.StartCommand(t, cmd)
+	service = reexec.Run(t, cmd)
 	for range children {
-		pids = append(pids, service.Line(t))
+		pids = append(pids, service.Line())
 	}
 	url = "http://" + address
 	child.Eventually(t, "the children listen", func() bool {
@@ -99,7 +99,7 @@ func TestChildrenCountAsOne(t *testing.T) {
 				}
 			}
 		}
-		service.Signal(t, os.Signal(syscall.SIGKILL)) // the children see that, and end
-		service.Wait()
+		service.Signal(syscall.SIGKILL) // the children see that, and end
+		_, _ = service.Wait()
 	}
 }

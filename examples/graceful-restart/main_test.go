@@ -19,7 +19,7 @@ func TestMain(m *testing.M) { child.Main(m, main) }
 // next is the pid and the address of the next process of the service, each of which prints a line.
 func next(t *testing.T, service *child.Process) (pid int, address string) {
 	t.Helper()
-	line := service.Line(t)
+	line := service.Line()
 	if _, err := fmt.Sscan(line, &pid, &address); err != nil {
 		t.Fatalf("%q: %v", line, err)
 	}

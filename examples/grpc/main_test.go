@@ -20,7 +20,7 @@ type server struct {
 func start(t *testing.T, dir string) *server {
 	t.Helper()
 	s := &server{Process: child.Start(t, dir, "-listen", "127.0.0.1:0", "-metrics", "127.0.0.1:0")}
-	line := s.Line(t)
+	line := s.Line()
 	if _, err := fmt.Sscan(line, &s.address, &s.metrics); err != nil {
 		t.Fatalf("%q: %v", line, err)
 	}

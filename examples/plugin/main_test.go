@@ -16,7 +16,7 @@ func TestMain(m *testing.M) { child.Main(m, main) }
 // pid reads the line in which the host says that a plugin runs.
 func pid(t *testing.T, host *child.Process, name string) (pid int) {
 	t.Helper()
-	if line := host.Line(t); func() bool { n, _ := fmt.Sscanf(line, name+" %d", &pid); return n != 1 }() {
+	if line := host.Line(); func() bool { n, _ := fmt.Sscanf(line, name+" %d", &pid); return n != 1 }() {
 		t.Fatalf("%q, want the pid of %s", line, name)
 	}
 	return pid
@@ -27,7 +27,7 @@ func TestPluginsCountBesideEachOther(t *testing.T) {
 	host := child.Start(t, testdir.New(t), "-listen", "127.0.0.1:0")
 	resize := pid(t, host, "resize")
 	pid(t, host, "crop")
-	url := host.Line(t)
+	url := host.Line()
 	do := func(path string, n int) {
 		t.Helper()
 		for range n {

@@ -16,24 +16,18 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/mpmetrics/mpmetrics/internal/testing/redisserver"
+	"github.com/mpmetrics/mpmetrics/internal/testing/reexec"
 )
 
-// hostEnv is the name of the host that the test binary stands for, hostApart is set when it has namespaces of its own, and
-// hostBinary is the service to run there.
+// hostApart is set when the host that the test binary stands for has namespaces of its own, and hostBinary is the service
+// to run there.
 const (
-	hostEnv    = "PREFORK_TEST_HOST"
 	hostApart  = "PREFORK_TEST_APART"
 	hostBinary = "PREFORK_TEST_BINARY"
 )
 
 func TestMain(m *testing.M) {
-	if name := os.Getenv(hostEnv); name != "" {
-		if err := beHost(name); err != nil {
-			fmt.Println("host:", err)
-			os.Exit(1)
-		}
-		return
-	}
+	reexec.Programs{"host": func(args []string) error { return beHost(args[0]) }}.Main()
 	os.Exit(m.Run())
 }
 
@@ -82,9 +76,7 @@ func TestTwoHosts(t *testing.T) {
 
 // host is a process that stands for one.
 type host struct {
-	cmd   *exec.Cmd
-	in    io.WriteCloser
-	out   *bufio.Reader
+	*reexec.Process
 	apart bool // it has namespaces of its own
 }
 
@@ -101,31 +93,24 @@ func startHost(t *testing.T, name, url, binary string) *host {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		h.in.Close()
-		_ = h.cmd.Wait()
+		h.CloseInput()
+		_, _ = h.Wait()
 	})
 	h.answer(t) // it serves
 	return h
 }
 
 func (h *host) start(t *testing.T, name, url, binary string) (err error) {
-	h.cmd = exec.Command(os.Args[0])
-	h.cmd.Env = append(os.Environ(), hostEnv+"="+name, hostBinary+"="+binary, "MPMETRICS_URL="+url, "MPMETRICS_DIR=", "GORACE=atexit_sleep_ms=0")
-	h.cmd.Stderr = stderrOf(t)
-	h.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd := reexec.Command("host", name)
+	cmd.Env = append(cmd.Env, hostBinary+"="+binary, "MPMETRICS_URL="+url, "MPMETRICS_DIR=")
+	cmd.Stderr = stderrOf(t)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if h.apart {
-		h.cmd.Env = append(h.cmd.Env, hostApart+"=1")
-		h.cmd.SysProcAttr.Cloneflags = unix.CLONE_NEWNET | unix.CLONE_NEWUTS
+		cmd.Env = append(cmd.Env, hostApart+"=1")
+		cmd.SysProcAttr.Cloneflags = unix.CLONE_NEWNET | unix.CLONE_NEWUTS
 	}
-	if h.in, err = h.cmd.StdinPipe(); err != nil {
-		return err
-	}
-	out, err := h.cmd.StdoutPipe()
-	if err != nil {
-		return err
-	}
-	h.out = bufio.NewReader(out)
-	return h.cmd.Start()
+	h.Process, err = reexec.Try(t, cmd)
+	return err
 }
 
 // answerEnd ends an answer.
@@ -134,9 +119,7 @@ const answerEnd = "."
 // ask gives a host an order, and returns what it answers.
 func (h *host) ask(t *testing.T, order string) string {
 	t.Helper()
-	if _, err := fmt.Fprintln(h.in, order); err != nil {
-		t.Fatal(err)
-	}
+	h.Tell(order)
 	return h.answer(t)
 }
 
@@ -144,24 +127,18 @@ func (h *host) answer(t *testing.T) string {
 	t.Helper()
 	var answer strings.Builder
 	for {
-		line, err := h.out.ReadString('\n')
-		if err != nil {
-			t.Fatalf("the host says %q, %v", answer.String()+line, err)
-		}
-		if line == answerEnd+"\n" {
+		line := h.Line()
+		if line == answerEnd {
 			return answer.String()
 		}
-		answer.WriteString(line)
+		answer.WriteString(line + "\n")
 	}
 }
 
 // stop stops the service, as a supervisor does.
 func (h *host) stop(t *testing.T) {
 	t.Helper()
-	h.in.Close()
-	if err := h.cmd.Wait(); err != nil {
-		t.Fatal(err)
-	}
+	h.End()
 }
 
 // beHost runs the service until the end of standard input, and does what each line says.

@@ -16,14 +16,14 @@ func TestMain(m *testing.M) { child.Main(m, main) }
 func TestSidecarServesTheDead(t *testing.T) {
 	dir := testdir.New(t)
 	sample := func(url, name string) float64 { return child.Sample(child.Scrape(t, url), name) }
-	url := child.Start(t, dir, "-listen", "127.0.0.1:0").Line(t) // before any worker
+	url := child.Start(t, dir, "-listen", "127.0.0.1:0").Line() // before any worker
 	if got := sample(url, "mail_sent_total"); got != -1 {
 		t.Errorf("before any worker there are %v mails", got)
 	}
 	first, second := child.Start(t, dir, "-worker"), child.Start(t, dir, "-worker")
 	for range 20 {
-		first.Line(t)
-		second.Line(t)
+		first.Line()
+		second.Line()
 	}
 	if got := sample(url, "mail_queue_length"); got != 6 {
 		t.Errorf("the queues of two workers: %v, want 6", got)
@@ -37,7 +37,7 @@ func TestSidecarServesTheDead(t *testing.T) {
 		t.Errorf("%v mails wait in workers that are dead", got)
 	}
 	third := child.Start(t, dir, "-worker")
-	third.Line(t)
+	third.Line()
 	if now := sample(url, "mail_sent_total"); now <= got {
 		t.Errorf("%v mails with a third worker, %v before", now, got)
 	}

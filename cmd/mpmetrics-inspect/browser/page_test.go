@@ -62,7 +62,7 @@ func TestPageInChromium(t *testing.T) {
 
 			// What changes is seen without a hand.
 			before := tab.number(`Number(document.querySelectorAll('.cards b')[4].textContent)`)
-			workers[0].tell(t, "more")
+			workers[0].Tell("more")
 			tab.wait("a new series comes by itself", fmt.Sprintf(`Number(document.querySelectorAll('.cards b')[4].textContent) > %v`, before))
 
 			tab.navigate(sidecar + "/family?name=hostile_total")
@@ -84,7 +84,7 @@ func TestPageInChromium(t *testing.T) {
 		tab := open(t, allocator, views[0])
 		tab.navigate(sidecar + "/")
 		tab.wait("all live", fmt.Sprintf(`document.querySelectorAll('.state.live').length === %d`, processes))
-		workers[1].kill()
+		workers[1].Kill()
 		tab.wait("one less, and absorbed", fmt.Sprintf(
 			`document.querySelectorAll('.state.live').length === %d && document.querySelectorAll('.cards b')[2].textContent === "1" && document.body.textContent.includes("Recent absorptions")`, processes-1))
 		tab.screenshot("absorbed")

@@ -15,17 +15,12 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/mpmetrics/mpmetrics/internal/testing/reexec"
 	"github.com/mpmetrics/mpmetrics/store"
 )
 
-// workerEnv makes the test binary a process that counts.
-const workerEnv = "MPMETRICS_TEST_WORKER"
-
 func TestMain(m *testing.M) {
-	if os.Getenv(workerEnv) != "" {
-		work()
-		os.Exit(0)
-	}
+	reexec.Programs{"work": work}.Main()
 	os.Exit(m.Run())
 }
 
@@ -33,7 +28,7 @@ func TestMain(m *testing.M) {
 const hostile = `"'><script>window.ran = alert(1)</script><img src=x onerror="window.ran = 1">`
 
 // work defines its families, and counts a little until its input ends. Each line makes one more series.
-func work() {
+func work([]string) error {
 	for i := range families {
 		store.NewCounterVec(prometheus.CounterOpts{Name: fmt.Sprintf("family_%03d_total", i), Help: hostile}, []string{"l"}).WithLabelValues(hostile).Inc()
 	}
@@ -51,7 +46,7 @@ func work() {
 		select {
 		case _, more := <-lines:
 			if !more {
-				return
+				return nil
 			}
 			n++
 			v.WithLabelValues(fmt.Sprint(n)).Inc()
@@ -61,52 +56,17 @@ func work() {
 	}
 }
 
-// process is one that the test has started.
-type process struct {
-	cmd *exec.Cmd
-	in  io.WriteCloser
-}
-
-func (p *process) tell(t *testing.T, line string) {
-	t.Helper()
-	if _, err := fmt.Fprintln(p.in, line); err != nil {
-		t.Fatal(err)
-	}
-}
-
-func (p *process) kill() {
-	if p.cmd.ProcessState == nil {
-		_ = p.cmd.Process.Kill()
-		_ = p.cmd.Wait() // which says that it was killed
-	}
-}
-
 // startWorkers starts processes that count.
-func startWorkers(t *testing.T, dir string, n int) []*process {
+func startWorkers(t *testing.T, dir string, n int) []*reexec.Process {
 	t.Helper()
-	workers, ready := make([]*process, n), make([]*bufio.Reader, n)
+	workers := make([]*reexec.Process, n)
 	for i := range workers {
-		cmd := exec.Command(os.Args[0])
-		cmd.Env = append(os.Environ(), workerEnv+"=1", store.EnvDir+"="+dir, "GORACE=atexit_sleep_ms=0", "GOMAXPROCS=1")
-		cmd.Stderr = os.Stderr
-		in, err := cmd.StdinPipe()
-		if err != nil {
-			t.Fatal(err)
-		}
-		out, err := cmd.StdoutPipe()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := cmd.Start(); err != nil {
-			t.Fatal(err)
-		}
-		workers[i], ready[i] = &process{cmd, in}, bufio.NewReader(out)
-		t.Cleanup(workers[i].kill)
+		cmd := reexec.Command("work")
+		cmd.Env = append(cmd.Env, store.EnvDir+"="+dir, "GOMAXPROCS=1")
+		workers[i] = reexec.Run(t, cmd)
 	}
-	for _, r := range ready {
-		if _, err := r.ReadString('\n'); err != nil {
-			t.Fatal(err)
-		}
+	for _, w := range workers {
+		w.Line() // it counts
 	}
 	return workers
 }
@@ -121,26 +81,13 @@ func startSidecar(t *testing.T, dir string) string {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	cmd := exec.Command(binary, "serve", "--dir", dir, "--web.listen-address", "127.0.0.1:0", "--web.interval", "500ms")
-	log, err := cmd.StderrPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup((&process{cmd: cmd}).kill)
-	lines := bufio.NewScanner(log)
-	for lines.Scan() {
-		if _, rest, found := strings.Cut(lines.Text(), `msg="Listening on" address=`); found {
-			go func() {
-				for lines.Scan() { // or the pipe fills up
-				}
-			}()
+	sidecar := reexec.RunLog(t, cmd)
+	for {
+		if _, rest, found := strings.Cut(sidecar.Line(), `msg="Listening on" address=`); found {
+			go func() { _, _ = io.Copy(io.Discard, sidecar.Output()) }() // or the pipe fills up
 			return "http://" + strings.Fields(rest)[0]
 		}
 	}
-	t.Fatal("the sidecar does not say where it listens")
-	return ""
 }
 
 func findChromium(t *testing.T) string {

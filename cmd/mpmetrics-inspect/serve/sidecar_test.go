@@ -3,7 +3,6 @@
 package serve
 
 import (
-	"bufio"
 	"bytes"
 	"compress/gzip"
 	"context"
@@ -36,44 +35,30 @@ import (
 	"github.com/prometheus/exporter-toolkit/web"
 
 	"github.com/mpmetrics/mpmetrics/internal/testing/promserver"
+	"github.com/mpmetrics/mpmetrics/internal/testing/reexec"
 	"github.com/mpmetrics/mpmetrics/internal/testing/testdir"
 	"github.com/mpmetrics/mpmetrics/store"
 )
 
-// programEnv names the program that the test binary runs instead of the tests.
-const programEnv = "MPMETRICS_TEST_PROGRAM"
-
 func TestMain(m *testing.M) {
-	switch os.Getenv(programEnv) {
-	case "sidecar":
-		runSidecar()
-	case "worker":
-		runWorker()
-	case "crowd":
-		runCrowd()
-	default:
-		os.Exit(m.Run())
-	}
+	reexec.Programs{"sidecar": runSidecar, "worker": runWorker, "crowd": runCrowd}.Main()
+	os.Exit(m.Run())
 }
 
 // runSidecar is the command's serve: its arguments are the directory and a web
 // configuration.
-func runSidecar() {
+func runSidecar(args []string) error {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
 	addresses, no := []string{"127.0.0.1:0"}, false
-	err := Run(ctx, Opts{
-		Dir: os.Args[1], TelemetryPath: "/metrics", MaxRequests: 40, Logger: promslog.New(&promslog.Config{}),
-		Web: web.FlagConfig{WebListenAddresses: &addresses, WebSystemdSocket: &no, WebConfigFile: &os.Args[2]},
+	return Run(ctx, Opts{
+		Dir: args[0], TelemetryPath: "/metrics", MaxRequests: 40, Logger: promslog.New(&promslog.Config{}),
+		Web: web.FlagConfig{WebListenAddresses: &addresses, WebSystemdSocket: &no, WebConfigFile: &args[1]},
 	})
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
 }
 
 // runWorker counts without an end, and says how far it is.
-func runWorker() {
+func runWorker([]string) error {
 	c := store.NewCounter(prometheus.CounterOpts{Name: "mails_total", Help: "h"})
 	store.NewGauge(prometheus.GaugeOpts{Name: "queue", Help: "h"}).Set(3)
 	for n := 1; ; n++ {
@@ -84,7 +69,7 @@ func runWorker() {
 }
 
 // runCrowd has a thousand series, and counts now and then.
-func runCrowd() {
+func runCrowd([]string) error {
 	v := store.NewCounterVec(prometheus.CounterOpts{Name: "crowd_total", Help: "h"}, []string{"n"})
 	for n := range crowdSeries {
 		v.WithLabelValues(strconv.Itoa(n)).Inc()
@@ -96,82 +81,32 @@ func runCrowd() {
 			time.Sleep(10 * time.Millisecond)
 		}
 	}()
-	_, _ = io.Copy(io.Discard, os.Stdin)
+	_, err := io.Copy(io.Discard, os.Stdin)
+	return err
 }
 
 // child is a program that runs.
-type child struct {
-	cmd     *exec.Cmd
-	out     *bufio.Reader
-	drained chan struct{} // closed when somebody else has read out to its end; nil: nobody does
-}
+type child struct{ *reexec.Process }
 
 // start starts a program; with contain it is the first process of a pid namespace.
 func start(t *testing.T, program, dir string, contain func(*exec.Cmd), arguments ...string) *child {
 	t.Helper()
-	cmd := exec.Command(os.Args[0], append([]string{dir}, arguments...)...)
-	cmd.Env = append(os.Environ(), programEnv+"="+program, store.EnvDir+"="+dir, "GORACE=atexit_sleep_ms=0")
+	cmd := reexec.Command(program, append([]string{dir}, arguments...)...)
+	cmd.Env = append(cmd.Env, store.EnvDir+"="+dir)
 	if contain != nil {
 		contain(cmd)
 	}
-	pipe := cmd.StdoutPipe
 	if program == "sidecar" {
-		pipe = cmd.StderrPipe // its log says what is asked for
-	} else {
-		cmd.Stderr = os.Stderr
+		return &child{reexec.RunLog(t, cmd)} // its log says where it listens
 	}
-	out, err := pipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if program == "crowd" {
-		if _, err := cmd.StdinPipe(); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	c := &child{cmd: cmd, out: bufio.NewReader(out)}
-	t.Cleanup(func() { c.kill() })
-	return c
-}
-
-// kill kills the program and returns what it has printed since: it stays in the pipe.
-func (c *child) kill() []byte {
-	if c.cmd.ProcessState != nil {
-		return nil
-	}
-	_ = c.cmd.Process.Kill() // it may have ended by itself
-	var rest []byte
-	if c.drained != nil {
-		<-c.drained
-	} else {
-		rest, _ = io.ReadAll(c.out)
-	}
-	_ = c.cmd.Wait() // which says that it was killed
-	return rest
-}
-
-func (c *child) line(t *testing.T) string {
-	t.Helper()
-	line, err := c.out.ReadString('\n')
-	if err != nil {
-		t.Fatal(err)
-	}
-	return strings.TrimSpace(line)
+	return &child{reexec.Run(t, cmd)}
 }
 
 // address reads the log of a sidecar until it says where it listens.
-func (c *child) address(t *testing.T) string {
-	t.Helper()
+func (c *child) address() string {
 	for {
-		if _, rest, found := strings.Cut(c.line(t), `msg="Listening on" address=`); found {
-			c.drained = make(chan struct{})
-			go func() {
-				defer close(c.drained)
-				_, _ = io.Copy(io.Discard, c.out)
-			}()
+		if _, rest, found := strings.Cut(c.Line(), `msg="Listening on" address=`); found {
+			go func() { _, _ = io.Copy(io.Discard, c.Output()) }() // or the pipe fills up
 			return strings.Fields(rest)[0]
 		}
 	}
@@ -214,14 +149,14 @@ func TestSidecarOfTheKilled(t *testing.T) {
 	}
 	prometheusBinary, promtool := promserver.FindTool(t, "prometheus"), promserver.FindTool(t, "promtool")
 	dir := testdir.New(t)
-	address := start(t, "sidecar", dir, namespace(t), "").address(t) // before any worker
+	address := start(t, "sidecar", dir, namespace(t), "").address() // before any worker
 	prom := promserver.Start(t, prometheusBinary, address)
 	worker := start(t, "worker", dir, nil)
 	for range 100 {
-		worker.line(t)
+		worker.Line()
 	}
 	prom.WaitForValue(t, "queue", 3)
-	said := 100 + bytes.Count(worker.kill(), []byte("\n"))
+	said := 100 + bytes.Count(worker.Kill(), []byte("\n"))
 	_, text, err := fetch(http.DefaultClient, "http://"+address+"/metrics")
 	if err != nil {
 		t.Fatal(err)
@@ -263,10 +198,10 @@ func TestSidecarUnderLoad(t *testing.T) {
 		crowd[i] = start(t, "crowd", dir, nil)
 	}
 	for _, c := range crowd {
-		c.line(t)
+		c.Line()
 	}
 	sidecar := start(t, "sidecar", dir, nil, "")
-	url := "http://" + sidecar.address(t) + "/metrics"
+	url := "http://" + sidecar.address() + "/metrics"
 
 	// It asks, and does not read what comes: half a megabyte, more than sockets hold.
 	for range 3 {
@@ -300,7 +235,7 @@ func TestSidecarUnderLoad(t *testing.T) {
 			})
 		}
 		all.Wait()
-		return resident(t, sidecar.cmd.Process.Pid)
+		return resident(t, sidecar.Cmd.Process.Pid)
 	}
 	before := round()
 	after := round()
@@ -345,7 +280,7 @@ func TestSidecarBehindTLS(t *testing.T) {
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	address := start(t, "sidecar", dir, nil, config).address(t)
+	address := start(t, "sidecar", dir, nil, config).address()
 	client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}}}
 	for _, c := range []struct {
 		user, password string
@@ -416,7 +351,7 @@ func certificate(t *testing.T, dir string) *x509.CertPool {
 func TestSidecarNegotiates(t *testing.T) {
 	dir := testdir.New(t)
 	open(t, dir).NewCounter(prometheus.CounterOpts{Name: "c_total", Help: "h"}).Inc()
-	url := "http://" + start(t, "sidecar", dir, nil, "").address(t) + "/metrics"
+	url := "http://" + start(t, "sidecar", dir, nil, "").address() + "/metrics"
 	plain := &http.Client{Transport: &http.Transport{DisableCompression: true}}
 	for _, c := range []struct{ accept, kind, part string }{
 		{accept: "", kind: "text/plain", part: "c_total 1\n"},
