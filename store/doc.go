@@ -50,7 +50,7 @@
 // # On a server
 //
 // With MPMETRICS_URL, and package store/redis imported, values are words on the heap:
-// updates cost the same as in a file. Each Opts.FlushInterval the changed values are
+// updates cost the same as in a file. Each [Opts].FlushInterval the changed values are
 // sent, so that SIGKILL loses the counts since the last flush; [Store.Close], at the end of
 // a process, loses nothing. No update waits for the server. Values that the server missed
 // arrive with a later flush, and all values after the server lost its memory.

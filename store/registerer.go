@@ -9,9 +9,9 @@ import (
 	"github.com/mpmetrics/mpmetrics/internal/marker"
 )
 
-// Registerer returns a prometheus.Registerer for foreign collectors: promauto metrics, the
+// Registerer returns a [prometheus.Registerer] for foreign collectors: promauto metrics, the
 // Go and process collectors, middleware, custom collectors. Their families are mirrored
-// into the file of this process every Opts.FlushInterval, by [Store.Close], and when this
+// into the file of this process every [Opts].FlushInterval, by [Store.Close], and when this
 // process is scraped; other processes show the families merged with their own. SIGKILL
 // loses at most the last interval, where the instruments of this package lose nothing.
 //

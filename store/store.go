@@ -115,7 +115,7 @@ func (s *Store) Degraded() error {
 // In a directory Close is optional, but for the metrics of [Store.Registerer] and native
 // histograms. On a server, a process that exits without Close loses the counts since the
 // last flush. Instruments can be used after Close, to no effect on any file. Close
-// lets an absorption of many dead files that Open started go on for two seconds.
+// lets an absorption of many dead files that [Open] started go on for two seconds.
 func (s *Store) Close() error {
 	s.mu.Lock()
 	if s.closed {
