@@ -17,6 +17,7 @@ import (
 
 	"github.com/mpmetrics/mpmetrics/collector"
 	"github.com/mpmetrics/mpmetrics/internal/layout"
+	"github.com/mpmetrics/mpmetrics/internal/testing/promtest"
 	"github.com/mpmetrics/mpmetrics/store"
 )
 
@@ -60,7 +61,7 @@ func TestSelfMetrics(t *testing.T) {
 		t.Fatal(err)
 	}
 	r := registryWith(t, collector.Opts{Location: dir, NoAbsorption: true})
-	all := flatten(gather(t, r))
+	all := promtest.Flatten(promtest.Gather(t, r))
 	size := 0.0
 	for _, f := range files(t, dir) {
 		info, err := os.Stat(f)
@@ -138,7 +139,7 @@ func TestSelfMetricsLint(t *testing.T) {
 		s.NewCounter(prometheus.CounterOpts{Name: fmt.Sprintf("c%d_total", i), Help: "h"})
 	}
 	r := registryOf(t, dir)
-	eventually(t, func() bool { return flatten(gather(t, r))["mpmetrics_dropped_series_total"] == 2 })
+	eventually(t, func() bool { return promtest.Flatten(promtest.Gather(t, r))["mpmetrics_dropped_series_total"] == 2 })
 	problems, err = testutil.GatherAndLint(r, "mpmetrics_dropped_series_total")
 	if err != nil || len(problems) > 0 {
 		t.Errorf("dropped series: %v, %v", problems, err)
@@ -247,7 +248,7 @@ func TestCreatedInOpenMetrics(t *testing.T) {
 		t.Helper()
 		var out bytes.Buffer
 		e := expfmt.NewEncoder(&out, expfmt.NewFormat(expfmt.TypeOpenMetrics), expfmt.WithCreatedLines())
-		for _, f := range gather(t, r) {
+		for _, f := range promtest.Gather(t, r) {
 			if !isSelf(f.GetName()) {
 				if err := e.Encode(f); err != nil {
 					t.Fatal(err)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/mpmetrics/mpmetrics/internal/testing/promtest"
 	"github.com/mpmetrics/mpmetrics/store"
 )
 
@@ -213,7 +214,7 @@ func TestHelpConflict(t *testing.T) {
 		conflict(t, dir, count(t, dir, older, "old", 3), count(t, dir, newer, "new", 4), samples{"c_total": 7},
 			samples{`mpmetrics_conflicts_total{reason="help"}`: 1})
 		r := registryOf(t, dir)
-		if got, want := find(t, gather(t, r), "c_total").GetHelp(), "new"; got != want {
+		if got, want := find(t, promtest.Gather(t, r), "c_total").GetHelp(), "new"; got != want {
 			t.Errorf("help: got %q, want that of the newest process, %q", got, want)
 		}
 	})

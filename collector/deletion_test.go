@@ -13,6 +13,7 @@ import (
 
 	"github.com/mpmetrics/mpmetrics/collector"
 	"github.com/mpmetrics/mpmetrics/compact"
+	"github.com/mpmetrics/mpmetrics/internal/testing/promtest"
 	"github.com/mpmetrics/mpmetrics/store"
 )
 
@@ -110,7 +111,7 @@ func TestDeletionAndStartTimestamp(t *testing.T) {
 	r := registryOf(t, dir)
 	began := func() (at time.Time) {
 		t.Helper()
-		for _, f := range gather(t, r) {
+		for _, f := range promtest.Gather(t, r) {
 			if f.GetName() == "c_total" {
 				at = createdOf(f.Metric[0])
 			}

@@ -10,6 +10,7 @@ import (
 	dto "github.com/prometheus/client_model/go"
 
 	"github.com/mpmetrics/mpmetrics/collector"
+	"github.com/mpmetrics/mpmetrics/internal/testing/promtest"
 	"github.com/mpmetrics/mpmetrics/store"
 )
 
@@ -38,13 +39,13 @@ func TestGathererOverlap(t *testing.T) {
 		local.MustRegister(g)
 	}
 	g := gathererOf(t, local, collector.Opts{Location: dir})
-	got := flatten(gather(t, g))
+	got := promtest.Flatten(promtest.Gather(t, g))
 	holds(t, "both", got, samples{"go_goroutines": -7, "c_total": 1, "alone": 3, "h_count": 1, "mpmetrics_up": 1})
 	if _, there := got["go_threads"]; !there {
 		t.Error("families that do not overlap are missing")
 	}
 	for range 2 {
-		holds(t, "counted", flatten(gather(t, g)), samples{`mpmetrics_conflicts_total{reason="overlap"}`: 2})
+		holds(t, "counted", promtest.Flatten(promtest.Gather(t, g)), samples{`mpmetrics_conflicts_total{reason="overlap"}`: 2})
 	}
 }
 
@@ -60,7 +61,7 @@ func TestGathererOrder(t *testing.T) {
 		local.MustRegister(prometheus.NewGauge(prometheus.GaugeOpts{Name: name, Help: "h"}))
 	}
 	var names []string
-	for _, f := range gather(t, gathererOf(t, local, collector.Opts{Location: dir})) {
+	for _, f := range promtest.Gather(t, gathererOf(t, local, collector.Opts{Location: dir})) {
 		if !isSelf(f.GetName()) {
 			names = append(names, f.GetName())
 		}
@@ -93,7 +94,7 @@ func TestGathererLocalError(t *testing.T) {
 	if !errors.Is(err, broken) {
 		t.Errorf("error: got %v, want %v", err, broken)
 	}
-	holds(t, "merged all the same", flatten(families), samples{"c_total": 1})
+	holds(t, "merged all the same", promtest.Flatten(families), samples{"c_total": 1})
 }
 
 // A location that cannot be collected is said once, and shows in mpmetrics_up.
@@ -103,7 +104,7 @@ func TestUnusableLocation(t *testing.T) {
 		c := collector.New(collector.Opts{Location: location})
 		defer c.Close()
 		r.MustRegister(c)
-		if up, there := flatten(gather(t, r))["mpmetrics_up"]; up != 0 || !there {
+		if up, there := promtest.Flatten(promtest.Gather(t, r))["mpmetrics_up"]; up != 0 || !there {
 			t.Errorf("%s: mpmetrics_up: got %v (there: %v), want 0", location, up, there)
 		}
 	}

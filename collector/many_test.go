@@ -15,6 +15,7 @@ import (
 
 	"github.com/mpmetrics/mpmetrics/collector"
 	"github.com/mpmetrics/mpmetrics/internal/layout"
+	"github.com/mpmetrics/mpmetrics/internal/testing/promtest"
 	"github.com/mpmetrics/mpmetrics/store"
 )
 
@@ -43,7 +44,7 @@ func TestClose(t *testing.T) {
 				t.Error(err)
 			}
 		}
-		if got := flatten(gather(t, r)); len(got) != 0 {
+		if got := promtest.Flatten(promtest.Gather(t, r)); len(got) != 0 {
 			t.Errorf("%s: after Close: %v", name, got)
 		}
 		if after := descriptors(t); after != before {
@@ -94,7 +95,7 @@ func TestConcurrentScrapes(t *testing.T) {
 						t.Errorf("encode: %v", err)
 					}
 				}
-				got := flatten(families)
+				got := promtest.Flatten(families)
 				if got["mpmetrics_up"] != 1 {
 					continue
 				}

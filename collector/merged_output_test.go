@@ -17,6 +17,7 @@ import (
 
 	"github.com/mpmetrics/mpmetrics/collector"
 	"github.com/mpmetrics/mpmetrics/internal/layout"
+	"github.com/mpmetrics/mpmetrics/internal/testing/promtest"
 	"github.com/mpmetrics/mpmetrics/store"
 )
 
@@ -192,7 +193,7 @@ func TestHelpIsKept(t *testing.T) {
 	collectCase(t, open(t, dir, "0"), 1)
 	collectCase(t, open(t, dir, "1"), 5)
 	got := map[string]string{}
-	for _, f := range gather(t, registryOf(t, dir)) {
+	for _, f := range promtest.Gather(t, registryOf(t, dir)) {
 		if !isSelf(f.GetName()) {
 			got[f.GetName()] = f.GetHelp()
 		}
@@ -213,7 +214,7 @@ func TestCumulativeBucketsAreNotAddedTwice(t *testing.T) {
 		collectCase(t, p2, order[1])
 		r := registryOf(t, dir)
 		for _, when := range []string{"both alive", "one dead", "both dead"} {
-			families := gather(t, r)
+			families := promtest.Gather(t, r)
 			h := find(t, families, "h").Metric[0].Histogram
 			var previous uint64
 			got := map[float64]uint64{}
@@ -348,7 +349,7 @@ func TestPrefixAndNamespaceAreAppliedOnce(t *testing.T) {
 	}
 	// Twice: a wrapper must not grow what the collector keeps between scrapes.
 	for range 2 {
-		equal(t, "through wrapping registerers", only(flatten(gather(t, r)), "app_ns_ss_m_seconds_total"), prefixed)
+		equal(t, "through wrapping registerers", only(promtest.Flatten(promtest.Gather(t, r)), "app_ns_ss_m_seconds_total"), prefixed)
 	}
 	equal(t, "as it was", fresh(t, dir), want)
 }

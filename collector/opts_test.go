@@ -11,6 +11,7 @@ import (
 
 	"github.com/mpmetrics/mpmetrics/collector"
 	"github.com/mpmetrics/mpmetrics/compact"
+	"github.com/mpmetrics/mpmetrics/internal/testing/promtest"
 )
 
 // New cannot fail: an option without a meaning is logged, and its default is used.
@@ -22,7 +23,7 @@ func TestOptsWithoutMeaningAreLogged(t *testing.T) {
 		Location: dir, NoAbsorption: true, Timeout: -time.Second, Absorption: compact.Limits{ForgetAfter: -time.Hour},
 		Logger: slog.New(slog.NewTextHandler(&log, nil)),
 	})
-	holds(t, "with the defaults", flatten(gather(t, r)), samples{"c_total": 1, "mpmetrics_up": 1})
+	holds(t, "with the defaults", promtest.Flatten(promtest.Gather(t, r)), samples{"c_total": 1, "mpmetrics_up": 1})
 	for _, text := range []string{"Opts.Timeout is -1s", "Limits.ForgetAfter is -1h0m0s"} {
 		if !strings.Contains(log.String(), text) {
 			t.Errorf("the log does not say %q:\n%s", text, log.String())
@@ -37,11 +38,11 @@ func TestGathererCloses(t *testing.T) {
 	local := prometheus.NewRegistry()
 	local.MustRegister(prometheus.NewGauge(prometheus.GaugeOpts{Name: "local", Help: "h"}))
 	g := collector.NewGatherer(local, collector.Opts{Location: dir, NoAbsorption: true})
-	holds(t, "open", flatten(gather(t, g)), samples{"c_total": 1, "local": 0})
+	holds(t, "open", promtest.Flatten(promtest.Gather(t, g)), samples{"c_total": 1, "local": 0})
 	if err := g.Close(); err != nil {
 		t.Fatal(err)
 	}
-	got := flatten(gather(t, g))
+	got := promtest.Flatten(promtest.Gather(t, g))
 	holds(t, "closed", got, samples{"local": 0})
 	if _, there := got["c_total"]; there {
 		t.Error("a closed Gatherer shows merged families")

@@ -21,6 +21,7 @@ import (
 	"github.com/mpmetrics/mpmetrics/internal/directory"
 	"github.com/mpmetrics/mpmetrics/internal/layout"
 	"github.com/mpmetrics/mpmetrics/internal/ownerfile"
+	"github.com/mpmetrics/mpmetrics/internal/testing/promtest"
 	"github.com/mpmetrics/mpmetrics/store"
 )
 
@@ -273,7 +274,7 @@ func TestStartTimestampIsTheOldest(t *testing.T) {
 	created := func(g prometheus.Gatherer) map[string]time.Time {
 		t.Helper()
 		out := map[string]time.Time{}
-		for _, f := range gather(t, g) {
+		for _, f := range promtest.Gather(t, g) {
 			for _, m := range f.Metric {
 				if at := createdOf(m); !at.IsZero() && !isSelf(f.GetName()) {
 					out[f.GetName()] = at

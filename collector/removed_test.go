@@ -14,6 +14,7 @@ import (
 
 	"github.com/mpmetrics/mpmetrics/collector"
 	"github.com/mpmetrics/mpmetrics/internal/layout"
+	"github.com/mpmetrics/mpmetrics/internal/testing/promtest"
 	"github.com/mpmetrics/mpmetrics/store"
 )
 
@@ -204,7 +205,7 @@ func TestFileTruncatedUnderItsProcess(t *testing.T) {
 		}
 		if left == 0 {
 			equal(t, "all of it lost", after, join(samples{"c_total": 1, "good_total": 41}, histogramSamples("h", "", 3)))
-			m := find(t, gather(t, r), "c_total").GetMetric()[0]
+			m := find(t, promtest.Gather(t, r), "c_total").GetMetric()[0]
 			if at := m.GetCounter().GetCreatedTimestamp().AsTime(); at.Before(begun) {
 				t.Errorf("start timestamp %v, want one behind %v", at, begun)
 			}

@@ -11,16 +11,15 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/prometheus/client_golang/prometheus"
-	dto "github.com/prometheus/client_model/go"
 
 	"github.com/mpmetrics/mpmetrics/collector"
 	"github.com/mpmetrics/mpmetrics/internal/layout"
+	"github.com/mpmetrics/mpmetrics/internal/testing/promtest"
 	"github.com/mpmetrics/mpmetrics/store"
 )
 
-// samples are the samples of a scrape as they are in the text format, by name
-// and labels: `h_bucket{le="5"}`.
-type samples map[string]float64
+// samples are the samples of a scrape.
+type samples = promtest.Samples
 
 // writer is a store that a test writes with. To readers each is a process of
 // its own.
@@ -69,20 +68,10 @@ func registryWith(t testing.TB, o collector.Opts) *prometheus.Registry {
 	return r
 }
 
-// gather gathers, and fails the test if that does.
-func gather(t testing.TB, g prometheus.Gatherer) []*dto.MetricFamily {
-	t.Helper()
-	families, err := g.Gather()
-	if err != nil {
-		t.Fatalf("gather: %v", err)
-	}
-	return families
-}
-
 // scrape returns what users see, without the metrics about mpmetrics.
 func scrape(t testing.TB, g prometheus.Gatherer) samples {
 	t.Helper()
-	all := flatten(gather(t, g))
+	all := promtest.Flatten(promtest.Gather(t, g))
 	maps.DeleteFunc(all, func(name string, _ float64) bool { return isSelf(name) })
 	return all
 }
@@ -90,7 +79,7 @@ func scrape(t testing.TB, g prometheus.Gatherer) samples {
 // scrapeSelf returns the metrics about mpmetrics, without those that are 0.
 func scrapeSelf(t testing.TB, g prometheus.Gatherer) samples {
 	t.Helper()
-	all := flatten(gather(t, g))
+	all := promtest.Flatten(promtest.Gather(t, g))
 	maps.DeleteFunc(all, func(name string, v float64) bool { return !isSelf(name) || v == 0 })
 	return all
 }
@@ -101,54 +90,6 @@ func isSelf(name string) bool { return strings.HasPrefix(name, "mpmetrics_") }
 func fresh(t testing.TB, dir string) samples {
 	t.Helper()
 	return scrape(t, registryOf(t, dir))
-}
-
-func flatten(families []*dto.MetricFamily) samples {
-	out := samples{}
-	walk(families, func(name string, v float64) { out[name] = v })
-	return out
-}
-
-// walk passes all samples to see, in the order of the scrape.
-func walk(families []*dto.MetricFamily, see func(name string, v float64)) {
-	for _, f := range families {
-		for _, m := range f.Metric {
-			add := func(suffix string, v float64, extra ...string) {
-				see(f.GetName()+suffix+labelText(m, extra...), v)
-			}
-			switch f.GetType() {
-			case dto.MetricType_COUNTER:
-				add("", m.Counter.GetValue())
-			case dto.MetricType_GAUGE:
-				add("", m.Gauge.GetValue())
-			case dto.MetricType_SUMMARY:
-				add("_sum", m.Summary.GetSampleSum())
-				add("_count", float64(m.Summary.GetSampleCount()))
-			case dto.MetricType_HISTOGRAM:
-				for _, b := range m.Histogram.Bucket {
-					add("_bucket", float64(b.GetCumulativeCount()), "le", strconv.FormatFloat(b.GetUpperBound(), 'g', -1, 64))
-				}
-				add("_bucket", float64(m.Histogram.GetSampleCount()), "le", "+Inf")
-				add("_sum", m.Histogram.GetSampleSum())
-				add("_count", float64(m.Histogram.GetSampleCount()))
-			}
-		}
-	}
-}
-
-func labelText(m *dto.Metric, extra ...string) string {
-	var pairs []string
-	for _, l := range m.Label {
-		pairs = append(pairs, l.GetName()+"="+strconv.Quote(l.GetValue()))
-	}
-	for i := 0; i < len(extra); i += 2 {
-		pairs = append(pairs, extra[i]+"="+strconv.Quote(extra[i+1]))
-	}
-	if len(pairs) == 0 {
-		return ""
-	}
-	slices.Sort(pairs)
-	return "{" + strings.Join(pairs, ",") + "}"
 }
 
 // equal fails the test when the samples are not exactly these.

@@ -16,6 +16,7 @@ import (
 
 	"github.com/mpmetrics/mpmetrics/collector"
 	"github.com/mpmetrics/mpmetrics/internal/directory"
+	"github.com/mpmetrics/mpmetrics/internal/testing/promtest"
 	"github.com/mpmetrics/mpmetrics/store"
 )
 
@@ -155,7 +156,7 @@ func init() {
 			}
 			defer s.Close()
 		}
-		if !waitFor(func() bool { return n.Load() > 0 }) {
+		if !promtest.Within(promtest.Patience, func() bool { return n.Load() > 0 }) {
 			p.errorf("no warning")
 		}
 		p.equal("warnings of two stores", n.Load(), int64(1))

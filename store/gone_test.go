@@ -16,6 +16,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/mpmetrics/mpmetrics/collector"
+	"github.com/mpmetrics/mpmetrics/internal/testing/promtest"
 	"github.com/mpmetrics/mpmetrics/store"
 )
 
@@ -92,7 +93,7 @@ func TestDeletedSeriesLeave(t *testing.T) {
 			for _, v := range all {
 				remove(v.metric)
 			}
-			eventually(t, "they left", func() bool { return cmp.Equal(after, shown(t, dir)) })
+			promtest.Eventually(t, "they left", func() bool { return cmp.Equal(after, shown(t, dir)) })
 		})
 	}
 }
@@ -214,7 +215,7 @@ func TestDeletedShare(t *testing.T) {
 		t.Errorf("before: got %v, want %v", got, want)
 	}
 	mine.DeleteLabelValues("x")
-	eventually(t, "the share has left", func() bool { return total() == 3 })
+	promtest.Eventually(t, "the share has left", func() bool { return total() == 3 })
 	mine.WithLabelValues("x").Inc()
 	if got, want := total(), 4.0; got != want {
 		t.Errorf("made again: got %v, want %v", got, want)
@@ -246,8 +247,8 @@ func TestHeldOverDeletion(t *testing.T) {
 		vec.WithLabelValues(strconv.Itoa(i))
 	}
 	vec.Reset()
-	eventually(t, "they left", func() bool { return len(series(mergedOf(t, dir))) == 0 })
-	eventually(t, "cells are free", func() bool {
+	promtest.Eventually(t, "they left", func() bool { return len(series(mergedOf(t, dir))) == 0 })
+	promtest.Eventually(t, "cells are free", func() bool {
 		runtime.GC()
 		clock.forward(time.Hour)
 		return s.FreeRuns() == n
@@ -265,7 +266,7 @@ func TestHeldOverDeletion(t *testing.T) {
 		}
 	}
 	runtime.KeepAlive(held)
-	eventually(t, "the cells of what was held are free", func() bool {
+	promtest.Eventually(t, "the cells of what was held are free", func() bool {
 		runtime.GC()
 		clock.forward(time.Hour)
 		return s.FreeRuns() == 1
@@ -284,16 +285,16 @@ func TestDeletedWithExemplars(t *testing.T) {
 	trace := prometheus.Labels{"trace": "t"}
 	counters.WithLabelValues("x").(prometheus.ExemplarAdder).AddWithExemplar(1, trace)
 	histograms.WithLabelValues("x").(prometheus.ExemplarObserver).ObserveWithExemplar(1, trace)
-	eventually(t, "both exemplars are shown", func() bool { return len(exemplarsOf(t, dir)) == 2 })
+	promtest.Eventually(t, "both exemplars are shown", func() bool { return len(exemplarsOf(t, dir)) == 2 })
 	held := counters.WithLabelValues("late").(prometheus.ExemplarAdder)
 	counters.Reset()
 	histograms.Reset()
-	eventually(t, "the series left", func() bool { return len(series(mergedOf(t, dir))) == 0 })
+	promtest.Eventually(t, "the series left", func() bool { return len(series(mergedOf(t, dir))) == 0 })
 	held.AddWithExemplar(1, trace)
 	counters.WithLabelValues("x")
 	counters.WithLabelValues("late")
-	eventually(t, "their exemplars left too", func() bool { return len(exemplarsOf(t, dir)) == 0 })
-	eventually(t, "cells are free", func() bool {
+	promtest.Eventually(t, "their exemplars left too", func() bool { return len(exemplarsOf(t, dir)) == 0 })
+	promtest.Eventually(t, "cells are free", func() bool {
 		runtime.GC()
 		clock.forward(time.Hour)
 		return s.FreeRuns() == 3
@@ -391,7 +392,7 @@ func TestDeletionChurn(t *testing.T) {
 		}
 		if n%1000 == 0 {
 			clock.forward(15 * time.Second)
-			eventually(t, "what was deleted has left", func() bool { return s.Series() <= 4*living })
+			promtest.Eventually(t, "what was deleted has left", func() bool { return s.Series() <= 4*living })
 		}
 	}
 	close(done)
@@ -421,7 +422,7 @@ func TestMaxSeriesGivenBack(t *testing.T) {
 			t.Errorf("round %d: %d published, want %d", round, got, want)
 		}
 		vec.Reset()
-		eventually(t, "all have left", func() bool { return s.Series() == 0 })
+		promtest.Eventually(t, "all have left", func() bool { return s.Series() == 0 })
 	}
 	// Made again, at once.
 	for range 100 {
@@ -456,10 +457,10 @@ func TestRenewalAfterDeletion(t *testing.T) {
 	vec.WithLabelValues("6").Add(7)
 	held.Add(100)
 	want := map[string]float64{"c_total/6": 7, "c_total/7": 1, "c_total/8": 1, "c_total/9": 1}
-	eventually(t, "the living are in a new file", func() bool { return cmp.Equal(want, series(mergedOf(t, dir))) })
+	promtest.Eventually(t, "the living are in a new file", func() bool { return cmp.Equal(want, series(mergedOf(t, dir))) })
 	vec.Reset()
-	eventually(t, "the rest left", func() bool { return len(series(mergedOf(t, dir))) == 0 })
-	eventually(t, "cells are free", func() bool {
+	promtest.Eventually(t, "the rest left", func() bool { return len(series(mergedOf(t, dir))) == 0 })
+	promtest.Eventually(t, "cells are free", func() bool {
 		runtime.GC()
 		clock.forward(time.Hour)
 		return s.FreeRuns() >= 4
@@ -491,7 +492,7 @@ func TestDeletedInMemory(t *testing.T) {
 			vec.DeleteLabelValues(l)
 		}
 	}
-	eventually(t, "half are published", func() bool {
+	promtest.Eventually(t, "half are published", func() bool {
 		got := series(mergedOf(t, dir))
 		for _, v := range got {
 			if v != 2 {

@@ -8,6 +8,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
+	"github.com/mpmetrics/mpmetrics/internal/testing/promtest"
 	"github.com/mpmetrics/mpmetrics/store"
 )
 
@@ -39,10 +40,10 @@ func TestMaxSeries(t *testing.T) {
 	if got, want := published(), 10; got != want {
 		t.Errorf("published: got %d, want %d", got, want)
 	}
-	eventually(t, "five dropped", func() bool { return mergedOf(t, dir)[droppedName] == 5 })
+	promtest.Eventually(t, "five dropped", func() bool { return mergedOf(t, dir)[droppedName] == 5 })
 	s.NewGauge(gaugeOpts).Set(1)
 	vec.WithLabelValues("one more").Inc()
-	eventually(t, "seven dropped", func() bool { return mergedOf(t, dir)[droppedName] == 7 })
+	promtest.Eventually(t, "seven dropped", func() bool { return mergedOf(t, dir)[droppedName] == 7 })
 	if got, want := published(), 10; got != want {
 		t.Errorf("published in the end: got %d, want %d", got, want)
 	}
@@ -80,7 +81,7 @@ func TestLongestRecord(t *testing.T) {
 	vec := s.NewCounterVec(prometheus.CounterOpts{Name: "v_total", Help: "h"}, []string{"a"})
 	vec.WithLabelValues(strings.Repeat("x", 17<<20)).Inc()
 	vec.WithLabelValues("short").Inc()
-	eventually(t, "one dropped", func() bool { return mergedOf(t, dir)[droppedName] == 1 })
+	promtest.Eventually(t, "one dropped", func() bool { return mergedOf(t, dir)[droppedName] == 1 })
 	got := withoutSelf(mergedOf(t, dir))
 	if len(got) != 2 || got["c_total"] != 1 || got["v_total/short"] != 1 {
 		t.Errorf("merged: %d series, want c_total and v_total/short", len(got))

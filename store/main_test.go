@@ -16,6 +16,7 @@ import (
 
 	"github.com/mpmetrics/mpmetrics/collector"
 	"github.com/mpmetrics/mpmetrics/internal/layout"
+	"github.com/mpmetrics/mpmetrics/internal/testing/promtest"
 	"github.com/mpmetrics/mpmetrics/internal/testing/reexec"
 	"github.com/mpmetrics/mpmetrics/internal/testing/testdir"
 	"github.com/mpmetrics/mpmetrics/store"
@@ -38,7 +39,7 @@ func (p *program) equal(what string, got, want any) {
 
 // eventually waits for a condition that background work brings about.
 func (p *program) eventually(what string, holds func() bool) {
-	if !waitFor(holds) {
+	if !promtest.Within(promtest.Patience, holds) {
 		p.errorf("waited in vain: %s", what)
 	}
 }
@@ -78,22 +79,6 @@ func run(t *testing.T, name string, env ...string) {
 func inMemory(t testing.TB) string {
 	t.Helper()
 	return testdir.New(t)
-}
-
-func waitFor(holds func() bool) bool {
-	for deadline := time.Now().Add(20 * time.Second); !holds(); time.Sleep(time.Millisecond) {
-		if time.Now().After(deadline) {
-			return false
-		}
-	}
-	return true
-}
-
-func eventually(t testing.TB, what string, holds func() bool) {
-	t.Helper()
-	if !waitFor(holds) {
-		t.Fatalf("waited in vain: %s", what)
-	}
 }
 
 // open opens a store that is closed when the test ends.

@@ -18,6 +18,7 @@ import (
 	dto "github.com/prometheus/client_model/go"
 
 	"github.com/mpmetrics/mpmetrics/collector"
+	"github.com/mpmetrics/mpmetrics/internal/testing/promtest"
 	"github.com/mpmetrics/mpmetrics/store"
 )
 
@@ -311,7 +312,7 @@ func TestRegistererGuards(t *testing.T) {
 		}
 	}
 	close(hanging.hang)
-	eventually(t, "the one that hung", func() bool {
+	promtest.Eventually(t, "the one that hung", func() bool {
 		_ = s.Flush(context.Background())
 		_, there := mergedOf(t, dir)["hanging_total"]
 		return there
@@ -365,7 +366,7 @@ func TestRegistererInNewFile(t *testing.T) {
 	if err := os.Remove(s.Path()); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "a new file", func() bool { return len(files(dir)) == 1 })
+	promtest.Eventually(t, "a new file", func() bool { return len(files(dir)) == 1 })
 	same(t, "in the new file", mergedOf(t, dir), map[string]float64{"c_total": 5})
 }
 
@@ -375,7 +376,7 @@ func TestRegistererFlushesByItself(t *testing.T) {
 	s := quiet(t, dir, func(o *store.Opts) { o.FlushInterval = 10 * time.Millisecond })
 	c := promauto.With(s.Registerer()).NewCounter(prometheus.CounterOpts{Name: "c_total", Help: "h"})
 	c.Add(5)
-	eventually(t, "a flush", func() bool { return mergedOf(t, dir)["c_total"] == 5 })
+	promtest.Eventually(t, "a flush", func() bool { return mergedOf(t, dir)["c_total"] == 5 })
 	c.Inc()
 	if err := s.Close(); err != nil {
 		t.Fatal(err)

@@ -19,6 +19,7 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/testing/protocmp"
 
+	"github.com/mpmetrics/mpmetrics/internal/testing/promtest"
 	"github.com/mpmetrics/mpmetrics/store"
 )
 
@@ -55,7 +56,7 @@ var worlds = []struct {
 			histogramVec: f.NewHistogramVec,
 			summary:      f.NewSummary,
 			summaryVec:   f.NewSummaryVec,
-			gather:       func(t testing.TB) []*dto.MetricFamily { return gather(t, r) },
+			gather:       func(t testing.TB) []*dto.MetricFamily { return promtest.Gather(t, r) },
 		}
 	}},
 	{"memory", func(t testing.TB) factory { return ours(open(t, store.Opts{Location: "memory:"})) }},
@@ -76,18 +77,9 @@ func ours(s *store.Store) factory {
 			t.Helper()
 			r := prometheus.NewPedanticRegistry()
 			r.MustRegister(s)
-			return gather(t, r)
+			return promtest.Gather(t, r)
 		},
 	}
-}
-
-func gather(t testing.TB, g prometheus.Gatherer) []*dto.MetricFamily {
-	t.Helper()
-	families, err := g.Gather()
-	if err != nil {
-		t.Fatalf("gather: %v", err)
-	}
-	return families
 }
 
 // inEveryWorld runs a rule in each.

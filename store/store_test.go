@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
+	"github.com/mpmetrics/mpmetrics/internal/testing/promtest"
 	"github.com/mpmetrics/mpmetrics/store"
 )
 
@@ -289,7 +290,7 @@ func TestBurstUnderLoad(t *testing.T) {
 	if !overtook {
 		t.Log("no series was overtaken: nothing moved")
 	}
-	eventually(t, "all series are published", func() bool { return s.Pending() == 0 })
+	promtest.Eventually(t, "all series are published", func() bool { return s.Pending() == 0 })
 	const n = workers * rounds
 	check := func() map[string]float64 {
 		wrong := map[string]float64{}
@@ -305,7 +306,7 @@ func TestBurstUnderLoad(t *testing.T) {
 		return wrong
 	}
 	// A late increment on cells that were left is moved by the next tick.
-	eventually(t, "all increments are in the file", func() bool { return len(check()) == 0 })
+	promtest.Eventually(t, "all increments are in the file", func() bool { return len(check()) == 0 })
 	if own := testutil.ToFloat64(counters.WithLabelValues("a rather long label value, number 7")); own != 1.5*n {
 		t.Errorf("own view: got %v, want %v", own, 1.5*n)
 	}

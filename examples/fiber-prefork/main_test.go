@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/mpmetrics/mpmetrics/examples/internal/child"
+	"github.com/mpmetrics/mpmetrics/internal/testing/promtest"
 	"github.com/mpmetrics/mpmetrics/internal/testing/reexec"
 	"github.com/mpmetrics/mpmetrics/internal/testing/testdir"
 )
@@ -35,8 +36,8 @@ func serve(t *testing.T, dir string) (service *child.Process, url string, pids [
 		pids = append(pids, service.Line())
 	}
 	url = "http://" + address
-	child.Eventually(t, "the children listen", func() bool {
-		_, err := child.Get(url + "/metrics")
+	promtest.Eventually(t, "the children listen", func() bool {
+		_, err := promtest.Get(url + "/metrics")
 		return err == nil
 	})
 	return service, url, pids
@@ -45,7 +46,7 @@ func serve(t *testing.T, dir string) (service *child.Process, url string, pids [
 // get asks over a new connection: one that is kept leads to the same child each time.
 func get(url string) (string, error) {
 	http.DefaultClient.CloseIdleConnections()
-	return child.Get(url)
+	return promtest.Get(url)
 }
 
 // All children count as one, whichever of them answers, and so do those that were there before.
@@ -75,9 +76,9 @@ func TestChildrenCountAsOne(t *testing.T) {
 		}
 		const name = `http_requests_total{method="GET",path="/books/:id",service="shop",status_code="%d"}`
 		// Each child mirrors within a second. From then on every scrape says the same.
-		child.Eventually(t, "all requests are counted", func() bool {
-			text := child.Scrape(t, url+"/metrics")
-			return child.Sample(text, fmt.Sprintf(name, 200)) == float64(sold) && child.Sample(text, fmt.Sprintf(name, 404)) == float64(missing)
+		promtest.Eventually(t, "all requests are counted", func() bool {
+			text := promtest.Scrape(t, url+"/metrics")
+			return promtest.Sample(text, fmt.Sprintf(name, 200)) == float64(sold) && promtest.Sample(text, fmt.Sprintf(name, 404)) == float64(missing)
 		})
 		for range 20 {
 			text, err := get(url + "/metrics")
@@ -94,7 +95,7 @@ func TestChildrenCountAsOne(t *testing.T) {
 				{`http_request_duration_seconds_bucket{method="GET",path="/books/:id",service="shop",status_code="200",le="+Inf"}`, sold},
 				{"mpmetrics_up", 1},
 			} {
-				if got := child.Sample(text, c.name); got != float64(c.want) {
+				if got := promtest.Sample(text, c.name); got != float64(c.want) {
 					t.Fatalf("%s is %v, want %d\n%s", c.name, got, c.want, text)
 				}
 			}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/mpmetrics/mpmetrics/examples/internal/child"
+	"github.com/mpmetrics/mpmetrics/internal/testing/promtest"
 	"github.com/mpmetrics/mpmetrics/internal/testing/testdir"
 )
 
@@ -51,7 +52,7 @@ func TestReplacedUnderLoad(t *testing.T) {
 					return
 				default:
 				}
-				if _, err := child.Get(url + "/work"); err != nil {
+				if _, err := promtest.Get(url + "/work"); err != nil {
 					t.Errorf("a request was not answered: %v", err)
 				}
 				n++
@@ -60,13 +61,13 @@ func TestReplacedUnderLoad(t *testing.T) {
 	}
 	last, scrapes := -1.0, 0
 	scrape := func() string {
-		text, err := child.Get(url + "/metrics")
+		text, err := promtest.Get(url + "/metrics")
 		if err != nil {
 			t.Errorf("scrape: %v", err)
 			return ""
 		}
 		scrapes++
-		if n := child.Sample(text, "work_requests_total"); n < last || child.Sample(text, "mpmetrics_up") != 1 {
+		if n := promtest.Sample(text, "work_requests_total"); n < last || promtest.Sample(text, "mpmetrics_up") != 1 {
 			t.Errorf("scrape %d: %v requests, %v before", scrapes, n, last)
 		} else {
 			last = n
@@ -85,7 +86,7 @@ func TestReplacedUnderLoad(t *testing.T) {
 			t.Fatal("the new process has the pid of the old one")
 		}
 	}
-	for limit := time.Now().Add(20 * time.Second); child.Sample(scrape(), "work_processes") != 1; {
+	for limit := time.Now().Add(20 * time.Second); promtest.Sample(scrape(), "work_processes") != 1; {
 		if time.Now().After(limit) {
 			t.Fatal("the old processes still serve")
 		}
@@ -96,7 +97,7 @@ func TestReplacedUnderLoad(t *testing.T) {
 	for range cap(answered) {
 		total += <-answered
 	}
-	if n := child.Sample(scrape(), "work_requests_total"); n != float64(total) {
+	if n := promtest.Sample(scrape(), "work_requests_total"); n != float64(total) {
 		t.Errorf("%v requests are counted, %d were answered", n, total)
 	}
 	t.Logf("%d requests, %d scrapes", total, scrapes)

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/mpmetrics/mpmetrics/examples/internal/child"
+	"github.com/mpmetrics/mpmetrics/internal/testing/promtest"
 	"github.com/mpmetrics/mpmetrics/internal/testing/testdir"
 )
 
@@ -48,28 +49,28 @@ func TestServersCountAsOne(t *testing.T) {
 	const rpc = `grpc_method="Check",grpc_service="grpc.health.v1.Health",grpc_type="unary"`
 	counted := func(s *server) func() bool {
 		return func() bool {
-			text := child.Scrape(t, s.metrics)
+			text := promtest.Scrape(t, s.metrics)
 			ok := true
 			for code, n := range calls {
-				ok = ok && child.Sample(text, fmt.Sprintf(`grpc_server_handled_total{grpc_code="%s",%s}`, code, rpc)) == float64(n)
+				ok = ok && promtest.Sample(text, fmt.Sprintf(`grpc_server_handled_total{grpc_code="%s",%s}`, code, rpc)) == float64(n)
 			}
 			all := float64(calls["OK"] + calls["NotFound"])
-			return ok && child.Sample(text, fmt.Sprintf(`grpc_server_started_total{%s}`, rpc)) == all &&
-				child.Sample(text, fmt.Sprintf(`grpc_server_handling_seconds_count{%s}`, rpc)) == all &&
+			return ok && promtest.Sample(text, fmt.Sprintf(`grpc_server_started_total{%s}`, rpc)) == all &&
+				promtest.Sample(text, fmt.Sprintf(`grpc_server_handling_seconds_count{%s}`, rpc)) == all &&
 				// Of methods that nobody called there are zeros, as in one process.
-				child.Sample(text, `grpc_server_started_total{grpc_method="Watch",grpc_service="grpc.health.v1.Health",grpc_type="server_stream"}`) == 0
+				promtest.Sample(text, `grpc_server_started_total{grpc_method="Watch",grpc_service="grpc.health.v1.Health",grpc_type="server_stream"}`) == 0
 		}
 	}
 	load(servers[0], 20)
 	load(servers[1], 30)
 	for _, s := range servers {
-		child.Eventually(t, "calls of both are in the scrape of each", counted(s))
+		promtest.Eventually(t, "calls of both are in the scrape of each", counted(s))
 	}
 	servers[0].Kill() // after its last flush
 	if !counted(servers[1])() {
-		t.Errorf("calls are gone with the server:\n%s", child.Scrape(t, servers[1].metrics))
+		t.Errorf("calls are gone with the server:\n%s", promtest.Scrape(t, servers[1].metrics))
 	}
 	third := start(t, dir)
 	load(third, 10)
-	child.Eventually(t, "a third one is counted too", counted(servers[1]))
+	promtest.Eventually(t, "a third one is counted too", counted(servers[1]))
 }

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/mpmetrics/mpmetrics/examples/internal/child"
+	"github.com/mpmetrics/mpmetrics/internal/testing/promtest"
 	"github.com/mpmetrics/mpmetrics/internal/testing/testdir"
 )
 
@@ -31,23 +32,23 @@ func TestPluginsCountBesideEachOther(t *testing.T) {
 	do := func(path string, n int) {
 		t.Helper()
 		for range n {
-			if _, err := child.Get(url + "/do/" + path); err != nil {
+			if _, err := promtest.Get(url + "/do/" + path); err != nil {
 				t.Fatal(err)
 			}
 		}
 	}
 	check := func(what string, want map[string]float64) {
 		t.Helper()
-		text := child.Scrape(t, url+"/metrics")
+		text := promtest.Scrape(t, url+"/metrics")
 		for name, v := range want {
-			if got := child.Sample(text, name); got != v {
+			if got := promtest.Sample(text, name); got != v {
 				t.Errorf("%s: %s is %v, want %v", what, name, got, v)
 			}
 		}
 	}
 	do("resize?seconds=0.5", 5)
 	do("crop", 3)
-	if _, err := child.Get(url + "/do/crop?seconds=-1"); err == nil {
+	if _, err := promtest.Get(url + "/do/crop?seconds=-1"); err == nil {
 		t.Error("a task that cannot be done was done")
 	}
 	check("both run", map[string]float64{
@@ -63,14 +64,14 @@ func TestPluginsCountBesideEachOther(t *testing.T) {
 	if err := syscall.Kill(resize, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
-	child.Eventually(t, "the gauge of a dead plugin leaves", func() bool {
-		return child.Sample(child.Scrape(t, url+"/metrics"), `image_plugins{plugin="resize"}`) == -1
+	promtest.Eventually(t, "the gauge of a dead plugin leaves", func() bool {
+		return promtest.Sample(promtest.Scrape(t, url+"/metrics"), `image_plugins{plugin="resize"}`) == -1
 	})
 	check("one was killed", map[string]float64{
 		`image_tasks_total{plugin="resize",result="success"}`: 5, `image_task_seconds_count{plugin="resize"}`: 5, `image_plugins{plugin="crop"}`: 1,
 	})
-	child.Eventually(t, "the host starts it again", func() bool {
-		_, err := child.Get(url + "/do/resize")
+	promtest.Eventually(t, "the host starts it again", func() bool {
+		_, err := promtest.Get(url + "/do/resize")
 		return err == nil
 	})
 	if again := pid(t, host, "resize"); again == resize {

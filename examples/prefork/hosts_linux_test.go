@@ -15,6 +15,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/mpmetrics/mpmetrics/internal/testing/promtest"
 	"github.com/mpmetrics/mpmetrics/internal/testing/redisserver"
 	"github.com/mpmetrics/mpmetrics/internal/testing/reexec"
 )
@@ -54,7 +55,7 @@ func TestTwoHosts(t *testing.T) {
 	hosts["beta"].ask(t, "work 20")
 	const total = `http_requests_total{code="200",method="post"} 50`
 	for _, name := range names {
-		redisserver.Eventually(t, name+" shows the requests of both", func() bool {
+		promtest.Eventually(t, name+" shows the requests of both", func() bool {
 			return strings.Contains(hosts[name].ask(t, "metrics"), total)
 		})
 	}

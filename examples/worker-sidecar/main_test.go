@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/mpmetrics/mpmetrics/examples/internal/child"
+	"github.com/mpmetrics/mpmetrics/internal/testing/promtest"
 	"github.com/mpmetrics/mpmetrics/internal/testing/testdir"
 )
 
@@ -15,7 +16,7 @@ func TestMain(m *testing.M) { child.Main(m, main) }
 // A worker that was killed is shown as it was: its counts stay, its queue is gone.
 func TestSidecarServesTheDead(t *testing.T) {
 	dir := testdir.New(t)
-	sample := func(url, name string) float64 { return child.Sample(child.Scrape(t, url), name) }
+	sample := func(url, name string) float64 { return promtest.Sample(promtest.Scrape(t, url), name) }
 	url := child.Start(t, dir, "-listen", "127.0.0.1:0").Line() // before any worker
 	if got := sample(url, "mail_sent_total"); got != -1 {
 		t.Errorf("before any worker there are %v mails", got)

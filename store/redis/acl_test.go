@@ -15,6 +15,7 @@ import (
 	"github.com/mpmetrics/mpmetrics/compact"
 	"github.com/mpmetrics/mpmetrics/internal/layout"
 	"github.com/mpmetrics/mpmetrics/internal/remote"
+	"github.com/mpmetrics/mpmetrics/internal/testing/promtest"
 	"github.com/mpmetrics/mpmetrics/internal/testing/redisserver"
 )
 
@@ -50,7 +51,7 @@ func everything(t *testing.T, server *redisserver.Server, location string) error
 	r := newReader(t, location)
 	p := newProcess(t, location, time.Millisecond)
 	absorb := func() error {
-		redisserver.Eventually(t, "the end of a life", func() bool {
+		promtest.Eventually(t, "the end of a life", func() bool {
 			state, err := s.Look(ctx, nil)
 			return err != nil || !slices.ContainsFunc(state.Partitions, func(p remote.Partition) bool { return p.Live })
 		})

@@ -23,6 +23,7 @@ import (
 
 	"github.com/mpmetrics/mpmetrics/collector"
 	"github.com/mpmetrics/mpmetrics/compact"
+	"github.com/mpmetrics/mpmetrics/internal/testing/promtest"
 	"github.com/mpmetrics/mpmetrics/internal/testing/redisserver"
 )
 
@@ -189,7 +190,7 @@ func (f *faults) restart(persistent bool) {
 func (f *faults) progress() {
 	for _, w := range f.living() {
 		least, _ := w.bounds()
-		redisserver.Eventually(f, w.label+" to publish", func() bool {
+		promtest.Eventually(f, w.label+" to publish", func() bool {
 			now, _ := w.bounds()
 			return now > least || w.said(doneAt) == 1
 		})
@@ -201,7 +202,7 @@ func (f *faults) pause(w *writer) {
 	w.signal(syscall.SIGSTOP)
 	defer w.signal(syscall.SIGCONT)
 	others := fmt.Sprint(len(f.living()) - 1)
-	redisserver.Eventually(f, w.label+" to be absorbed", func() bool {
+	promtest.Eventually(f, w.label+" to be absorbed", func() bool {
 		return f.server.Do("zcard", "{mpmetrics:shop}:processes") == others
 	})
 }
@@ -368,7 +369,7 @@ func (f *faults) control() {
 	const steps = 1000
 	for range steps {
 		increment := c.B().Hincrbyfloat().Key("control").Field("x").Increment(1).Build().Pin()
-		redisserver.Eventually(f, "an increment", func() bool { return c.Do(context.Background(), increment).Error() == nil })
+		promtest.Eventually(f, "an increment", func() bool { return c.Do(context.Background(), increment).Error() == nil })
 	}
 	got, err := c.Do(context.Background(), c.B().Hget().Key("control").Field("x").Build()).AsFloat64()
 	if err != nil {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/mpmetrics/mpmetrics/internal/testing/promtest"
 	"github.com/mpmetrics/mpmetrics/internal/testing/redisserver"
 	"github.com/mpmetrics/mpmetrics/internal/testing/storetest"
 	"github.com/mpmetrics/mpmetrics/store"
@@ -30,7 +31,7 @@ func counting(t *testing.T, location string) (*store.Store, prometheus.Counter) 
 // comesTo waits until a scrape shows a number of steps.
 func comesTo(t *testing.T, w *watcher, want float64) {
 	t.Helper()
-	redisserver.Eventually(t, fmt.Sprint(want, " steps"), func() bool {
+	promtest.Eventually(t, fmt.Sprint(want, " steps"), func() bool {
 		return w.scrape()["steps_total"].GetCounter().GetValue() == want
 	})
 }
@@ -50,7 +51,7 @@ func TestCluster(t *testing.T) {
 			t.Fatal(err)
 		}
 		f := &faults{T: t, clean: location}
-		redisserver.Eventually(t, "an absorption", func() bool { f.absorb(); return f.absorbed.Load() == 1 })
+		promtest.Eventually(t, "an absorption", func() bool { f.absorb(); return f.absorbed.Load() == 1 })
 		comesTo(t, w, 2)
 	}
 	if soak() {

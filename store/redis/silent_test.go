@@ -15,6 +15,7 @@ import (
 	dto "github.com/prometheus/client_model/go"
 
 	"github.com/mpmetrics/mpmetrics/collector"
+	"github.com/mpmetrics/mpmetrics/internal/testing/promtest"
 	"github.com/mpmetrics/mpmetrics/internal/testing/redisserver"
 	"github.com/mpmetrics/mpmetrics/store"
 )
@@ -75,13 +76,13 @@ func TestSilentServer(t *testing.T) {
 	v := s.NewCounterVec(prometheus.CounterOpts{Name: "c_total"}, []string{"l"})
 	v.WithLabelValues("0").Inc()
 	own := registryOf(t, collector.Opts{Store: s})
-	redisserver.Eventually(t, "the first value", func() bool { return scrape(t, own)["c_total/0"] == 1 })
+	promtest.Eventually(t, "the first value", func() bool { return scrape(t, own)["c_total/0"] == 1 })
 
 	server.Pause()
 	for i := range 1000 {
 		v.WithLabelValues(strconv.Itoa(i)).Inc()
 	}
-	redisserver.Eventually(t, "degraded", func() bool { return s.Degraded() != nil })
+	promtest.Eventually(t, "degraded", func() bool { return s.Degraded() != nil })
 	for i := range 1000 {
 		v.WithLabelValues(strconv.Itoa(i)).Inc()
 	}
@@ -89,7 +90,7 @@ func TestSilentServer(t *testing.T) {
 		t.Errorf("mpmetrics_degraded{reason=\"unreachable\"} is %v", got)
 	}
 	server.Continue()
-	redisserver.Eventually(t, "all values", func() bool {
+	promtest.Eventually(t, "all values", func() bool {
 		all := scrape(t, own)
 		return all["c_total/0"] == 3 && all["c_total/999"] == 2 && all["mpmetrics_degraded/unreachable"] == 0
 	})
@@ -121,7 +122,7 @@ func TestServerGone(t *testing.T) {
 		t.Errorf("and then: %v", all)
 	}
 	server.Again()
-	redisserver.Eventually(t, "everything again", func() bool {
+	promtest.Eventually(t, "everything again", func() bool {
 		all := scrape(t, r)
 		return all["c_total"] == 1 && all["mpmetrics_up"] == 1
 	})
@@ -134,10 +135,10 @@ func TestDefaultHeals(t *testing.T) {
 	t.Setenv(store.EnvURL, server.URL("namespace=default-store"))
 	c := store.NewCounter(prometheus.CounterOpts{Name: "c_total"})
 	c.Inc()
-	redisserver.Eventually(t, "degraded without a server", func() bool { return store.Default().Degraded() != nil })
+	promtest.Eventually(t, "degraded without a server", func() bool { return store.Default().Degraded() != nil })
 	server.Again()
 	r := registryOf(t, collector.Opts{})
-	redisserver.Eventually(t, "the value", func() bool { return scrape(t, r)["c_total"] == 1 })
+	promtest.Eventually(t, "the value", func() bool { return scrape(t, r)["c_total"] == 1 })
 	if err := store.Default().Degraded(); err != nil {
 		t.Error(err)
 	}
@@ -196,7 +197,7 @@ func TestEvictionIsWarnedAbout(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	redisserver.Eventually(t, "a warning", func() bool {
+	promtest.Eventually(t, "a warning", func() bool {
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		return len(l.all) == 1 && strings.Contains(l.all[0], "noeviction")

@@ -35,6 +35,7 @@ import (
 	"github.com/prometheus/exporter-toolkit/web"
 
 	"github.com/mpmetrics/mpmetrics/internal/testing/promserver"
+	"github.com/mpmetrics/mpmetrics/internal/testing/promtest"
 	"github.com/mpmetrics/mpmetrics/internal/testing/reexec"
 	"github.com/mpmetrics/mpmetrics/internal/testing/testdir"
 	"github.com/mpmetrics/mpmetrics/store"
@@ -129,18 +130,6 @@ func fetch(client *http.Client, url string, header ...string) (*http.Response, [
 	return answer, body, err
 }
 
-func sampleOf(text []byte, name string) float64 {
-	for line := range strings.Lines(string(text)) {
-		if rest, found := strings.CutPrefix(line, name+" "); found {
-			v, err := strconv.ParseFloat(strings.TrimSpace(rest), 64)
-			if err == nil {
-				return v
-			}
-		}
-	}
-	return -1
-}
-
 // A worker without HTTP that was killed is on the page of its sidecar, which is in another
 // pid namespace, and in a real Prometheus: all that it counted.
 func TestSidecarOfTheKilled(t *testing.T) {
@@ -161,11 +150,11 @@ func TestSidecarOfTheKilled(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got := sampleOf(text, "mails_total")
+	got := promtest.Sample(string(text), "mails_total")
 	if got < float64(said) || got > float64(said+1) { // it may have counted one that it did not say
 		t.Errorf("%v mails, the worker said %d", got, said)
 	}
-	if v := sampleOf(text, "queue"); v != -1 {
+	if v := promtest.Sample(string(text), "queue"); v != -1 {
 		t.Errorf("queue of a dead worker: %v", v)
 	}
 	prom.WaitForValue(t, "mails_total", got)
@@ -224,7 +213,7 @@ func TestSidecarUnderLoad(t *testing.T) {
 				for time.Now().Before(end) {
 					begun := time.Now()
 					answer, text, err := fetch(http.DefaultClient, url)
-					if err != nil || answer.StatusCode != http.StatusOK || sampleOf(text, `crowd_total{n="999"}`) != crowdProcesses || sampleOf(text, "mpmetrics_up") != 1 {
+					if err != nil || answer.StatusCode != http.StatusOK || promtest.Sample(string(text), `crowd_total{n="999"}`) != crowdProcesses || promtest.Sample(string(text), "mpmetrics_up") != 1 {
 						t.Errorf("a scrape: %v, %d bytes", err, len(text))
 						return
 					}

@@ -3,14 +3,9 @@
 package child
 
 import (
-	"fmt"
-	"io"
-	"net/http"
 	"os"
 	"os/exec"
-	"strings"
 	"testing"
-	"time"
 
 	"github.com/mpmetrics/mpmetrics/internal/testing/reexec"
 	"github.com/mpmetrics/mpmetrics/store"
@@ -44,51 +39,4 @@ func Command(t testing.TB, dir string, arguments ...string) *exec.Cmd {
 func Start(t testing.TB, dir string, arguments ...string) *Process {
 	t.Helper()
 	return reexec.Run(t, Command(t, dir, arguments...))
-}
-
-// Get returns the page at an address, over a kept connection if the server keeps connections.
-func Get(url string) (string, error) {
-	answer, err := http.Get(url)
-	if err != nil {
-		return "", err
-	}
-	defer answer.Body.Close()
-	b, err := io.ReadAll(answer.Body)
-	if err == nil && answer.StatusCode != http.StatusOK {
-		err = fmt.Errorf("%s: %s\n%s", url, answer.Status, b)
-	}
-	return string(b), err
-}
-
-// Scrape returns the metrics at an address.
-func Scrape(t testing.TB, url string) string {
-	t.Helper()
-	text, err := Get(url)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return text
-}
-
-// Sample is the value of a sample in an exposition, -1 for a missing sample. The name includes the
-// labels, as written.
-func Sample(text, name string) float64 {
-	for line := range strings.Lines(text) {
-		rest, found := strings.CutPrefix(line, name+" ")
-		var v float64
-		if _, err := fmt.Sscan(rest, &v); found && err == nil {
-			return v
-		}
-	}
-	return -1
-}
-
-// Eventually waits until holds returns true: a flush or a tick may come first.
-func Eventually(t testing.TB, what string, holds func() bool) {
-	t.Helper()
-	for limit := time.Now().Add(30 * time.Second); !holds(); time.Sleep(20 * time.Millisecond) {
-		if time.Now().After(limit) {
-			t.Fatalf("waited in vain: %s", what)
-		}
-	}
 }

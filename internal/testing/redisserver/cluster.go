@@ -9,6 +9,8 @@ import (
 	"os/exec"
 	"strings"
 	"testing"
+
+	"github.com/mpmetrics/mpmetrics/internal/testing/promtest"
 )
 
 // Cluster is a cluster of three servers, each with a third of the slots.
@@ -32,7 +34,7 @@ func StartCluster(t testing.TB) *Cluster {
 		t.Fatalf("redis-cli %v: %v\n%s", args, err, out)
 	}
 	for _, n := range c.nodes {
-		Eventually(t, "a cluster in which every node knows all slots", func() bool {
+		promtest.Eventually(t, "a cluster in which every node knows all slots", func() bool {
 			info, err := n.cli("cluster", "info")
 			return err == nil && strings.Contains(info, "cluster_state:ok") && strings.Contains(info, "cluster_known_nodes:3")
 		})
@@ -60,7 +62,7 @@ func StartSentinel(t testing.TB) *Sentinel {
 	s := &Sentinel{Master: Start(t)}
 	host, port, _ := net.SplitHostPort(s.Master.addr)
 	s.Replica = Start(t, "--replicaof", host+" "+port, "--repl-diskless-sync-delay", "0")
-	Eventually(t, "a replica that has everything", func() bool {
+	promtest.Eventually(t, "a replica that has everything", func() bool {
 		info, err := s.Replica.cli("info", "replication")
 		return err == nil && strings.Contains(info, "master_link_status:up")
 	})
@@ -79,7 +81,7 @@ func StartSentinel(t testing.TB) *Sentinel {
 			t.Logf("redis-sentinel:\n%s", &s.sentinel.log)
 		}
 	})
-	Eventually(t, "a sentinel that knows the replica", func() bool {
+	promtest.Eventually(t, "a sentinel that knows the replica", func() bool {
 		info, err := s.sentinel.cli("sentinel", "replicas", masterSet)
 		return err == nil && strings.Contains(info, s.Replica.addr)
 	})
@@ -95,7 +97,7 @@ func (s *Sentinel) URL(parameters string) string {
 func (s *Sentinel) Failover() {
 	s.Master.t.Helper()
 	s.Master.Kill()
-	Eventually(s.Master.t, "a replica that became the master", func() bool {
+	promtest.Eventually(s.Master.t, "a replica that became the master", func() bool {
 		info, err := s.Replica.cli("info", "replication")
 		return err == nil && strings.Contains(info, "role:master")
 	})

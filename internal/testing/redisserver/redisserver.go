@@ -10,8 +10,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
+	"github.com/mpmetrics/mpmetrics/internal/testing/promtest"
 	"github.com/mpmetrics/mpmetrics/internal/testing/reexec"
 )
 
@@ -24,9 +24,6 @@ type Server struct {
 	process *reexec.Process // nil: ended
 	log     bytes.Buffer
 }
-
-// patience is far above the time a server takes to start.
-const patience = 20 * time.Second
 
 // find finds a program of Redis. If the program is missing, find fails the test with a hint.
 func find(t testing.TB, name, debian string) string {
@@ -78,7 +75,7 @@ func (s *Server) Again() {
 	host, port, _ := net.SplitHostPort(s.addr)
 	args := append([]string{"--bind", host, "--port", port, "--dir", s.dir, "--save", "", "--appendonly", "no"}, s.flags...)
 	s.run(exec.Command(find(s.t, "redis-server", "redis-server"), args...))
-	Eventually(s.t, "a server that answers", func() bool { return s.try("ping") == nil })
+	promtest.Eventually(s.t, "a server that answers", func() bool { return s.try("ping") == nil })
 }
 
 // run starts a server by its command.
@@ -136,14 +133,4 @@ func (s *Server) cli(args ...string) (string, error) {
 		return text, fmt.Errorf("redis-cli %v: %w: %s", args, err, text)
 	}
 	return text, nil
-}
-
-// Eventually waits until something holds.
-func Eventually(t testing.TB, what string, holds func() bool) {
-	t.Helper()
-	for limit := time.Now().Add(patience); !holds(); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(limit) {
-			t.Fatalf("waited %v in vain for %s", patience, what)
-		}
-	}
 }
