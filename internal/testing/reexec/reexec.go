@@ -123,7 +123,8 @@ func run(t testing.TB, cmd *exec.Cmd, log bool) (*Process, error) {
 	}
 	var err error
 	if cmd.Stdin == nil {
-		if p.in, err = cmd.StdinPipe(); err != nil {
+		p.in, err = cmd.StdinPipe()
+		if err != nil {
 			return nil, err
 		}
 	}

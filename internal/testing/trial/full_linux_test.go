@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -18,6 +17,7 @@ import (
 
 	"github.com/mpmetrics/mpmetrics/collector"
 	"github.com/mpmetrics/mpmetrics/internal/layout"
+	"github.com/mpmetrics/mpmetrics/internal/testing/reexec"
 	"github.com/mpmetrics/mpmetrics/store"
 )
 
@@ -105,9 +105,9 @@ type filler struct {
 func newFiller(t *testing.T, dir, name string) *filler {
 	t.Helper()
 	f := &filler{ended: make(chan struct{})}
-	cmd := exec.Command(os.Args[0], dir, name)
+	cmd := reexec.Command("fill", dir, name)
 	cmd.Stderr = &f.stderr
-	f.child = launch(t, cmd, "fill")
+	f.child = &child{reexec.Run(t, cmd)}
 	go func() {
 		defer close(f.ended)
 		for lines := bufio.NewScanner(f.Output()); lines.Scan(); {

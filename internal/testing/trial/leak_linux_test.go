@@ -18,6 +18,7 @@ import (
 
 	"github.com/mpmetrics/mpmetrics/collector"
 	"github.com/mpmetrics/mpmetrics/internal/layout"
+	"github.com/mpmetrics/mpmetrics/internal/testing/reexec"
 	"github.com/mpmetrics/mpmetrics/store"
 )
 
@@ -83,7 +84,7 @@ func survive(args []string) error {
 		return err
 	}
 	if args[1] == "parent" {
-		heir := exec.Command(os.Args[0], args[0], "child")
+		heir := reexec.Command("survive", args[0], "child")
 		heir.Stdout, heir.Stderr = os.Stdout, os.Stderr
 		if err := heir.Start(); err != nil {
 			return err
