@@ -47,6 +47,19 @@ func (h *host) Unmirrored(reason string, n int) {
 	h.unmirroredTotal.WithLabelValues(reason).Add(float64(n))
 }
 
+// Reset shows which foreign collectors have cumulative values that went down: each time the
+// former values stay in the total, so a collector that dips makes the total too high.
+func (h *host) Reset(family string, n int) {
+	if h.resetsTotal == nil {
+		f := instrument.NewSelfFamily(layout.Family{
+			Type: layout.Counter, Name: layout.ReservedPrefix + "mirrored_resets_total",
+			Help: "Cumulative series of foreign collectors that went down and were taken for reset, by family.",
+		}, prometheus.UnconstrainedLabels{"family"})
+		h.resetsTotal = defineVec((*Store)(h), f, func(values ...string) instrument.Instrument { return f.NewCounter(values...) }, asCounterVec)
+	}
+	h.resetsTotal.WithLabelValues(family).Add(float64(n))
+}
+
 // countDropped shows the series beyond MaxSeries in a counter of this process.
 // The first dropped series makes the counter, here, because no lock is held.
 func (s *Store) countDropped() {

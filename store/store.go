@@ -40,6 +40,7 @@ type Store struct {
 
 	// Guarded by the lock of foreign flushes.
 	unmirroredTotal *prometheus.CounterVec // nil until a sample was left out
+	resetsTotal     *prometheus.CounterVec // nil until a foreign counter went down
 
 	stop    chan struct{} // closed by Close
 	done    chan struct{} // closed when the background work has ended; nil without

@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"maps"
 	"math"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -44,6 +45,8 @@ type Host interface {
 	Mode(f *dto.MetricFamily) (mode layout.Mode, configured, omit bool)
 	// Unmirrored counts dropped samples and families.
 	Unmirrored(reason string, n int)
+	// Reset counts series of a family whose collector went down.
+	Reset(family string, n int)
 }
 
 // Config is the part of a store that a Mirror needs. All fields are required.
@@ -69,6 +72,7 @@ type Mirror struct {
 	flushing sync.Mutex
 	staged   place.Mirrored // the staged content; replaced, never changed
 	monotone monotone
+	removed  []removed       // the last unregistered collectors, oldest first
 	told     map[string]bool // reasons and families in the log
 
 	fresh fresh
@@ -113,13 +117,68 @@ func (m *Mirror) Used() bool {
 	return len(m.guards) > 0
 }
 
-// Remove forgets a collector. The registry of the store knows the collector by its descriptors.
+// mostRemoved bounds the removed collectors that a Mirror remembers.
+const mostRemoved = 64
+
+// removed is an unregistered collector, with the series that the collector showed.
+type removed struct {
+	collector prometheus.Collector
+	series    []*monotoneSeries
+}
+
+// Remove takes a last look at a collector, and forgets the collector: its counts stay, its gauges
+// leave with the next flush. The registry of the store knows the collector by its descriptors.
 func (m *Mirror) Remove(c prometheus.Collector) {
-	m.registry.Unregister(c)
+	m.flushing.Lock()
+	defer m.flushing.Unlock()
 	id := identity(c)
 	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.guards = slices.DeleteFunc(m.guards, func(g *guard) bool { return g.id == id })
+	i := slices.IndexFunc(m.guards, func(g *guard) bool { return g.id == id })
+	var g *guard
+	if i >= 0 {
+		g = m.guards[i]
+		m.guards = slices.Delete(m.guards, i, i+1)
+	}
+	m.mu.Unlock()
+	m.registry.Unregister(c)
+	if g == nil {
+		return
+	}
+	at := time.Now()
+	lookAt([]*guard{g}, collectorPatience)
+	alone := prometheus.NewRegistry()
+	if alone.Register(g) != nil {
+		return // the registry of the mirror has accepted the collector, so this one does too
+	}
+	families, _ := alone.Gather() // the flush before has reported an error
+	m.refuse(families)
+	r := removed{collector: g.collector}
+	for _, f := range families {
+		r.series = append(r.series, m.monotone.note(f, at)...)
+	}
+	for _, s := range r.series {
+		s.ended = true
+	}
+	m.removed = append(m.removed, r)
+	m.removed = m.removed[max(0, len(m.removed)-mostRemoved):]
+}
+
+// resume takes the mark of an unregistered collector off the series of collectors that were
+// registered again: the very same collector goes on with its counts, and another collector of
+// the same names starts at zero. The caller holds flushing.
+func (m *Mirror) resume(guards []*guard) {
+	m.removed = slices.DeleteFunc(m.removed, func(r removed) bool {
+		if !reflect.TypeOf(r.collector).Comparable() {
+			return false
+		}
+		again := slices.ContainsFunc(guards, func(g *guard) bool { return g.collector == r.collector })
+		if again {
+			for _, s := range r.series {
+				s.ended = false
+			}
+		}
+		return again
+	})
 }
 
 // identity is equal for two collectors only if a registry takes both for the same collector.
@@ -171,6 +230,8 @@ func (m *Mirror) gather() place.Mirrored {
 	m.mu.Lock()
 	guards, own := slices.Clone(m.guards), m.own
 	m.mu.Unlock()
+	m.resume(guards)
+	at := time.Now()
 	if slow := lookAt(guards, collectorPatience); slow > 0 {
 		m.leftOut("slow", "", fmt.Errorf("%d collectors took more than %v", slow, collectorPatience), slow)
 	}
@@ -190,8 +251,56 @@ func (m *Mirror) gather() place.Mirrored {
 	if err != nil {
 		m.leftOut("error", "", err, 1)
 	}
+	m.refuse(families)
 	m.monotone.forget(m.fresh.take(families))
-	return m.encodeAll(m.monotone.keep(families, own))
+	all := m.monotone.keep(families, own, at)
+	for name, n := range m.monotone.takeResets() {
+		m.Host.Reset(name, n)
+	}
+	return m.encodeAll(all)
+}
+
+// refuse drops cumulative metrics whose values no counting can have: the total of all processes
+// would go down by a negative value, and stay at a value that is not a number. The last value of
+// the series stays. The caller holds flushing.
+func (m *Mirror) refuse(families []*dto.MetricFamily) {
+	for _, f := range families {
+		f.Metric = slices.DeleteFunc(f.Metric, func(metric *dto.Metric) bool {
+			err := impossible(metric)
+			if err != nil {
+				m.leftOut("value", f.GetName(), fmt.Errorf("series {%s}: %w", labelText(metric.Label), err), 1)
+			}
+			return err != nil
+		})
+	}
+}
+
+// impossible returns why no counting can have the values of a metric, nil for possible values.
+func impossible(m *dto.Metric) error {
+	if v := m.GetCounter().GetValue(); m.Counter != nil && !(v >= 0 && !math.IsInf(v, +1)) {
+		return fmt.Errorf("a counter has the value %v", v)
+	}
+	before := uint64(0)
+	for _, b := range m.GetHistogram().GetBucket() {
+		n := b.GetCumulativeCount()
+		if n < before || n > m.Histogram.GetSampleCount() && m.Histogram.GetSampleCountFloat() == 0 {
+			return fmt.Errorf("a histogram of %d observations has %d up to %v, and %d below", m.Histogram.GetSampleCount(), n, b.GetUpperBound(), before)
+		}
+		before = n
+	}
+	return nil
+}
+
+// labelText writes labels as an exposition does.
+func labelText(labels []*dto.LabelPair) string {
+	var b strings.Builder
+	for i, l := range labels {
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		fmt.Fprintf(&b, "%s=%q", l.GetName(), l.GetValue())
+	}
+	return b.String()
 }
 
 // encodeAll returns the content for readers: the families, the exemplars of the families, and the

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	dto "github.com/prometheus/client_model/go"
 	"google.golang.org/protobuf/proto"
@@ -21,8 +22,10 @@ import (
 type monotone map[string]*monotoneFamily
 
 type monotoneFamily struct {
-	family *dto.MetricFamily // without metrics
-	series map[string]*monotoneSeries
+	family  *dto.MetricFamily // without metrics
+	series  map[string]*monotoneSeries
+	current map[string]string // by labelsKey: the seriesKey of the last run of the collector
+	resets  int               // since the last take
 }
 
 // monotoneSeries is a series as last shown: base plus the last values of the collector.
@@ -32,7 +35,9 @@ type monotoneSeries struct {
 	base, last []float64              // by component: the value; or count, sum, and cumulative buckets
 	native     monotoneNative
 	began      *timestamppb.Timestamp // start timestamp by the last run of the collector
+	at         time.Time              // of the last run of the collector
 	steady     bool                   // the last two runs had the same start timestamp
+	ended      bool                   // the collector was unregistered
 	seen       bool
 }
 
@@ -43,8 +48,9 @@ type monotoneNative struct {
 }
 
 // keep returns the families, sorted by name, with no cumulative value lower than before. keep
-// changes the gathered metrics. A missing series of an own family was deleted, and leaves.
-func (c monotone) keep(families []*dto.MetricFamily, own map[string]bool) []*dto.MetricFamily {
+// changes the gathered metrics, which were gathered after the moment at. A missing series of an
+// own family was deleted, and leaves.
+func (c monotone) keep(families []*dto.MetricFamily, own map[string]bool, at time.Time) []*dto.MetricFamily {
 	for _, f := range c {
 		for _, s := range f.series {
 			s.seen = false
@@ -53,18 +59,7 @@ func (c monotone) keep(families []*dto.MetricFamily, own map[string]bool) []*dto
 	there := map[string]*dto.MetricFamily{}
 	for _, f := range families {
 		there[f.GetName()] = f
-		if !cumulative(f) {
-			continue
-		}
-		known := c[f.GetName()]
-		if known == nil || known.family.GetType() != f.GetType() {
-			known = &monotoneFamily{series: map[string]*monotoneSeries{}}
-			c[f.GetName()] = known
-		}
-		known.family = &dto.MetricFamily{Name: f.Name, Help: f.Help, Type: f.Type, Unit: f.Unit}
-		for i, m := range f.Metric {
-			f.Metric[i] = known.see(m)
-		}
+		c.note(f, at)
 	}
 	for name, known := range c {
 		for key, s := range known.series {
@@ -72,7 +67,7 @@ func (c monotone) keep(families []*dto.MetricFamily, own map[string]bool) []*dto
 				continue
 			}
 			if own[name] {
-				delete(known.series, key)
+				known.delete(key)
 				continue
 			}
 			f := there[name]
@@ -91,6 +86,37 @@ func (c monotone) keep(families []*dto.MetricFamily, own map[string]bool) []*dto
 	return families
 }
 
+// note records a gathered family, whose metrics become the metrics to show, and returns its
+// series.
+func (c monotone) note(f *dto.MetricFamily, at time.Time) (all []*monotoneSeries) {
+	if !cumulative(f) {
+		return nil
+	}
+	known := c[f.GetName()]
+	if known == nil || known.family.GetType() != f.GetType() {
+		known = &monotoneFamily{series: map[string]*monotoneSeries{}, current: map[string]string{}}
+		c[f.GetName()] = known
+	}
+	known.family = &dto.MetricFamily{Name: f.Name, Help: f.Help, Type: f.Type, Unit: f.Unit}
+	for i, m := range f.Metric {
+		s := known.see(m, at)
+		f.Metric[i] = s.metric
+		all = append(all, s)
+	}
+	return all
+}
+
+// takeResets returns how many series were reset since the last call, by name of the family.
+func (c monotone) takeResets() map[string]int {
+	resets := map[string]int{}
+	for name, f := range c {
+		if f.resets > 0 {
+			resets[name], f.resets = f.resets, 0
+		}
+	}
+	return resets
+}
+
 // forget drops the base of series that were deleted and made again.
 func (c monotone) forget(all []freshSeries) {
 	for _, s := range all {
@@ -100,10 +126,16 @@ func (c monotone) forget(all []freshSeries) {
 		}
 		for key := range f.series {
 			if strings.HasPrefix(key, s.key) {
-				delete(f.series, key)
+				f.delete(key)
 			}
 		}
 	}
+}
+
+// delete forgets the series with a key.
+func (f *monotoneFamily) delete(key string) {
+	delete(f.current, labelsKey(f.series[key].metric.GetLabel()))
+	delete(f.series, key)
 }
 
 func cumulative(f *dto.MetricFamily) bool {
@@ -114,35 +146,76 @@ func cumulative(f *dto.MetricFamily) bool {
 	return false
 }
 
-// see records the values of a collector for a series, and returns the metric to show.
-func (f *monotoneFamily) see(m *dto.Metric) *dto.Metric {
-	key := seriesKey(m)
+// see records the values of a collector for a series, and returns the series with the metric to
+// show.
+func (f *monotoneFamily) see(m *dto.Metric, at time.Time) *monotoneSeries {
+	labels, key := labelsKey(m.Label), seriesKey(m)
 	told, native, began := components(m), nativeOf(m), mirror.Created(m)
+	var moved *monotoneSeries
+	if key != f.current[labels] {
+		moved = f.move(f.current[labels], told, began)
+		f.current[labels] = key
+	}
 	s := f.series[key]
 	switch {
 	case s == nil:
 		s = &monotoneSeries{base: make([]float64, len(told)), created: began}
 		f.series[key] = s
+	case s.ended && !(began != nil && proto.Equal(began, s.began)):
+		s.reset() // by another collector than the unregistered one
 	case less(told, s.last) || s.later(began) || s.native.wasReset(native):
-		for i := range s.base {
-			s.base[i] += s.last[i]
-		}
-		s.native.base = s.native.lately
+		s.reset()
+		f.resets++
+	}
+	if moved != nil {
+		s.created, s.native, s.began, s.at, s.steady = moved.created, moved.native, moved.began, moved.at, moved.steady
 	}
 	s.steady = s.seenBefore() && proto.Equal(began, s.began)
-	s.last, s.native.last, s.began, s.seen = told, native, began, true
+	s.last, s.native.last, s.began, s.at, s.seen, s.ended = told, native, began, at, true, false
 	s.native.lately = s.native.sum()
 	s.metric = shown(m, s)
-	return s.metric
+	return s
+}
+
+// move takes the last values out of the series with a key, if the collector shows the same
+// histogram with other bounds now: a histogram that only shows buckets with observations, or
+// computes its bounds, counts each observation once all the same. move returns the series, nil
+// if the histogram is another one. The base of the series, counted before a reset, stays.
+func (f *monotoneFamily) move(key string, told []float64, began *timestamppb.Timestamp) *monotoneSeries {
+	s := f.series[key]
+	if s == nil || s.metric.GetHistogram() == nil || s.ended || told[0] < s.last[0] || s.later(began) {
+		return nil
+	}
+	moved := *s
+	s.native, s.last = monotoneNative{}, make([]float64, len(s.base))
+	if !slices.ContainsFunc(s.base, func(v float64) bool { return v != 0 }) {
+		delete(f.series, key)
+		return &moved
+	}
+	rest := &dto.Histogram{SampleCount: new(uint64(0)), SampleSum: new(0.0)}
+	for _, b := range s.metric.Histogram.Bucket {
+		rest.Bucket = append(rest.Bucket, &dto.Bucket{UpperBound: b.UpperBound, CumulativeCount: new(uint64(0))})
+	}
+	s.metric = shown(&dto.Metric{Label: s.metric.Label, Histogram: rest}, s)
+	return &moved
+}
+
+// reset adds the last values to the base: the values of the collector start again at zero.
+func (s *monotoneSeries) reset() {
+	for i := range s.base {
+		s.base[i] += s.last[i]
+	}
+	s.native.base = s.native.lately
 }
 
 func (s *monotoneSeries) seenBefore() bool { return s.last != nil }
 
-// later reports whether the start timestamp of a series moved. The series was reset then, even if
-// the values are higher than before the reset. If the start timestamp moves in each run, later
-// ignores the start timestamp.
+// later reports whether the start timestamp of a series moved beyond the last run of the
+// collector. The series was reset then, even if the values are higher than before the reset. A
+// start timestamp before the last run is no reset, because the values of the last run were
+// counted since. If the start timestamp moves in each run, later ignores the start timestamp.
 func (s *monotoneSeries) later(began *timestamppb.Timestamp) bool {
-	return s.steady && s.began != nil && began != nil && began.AsTime().After(s.began.AsTime())
+	return s.steady && s.began != nil && began != nil && began.AsTime().After(s.began.AsTime()) && began.AsTime().After(s.at)
 }
 
 // nativeOf returns the native buckets of a metric, nil without valid native buckets.

@@ -1,6 +1,8 @@
 package foreign
 
 import (
+	"maps"
+	"slices"
 	"testing"
 	"time"
 
@@ -30,8 +32,8 @@ func shownOf(t *testing.T, families []*dto.MetricFamily) *dto.Counter {
 // Prometheus would book the counts once more.
 func TestMonotoneKeepsTheFirstStart(t *testing.T) {
 	c, first := monotone{}, time.Unix(1, 0)
-	c.keep(counted(5, first), nil)
-	got := shownOf(t, c.keep(counted(1, time.Unix(9, 0)), nil))
+	c.keep(counted(5, first), nil, time.Unix(5, 0))
+	got := shownOf(t, c.keep(counted(1, time.Unix(9, 0)), nil, time.Unix(10, 0)))
 	if got.GetValue() != 6 || !got.CreatedTimestamp.AsTime().Equal(first) {
 		t.Errorf("%v since %v, want 6 since %v", got.GetValue(), got.CreatedTimestamp.AsTime(), first)
 	}
@@ -42,16 +44,119 @@ func TestMonotoneKeepsTheFirstStart(t *testing.T) {
 func TestMonotoneBelievesASteadyStart(t *testing.T) {
 	at := func(s int64) time.Time { return time.Unix(s, 0) }
 	c := monotone{}
-	c.keep(counted(5, at(1)), nil)
-	c.keep(counted(6, at(1)), nil)
-	if got := shownOf(t, c.keep(counted(7, at(9)), nil)); got.GetValue() != 13 || !got.CreatedTimestamp.AsTime().Equal(at(1)) {
+	c.keep(counted(5, at(1)), nil, at(5))
+	c.keep(counted(6, at(1)), nil, at(6))
+	if got := shownOf(t, c.keep(counted(7, at(9)), nil, at(10))); got.GetValue() != 13 || !got.CreatedTimestamp.AsTime().Equal(at(1)) {
 		t.Errorf("%v since %v, want 13 since the first", got.GetValue(), got.CreatedTimestamp.AsTime())
 	}
 	c = monotone{}
 	for n := range int64(5) {
-		if got := shownOf(t, c.keep(counted(float64(5+n), at(n)), nil)); got.GetValue() != float64(5+n) || !got.CreatedTimestamp.AsTime().Equal(at(0)) {
+		if got := shownOf(t, c.keep(counted(float64(5+n), at(n)), nil, at(n))); got.GetValue() != float64(5+n) || !got.CreatedTimestamp.AsTime().Equal(at(0)) {
 			t.Errorf("%v since %v, want %v since the first", got.GetValue(), got.CreatedTimestamp.AsTime(), 5+n)
 		}
+	}
+}
+
+// A start timestamp that moved, and still lies before the last look, is no reset: the value of
+// that look was counted since.
+func TestMonotoneIgnoresAStartBeforeTheLastLook(t *testing.T) {
+	at := func(s int64) time.Time { return time.Unix(s, 0) }
+	c := monotone{}
+	for n, begun := range []int64{1, 1, 3, 3, 8, 8, 12, 12} {
+		if got := shownOf(t, c.keep(counted(1000, at(begun)), nil, at(20+int64(n)))); got.GetValue() != 1000 {
+			t.Errorf("look %d, said to have begun at %d: %v, want 1000", n, begun, got.GetValue())
+		}
+	}
+	if n := c.takeResets()["c_total"]; n != 0 {
+		t.Errorf("%d resets", n)
+	}
+}
+
+// A reset is counted by family.
+func TestMonotoneCountsResets(t *testing.T) {
+	c := monotone{}
+	for _, v := range []float64{1000004, 1000001, 1000002, 5} {
+		c.keep(counted(v, time.Unix(1, 0)), nil, time.Unix(2, 0))
+	}
+	if n := c.takeResets()["c_total"]; n != 2 {
+		t.Errorf("%d resets, want 2", n)
+	}
+	if n := len(c.takeResets()); n != 0 {
+		t.Errorf("%d families with resets since the last call", n)
+	}
+}
+
+// histogramOf is a family of one histogram without labels.
+func histogramOf(count uint64, buckets map[float64]uint64) []*dto.MetricFamily {
+	h := &dto.Histogram{SampleCount: &count, SampleSum: new(float64(count))}
+	for _, bound := range slices.Sorted(maps.Keys(buckets)) {
+		h.Bucket = append(h.Bucket, &dto.Bucket{UpperBound: new(bound), CumulativeCount: new(buckets[bound])})
+	}
+	return []*dto.MetricFamily{{Name: new("h"), Type: dto.MetricType_HISTOGRAM.Enum(), Metric: []*dto.Metric{{Histogram: h}}}}
+}
+
+// A histogram whose bounds differ from look to look counts each observation once, and costs the
+// memory of one histogram; a reset meanwhile keeps the counts of before.
+func TestMonotoneHistogramWithMovingBounds(t *testing.T) {
+	total := func(families []*dto.MetricFamily) (n uint64) {
+		for _, m := range families[0].Metric {
+			n += m.Histogram.GetSampleCount()
+		}
+		return n
+	}
+	type look struct {
+		families []*dto.MetricFamily
+		want     uint64
+	}
+	var computed []look // bounds that differ in the last digit
+	for n := range 30 {
+		e := float64(n) * 1e-10
+		computed = append(computed, look{histogramOf(100, map[float64]uint64{.1 + e: 20, .5 + e: 90}), 100})
+	}
+	for _, c := range []struct {
+		name   string
+		looks  []look
+		series int // kept at last
+	}{
+		{name: "computed bounds", looks: computed, series: 1},
+		{name: "only buckets with observations", looks: []look{
+			{histogramOf(5, map[float64]uint64{1: 5}), 5},
+			{histogramOf(7, map[float64]uint64{1: 5, 2: 7}), 7},
+			{histogramOf(9, map[float64]uint64{1: 5, 2: 7, 8: 9}), 9},
+			{histogramOf(9, map[float64]uint64{1: 5, 2: 7, 8: 9}), 9},
+		}, series: 1},
+		{name: "there and back", looks: []look{
+			{histogramOf(4, map[float64]uint64{1: 4}), 4},
+			{histogramOf(5, map[float64]uint64{2: 5}), 5},
+			{histogramOf(6, map[float64]uint64{1: 6}), 6},
+			{histogramOf(6, map[float64]uint64{2: 6}), 6},
+		}, series: 1},
+		{name: "a reset with other bounds", looks: []look{
+			{histogramOf(10, map[float64]uint64{1: 4}), 10},
+			{histogramOf(3, map[float64]uint64{2: 1}), 13},
+			{histogramOf(4, map[float64]uint64{2: 2}), 14},
+		}, series: 2},
+		{name: "a reset, then other bounds, and back", looks: []look{
+			{histogramOf(10, map[float64]uint64{1: 4}), 10},
+			{histogramOf(3, map[float64]uint64{1: 1}), 13},
+			{histogramOf(5, map[float64]uint64{2: 5}), 15},
+			{histogramOf(6, map[float64]uint64{1: 6}), 16},
+			{histogramOf(7, map[float64]uint64{2: 6}), 17},
+			{histogramOf(1, map[float64]uint64{2: 1}), 18},
+		}, series: 2},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			m := monotone{}
+			for n, look := range c.looks {
+				got := m.keep(look.families, nil, time.Unix(int64(n), 0))
+				if total(got) != look.want {
+					t.Errorf("look %d: %d observations, want %d", n, total(got), look.want)
+				}
+			}
+			if n := len(m["h"].series); n != c.series {
+				t.Errorf("%d series are kept, want %d", n, c.series)
+			}
+		})
 	}
 }
 
@@ -67,7 +172,7 @@ func TestMonotoneNativeBuckets(t *testing.T) {
 	}
 	c := monotone{}
 	show := func(families []*dto.MetricFamily) *dto.Histogram {
-		return c.keep(families, nil)[0].Metric[0].Histogram
+		return c.keep(families, nil, time.Now())[0].Metric[0].Histogram
 	}
 	for i, step := range []struct {
 		families    []*dto.MetricFamily
