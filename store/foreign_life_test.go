@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"bytes"
+	"errors"
 	"log/slog"
 	"math"
 	"strings"
@@ -154,6 +155,54 @@ func TestImpossibleValuesAreRefused(t *testing.T) {
 		}
 	}
 }
+
+// The log names the collector that fails, by its families, once for each collector.
+func TestFailingCollectorsAreNamed(t *testing.T) {
+	var mu sync.Mutex
+	var log bytes.Buffer
+	s := quiet(t, inMemory(t), func(o *store.Opts) {
+		o.FlushInterval = time.Hour
+		o.Logger = slog.New(slog.NewTextHandler(&locked{w: &log, mu: &mu}, nil))
+	})
+	desc := prometheus.NewDesc("http_responses_total", "h", []string{"path"}, nil)
+	s.Registerer().MustRegister(
+		// A label value that is not UTF-8, as an exporter passes it on.
+		&undescribed{func(ch chan<- prometheus.Metric) {
+			_, err := prometheus.NewConstMetric(desc, prometheus.CounterValue, 1, "/\xc0.")
+			ch <- prometheus.NewInvalidMetric(desc, err)
+		}},
+		&shows{prometheus.NewDesc("panics_total", "h", nil, nil), func(*prometheus.Desc, chan<- prometheus.Metric) { panic("out of order") }},
+		&shows{prometheus.NewDesc("fails_total", "h", nil, nil), func(d *prometheus.Desc, ch chan<- prometheus.Metric) {
+			ch <- prometheus.NewInvalidMetric(d, errors.New("cannot be read"))
+		}},
+	)
+	for range 3 {
+		_ = s.Flush(t.Context())
+	}
+	for _, text := range []string{"family http_responses_total", "the collector of panics_total: collector panicked: out of order", "the collector of fails_total: family fails_total: cannot be read"} {
+		deadline := time.Now().Add(10 * time.Second)
+		for {
+			mu.Lock()
+			n := strings.Count(log.String(), text)
+			mu.Unlock()
+			if n == 1 {
+				break
+			}
+			if time.Now().After(deadline) {
+				t.Fatalf("the log says %q %d times, want once:\n%s", text, n, log.String())
+			}
+			time.Sleep(time.Millisecond)
+		}
+	}
+}
+
+// undescribed is a collector that describes nothing.
+type undescribed struct {
+	collect func(ch chan<- prometheus.Metric)
+}
+
+func (u *undescribed) Describe(chan<- *prometheus.Desc)    {}
+func (u *undescribed) Collect(ch chan<- prometheus.Metric) { u.collect(ch) }
 
 // locked lets goroutines write a log at the same time.
 type locked struct {

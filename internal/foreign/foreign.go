@@ -13,6 +13,7 @@ import (
 	"math"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -85,7 +86,8 @@ func New(c Config) *Mirror {
 
 // Add mirrors a collector from the next flush on.
 func (m *Mirror) Add(c prometheus.Collector) error {
-	g := &guard{collector: c, id: identity(c)}
+	descs := Describe(c)
+	g := &guard{collector: c, id: identity(descs), names: namesOf(descs)}
 	if err := m.registry.Register(g); err != nil {
 		return err
 	}
@@ -131,7 +133,7 @@ type removed struct {
 func (m *Mirror) Remove(c prometheus.Collector) {
 	m.flushing.Lock()
 	defer m.flushing.Unlock()
-	id := identity(c)
+	id := identity(Describe(c))
 	m.mu.Lock()
 	i := slices.IndexFunc(m.guards, func(g *guard) bool { return g.id == id })
 	var g *guard
@@ -181,15 +183,48 @@ func (m *Mirror) resume(guards []*guard) {
 	})
 }
 
-// identity is equal for two collectors only if a registry takes both for the same collector.
-// A wrapped collector is another object each time.
-func identity(c prometheus.Collector) string {
-	var all []string
-	for _, d := range Describe(c) {
+// identity is equal for the descriptors of two collectors only if a registry takes both for the
+// same collector. A wrapped collector is another object each time.
+func identity(descs []*prometheus.Desc) string {
+	all := make([]string, 0, len(descs))
+	for _, d := range descs {
 		all = append(all, d.String())
 	}
 	slices.Sort(all)
 	return strings.Join(all, "\n")
+}
+
+// namesOf returns the names of the families of a collector, for an error: at most a few names,
+// and a word for a collector that describes nothing.
+func namesOf(descs []*prometheus.Desc) string {
+	const most = 3
+	var names []string
+	for _, d := range descs {
+		if name := nameOf(d); !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	switch n := len(names); {
+	case n == 0:
+		return "a collector without descriptors"
+	case n > most:
+		return fmt.Sprintf("the collector of %s and %d other families", strings.Join(names[:most], ", "), n-most)
+	}
+	return "the collector of " + strings.Join(names, ", ")
+}
+
+// nameOf returns the name of the family of a descriptor. client_golang shows the name in the text
+// of the descriptor only.
+func nameOf(d *prometheus.Desc) string {
+	quoted, err := strconv.QuotedPrefix(strings.TrimPrefix(d.String(), "Desc{fqName: "))
+	if err != nil {
+		return d.String()
+	}
+	name, err := strconv.Unquote(quoted)
+	if err != nil {
+		return d.String()
+	}
+	return name
 }
 
 // Describe returns the descriptors of a collector.
@@ -242,9 +277,9 @@ func (m *Mirror) gather() place.Mirrored {
 		var panicked errPanicked
 		switch {
 		case errors.As(err, &panicked):
-			m.leftOut("panic", "", err, 1)
+			m.lookFailed("panic", g, err)
 		case err != nil:
-			m.leftOut("error", "", err, 1)
+			m.lookFailed("error", g, err)
 		}
 	}
 	families, err := m.registry.Gather()
@@ -406,19 +441,32 @@ func difference(from, to map[string][]byte) map[string][]byte {
 	return changed
 }
 
-// leftOut counts unmirrored samples, and logs a line once for each family.
+// leftOut counts unmirrored samples, and logs a line once for each family. A family is counted
+// once, too.
 func (m *Mirror) leftOut(reason, family string, err error, n int) {
 	key := reason + "\xff" + family
 	if m.told[key] && family != "" {
-		return // counted once, too
+		return
 	}
-	if !m.told[key] {
-		m.told[key] = true
-		level := slog.LevelWarn
-		if reason == reasonQuantiles {
-			level = slog.LevelDebug
-		}
-		go m.Logger.Log(context.Background(), level, "mpmetrics: metrics are not mirrored", "reason", reason, "family", family, "err", err)
-	}
+	m.logOnce(key, reason, family, err)
 	m.Host.Unmirrored(reason, n)
+}
+
+// lookFailed counts each look at a collector that failed, and logs a line once for each
+// collector, with the names of its families.
+func (m *Mirror) lookFailed(reason string, g *guard, err error) {
+	m.logOnce(reason+"\xff"+g.id, reason, "", fmt.Errorf("%s: %w", g.names, err))
+	m.Host.Unmirrored(reason, 1)
+}
+
+func (m *Mirror) logOnce(key, reason, family string, err error) {
+	if m.told[key] {
+		return
+	}
+	m.told[key] = true
+	level := slog.LevelWarn
+	if reason == reasonQuantiles {
+		level = slog.LevelDebug
+	}
+	go m.Logger.Log(context.Background(), level, "mpmetrics: metrics are not mirrored", "reason", reason, "family", family, "err", err)
 }

@@ -14,6 +14,7 @@ import (
 type guard struct {
 	collector prometheus.Collector
 	id        string // identity of the collector
+	names     string // the families of the collector, for an error
 
 	mu     sync.Mutex
 	busy   bool                // a look at the collector is running

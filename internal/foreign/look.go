@@ -2,6 +2,7 @@ package foreign
 
 import (
 	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -205,6 +206,9 @@ func (l *looker) write(w written) {
 			err = panicked
 		}
 		if err != nil {
+			if s.desc != nil {
+				err = fmt.Errorf("family %s: %w", nameOf(s.desc), err)
+			}
 			w.err = err
 			continue
 		}
