@@ -28,19 +28,19 @@ func TestCallsFail(t *testing.T) {
 		err  error
 		fail bool // the absorption; otherwise the file stays, or is gone
 	}{
-		{"lock", compact.ErrFailed, true},
-		{"list", compact.ErrFailed, true},
-		{"readArchive", compact.ErrFailed, true},
-		{"dead", compact.ErrFailed, false},
-		{"header", compact.ErrFailed, false},
-		{"read", compact.ErrFailed, false},
-		{"read", compact.ErrVanished, false},
-		{"dead", compact.ErrVanished, false},
-		{"write", compact.ErrFailed, true},
-		{"publish", compact.ErrFailed, true},
-		{"syncRename", compact.ErrFailed, true},
-		{"remove", compact.ErrFailed, true},
-		{"remove", compact.ErrVanished, false},
+		{call: "lock", err: compact.ErrFailed, fail: true},
+		{call: "list", err: compact.ErrFailed, fail: true},
+		{call: "readArchive", err: compact.ErrFailed, fail: true},
+		{call: "dead", err: compact.ErrFailed, fail: false},
+		{call: "header", err: compact.ErrFailed, fail: false},
+		{call: "read", err: compact.ErrFailed, fail: false},
+		{call: "read", err: compact.ErrVanished, fail: false},
+		{call: "dead", err: compact.ErrVanished, fail: false},
+		{call: "write", err: compact.ErrFailed, fail: true},
+		{call: "publish", err: compact.ErrFailed, fail: true},
+		{call: "syncRename", err: compact.ErrFailed, fail: true},
+		{call: "remove", err: compact.ErrFailed, fail: true},
+		{call: "remove", err: compact.ErrVanished, fail: false},
 	} {
 		t.Run(test.call+" "+test.err.Error(), func(t *testing.T) {
 			dir := t.TempDir()
@@ -70,8 +70,8 @@ func TestArchiveCannotBeKept(t *testing.T) {
 		make   func(t *testing.T, quarantine string)
 		want   string
 	}{
-		{"it fails", compact.FailOnce("keep", compact.ErrFailed), func(*testing.T, string) {}, "put archive aside: input/output error"},
-		{"quarantine is a file", compact.FailOnce("", nil), func(t *testing.T, path string) { write(t, path, nil) }, "put archive aside: use "},
+		{name: "it fails", before: compact.FailOnce("keep", compact.ErrFailed), make: func(*testing.T, string) {}, want: "put archive aside: input/output error"},
+		{name: "quarantine is a file", before: compact.FailOnce("", nil), make: func(t *testing.T, path string) { write(t, path, nil) }, want: "put archive aside: use "},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			dir := t.TempDir()

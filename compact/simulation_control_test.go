@@ -173,12 +173,12 @@ func TestSimulationControls(t *testing.T) {
 		gambles     int
 		control
 	}{
-		{"unlink before rename", small(), 1, 2000, control{func(w *memoryWorld) world { return &unlinkFirst{memoryWorld: w} }, theSource}},
-		{"archive read first", small(), 1, 2000, control{theWorld, func(s *memorySource) scan.Disk { return &archiveFirst{memorySource: s} }}},
-		{"archive cached over a rename", small(), 1, 2000, control{theWorld, func(s *memorySource) scan.Disk { return &cachedArchive{memorySource: s} }}},
-		{"exclusive probe", small(), 1, 2000, control{func(w *memoryWorld) world { return exclusiveProbe{w} }, theSource}},
-		{"two floats", small(), 1, 2000, control{func(w *memoryWorld) world { return twoFloats{w} }, theSource}},
-		{"epoch not rechecked", pruning(), 2, 20_000, control{theWorld, func(s *memorySource) scan.Disk { return noRecheck{s} }}},
+		{name: "unlink before rename", scenario: small(), preemptions: 1, gambles: 2000, control: control{func(w *memoryWorld) world { return &unlinkFirst{memoryWorld: w} }, theSource}},
+		{name: "archive read first", scenario: small(), preemptions: 1, gambles: 2000, control: control{theWorld, func(s *memorySource) scan.Disk { return &archiveFirst{memorySource: s} }}},
+		{name: "archive cached over a rename", scenario: small(), preemptions: 1, gambles: 2000, control: control{theWorld, func(s *memorySource) scan.Disk { return &cachedArchive{memorySource: s} }}},
+		{name: "exclusive probe", scenario: small(), preemptions: 1, gambles: 2000, control: control{func(w *memoryWorld) world { return exclusiveProbe{w} }, theSource}},
+		{name: "two floats", scenario: small(), preemptions: 1, gambles: 2000, control: control{func(w *memoryWorld) world { return twoFloats{w} }, theSource}},
+		{name: "epoch not rechecked", scenario: pruning(), preemptions: 2, gambles: 20_000, control: control{theWorld, func(s *memorySource) scan.Disk { return noRecheck{s} }}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()

@@ -119,7 +119,7 @@ func (s *scenario) write() {
 	m := s.begin()
 	note := func(what string, apply func(*memory)) {
 		apply(m)
-		s.history = append(s.history, event{what, apply, m.totals()})
+		s.history = append(s.history, event{what: what, apply: apply, totals: m.totals()})
 	}
 	note("begin", func(*memory) {})
 	for i, life := range s.lives {

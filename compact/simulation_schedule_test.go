@@ -141,7 +141,7 @@ func (s *schedule) run(c chooser) bool {
 			s.cutOff()
 			return false
 		}
-		s.steps = append(s.steps, step{m.name, m.at, m.crash})
+		s.steps = append(s.steps, step{actor: m.name, at: m.at, crash: m.crash})
 		if m.crash {
 			m.crashed = true
 			s.memory.release(m.actor)

@@ -234,8 +234,8 @@ func TestSimulationEverySchedule(t *testing.T) {
 		scenario *scenario
 		explorer *explorer
 	}{
-		{"crash", small(), within(preemptions, 1)},
-		{"pruning", pruning(), within(preemptions, 0)},
+		{name: "crash", scenario: small(), explorer: within(preemptions, 1)},
+		{name: "pruning", scenario: pruning(), explorer: within(preemptions, 0)},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()

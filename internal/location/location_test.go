@@ -18,15 +18,15 @@ func TestParse(t *testing.T) {
 		dir      string
 		redacted string
 	}{
-		{"memory:", InMemory, "", "memory:"},
-		{"/var/run/shop", Directory, "/var/run/shop", "/var/run/shop"},
-		{"/var//run/../shop/", Directory, "/var/shop", "/var/shop"},
-		{"shop", Directory, filepath.Join(here, "shop"), filepath.Join(here, "shop")},
-		{"memory", Directory, filepath.Join(here, "memory"), filepath.Join(here, "memory")},
-		{"file:///var/run/shop%20a", Directory, "/var/run/shop a", "/var/run/shop a"},
-		{"redis://host:6379/0?namespace=shop", Server, "", "redis://host:6379/0?namespace=shop"},
-		{"rediss://user:secret@host/1", Server, "", "rediss://user:xxxxx@host/1"},
-		{"unknown://host", Server, "", "unknown://host"},
+		{text: "memory:", kind: InMemory, dir: "", redacted: "memory:"},
+		{text: "/var/run/shop", kind: Directory, dir: "/var/run/shop", redacted: "/var/run/shop"},
+		{text: "/var//run/../shop/", kind: Directory, dir: "/var/shop", redacted: "/var/shop"},
+		{text: "shop", kind: Directory, dir: filepath.Join(here, "shop"), redacted: filepath.Join(here, "shop")},
+		{text: "memory", kind: Directory, dir: filepath.Join(here, "memory"), redacted: filepath.Join(here, "memory")},
+		{text: "file:///var/run/shop%20a", kind: Directory, dir: "/var/run/shop a", redacted: "/var/run/shop a"},
+		{text: "redis://host:6379/0?namespace=shop", kind: Server, dir: "", redacted: "redis://host:6379/0?namespace=shop"},
+		{text: "rediss://user:secret@host/1", kind: Server, dir: "", redacted: "rediss://user:xxxxx@host/1"},
+		{text: "unknown://host", kind: Server, dir: "", redacted: "unknown://host"},
 	} {
 		l, err := Parse(test.text)
 		if err != nil || l.Kind() != test.kind || l.Dir() != test.dir || l.String() != test.redacted {

@@ -80,13 +80,13 @@ func TestExemplarsDamaged(t *testing.T) {
 		value    []byte // instead
 		saying   string
 	}{
-		"label name":   {exemplarOf(1, "", "x"), nil, "not valid"},
-		"label value":  {exemplarOf(1, "a", strings.Repeat("x", 200)), nil, "201 runes"},
-		"label twice":  {exemplarOf(1, "a", "x", "a", "y"), nil, "twice"},
-		"timestamp":    {bad, nil, "nanos"},
-		"checksum":     {nil, []byte("12345678901234"), "checksum"},
-		"no protobuf":  {nil, layout.AppendMirror(nil, 0, []byte{0xff, 0xff}), "exemplars"},
-		"not a family": {nil, []byte("1234"), "4 bytes"},
+		"label name":   {exemplar: exemplarOf(1, "", "x"), value: nil, saying: "not valid"},
+		"label value":  {exemplar: exemplarOf(1, "a", strings.Repeat("x", 200)), value: nil, saying: "201 runes"},
+		"label twice":  {exemplar: exemplarOf(1, "a", "x", "a", "y"), value: nil, saying: "twice"},
+		"timestamp":    {exemplar: bad, value: nil, saying: "nanos"},
+		"checksum":     {exemplar: nil, value: []byte("12345678901234"), saying: "checksum"},
+		"no protobuf":  {exemplar: nil, value: layout.AppendMirror(nil, 0, []byte{0xff, 0xff}), saying: "exemplars"},
+		"not a family": {exemplar: nil, value: []byte("1234"), saying: "4 bytes"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := owner(t)

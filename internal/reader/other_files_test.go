@@ -53,10 +53,10 @@ func TestWrittenOver(t *testing.T) {
 		order []uint32
 		want  string
 	}{
-		{"another process", func(h *layout.Header) { h.ID = layout.NewID() }, []uint32{firstLog, cellSlab}, "has another generation"},
-		{"another generation", func(h *layout.Header) { h.Generation++ }, []uint32{firstLog, cellSlab}, "has another generation"},
-		{"copy", func(h *layout.Header) { h.Inode++ }, []uint32{firstLog, cellSlab}, "the header says"},
-		{"moved slabs", func(*layout.Header) {}, []uint32{secondLog, thirdLog, cellSlab, firstLog}, "moved from"},
+		{name: "another process", other: func(h *layout.Header) { h.ID = layout.NewID() }, order: []uint32{firstLog, cellSlab}, want: "has another generation"},
+		{name: "another generation", other: func(h *layout.Header) { h.Generation++ }, order: []uint32{firstLog, cellSlab}, want: "has another generation"},
+		{name: "copy", other: func(h *layout.Header) { h.Inode++ }, order: []uint32{firstLog, cellSlab}, want: "the header says"},
+		{name: "moved slabs", other: func(*layout.Header) {}, order: []uint32{secondLog, thirdLog, cellSlab, firstLog}, want: "moved from"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			l := newLogFile(t)

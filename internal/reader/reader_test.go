@@ -154,15 +154,15 @@ func TestCommitGroupAfterEachStep(t *testing.T) {
 		cells []uint64 // commit word, two sums, three buckets
 		want  []uint64 // count, sum, three buckets; nil: refused
 	}{
-		{"nothing", []uint64{0, 0, 0, 0, 0, 0}, []uint64{0, 0, 0, 0, 0}},
-		{"sum written", []uint64{0, 0, one, 0, 0, 0}, []uint64{0, 0, 0, 0, 0}},
-		{"committed", []uint64{layout.Commit(1, 0), 0, one, 0, 0, 0}, []uint64{1, one, 1, 0, 0}},
-		{"bucket added", []uint64{layout.Commit(1, 0), 0, one, 1, 0, 0}, []uint64{1, one, 1, 0, 0}},
-		{"second sum written", []uint64{layout.Commit(1, 0), two, one, 1, 0, 0}, []uint64{1, one, 1, 0, 0}},
-		{"second committed", []uint64{layout.Commit(2, 2), two, one, 1, 0, 0}, []uint64{2, two, 1, 0, 1}},
-		{"a bucket too many", []uint64{layout.Commit(1, 0), 0, one, 2, 0, 0}, nil},
-		{"two buckets due", []uint64{layout.Commit(2, 0), two, one, 0, 0, 0}, nil},
-		{"bucket out of range", []uint64{layout.Commit(1, 3), two, one, 0, 0, 0}, nil},
+		{name: "nothing", cells: []uint64{0, 0, 0, 0, 0, 0}, want: []uint64{0, 0, 0, 0, 0}},
+		{name: "sum written", cells: []uint64{0, 0, one, 0, 0, 0}, want: []uint64{0, 0, 0, 0, 0}},
+		{name: "committed", cells: []uint64{layout.Commit(1, 0), 0, one, 0, 0, 0}, want: []uint64{1, one, 1, 0, 0}},
+		{name: "bucket added", cells: []uint64{layout.Commit(1, 0), 0, one, 1, 0, 0}, want: []uint64{1, one, 1, 0, 0}},
+		{name: "second sum written", cells: []uint64{layout.Commit(1, 0), two, one, 1, 0, 0}, want: []uint64{1, one, 1, 0, 0}},
+		{name: "second committed", cells: []uint64{layout.Commit(2, 2), two, one, 1, 0, 0}, want: []uint64{2, two, 1, 0, 1}},
+		{name: "a bucket too many", cells: []uint64{layout.Commit(1, 0), 0, one, 2, 0, 0}, want: nil},
+		{name: "two buckets due", cells: []uint64{layout.Commit(2, 0), two, one, 0, 0, 0}, want: nil},
+		{name: "bucket out of range", cells: []uint64{layout.Commit(1, 3), two, one, 0, 0, 0}, want: nil},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -232,36 +232,36 @@ func TestRefusedFiles(t *testing.T) {
 		make func(t *testing.T, path string)
 		want error
 	}{
-		{"missing", func(*testing.T, string) {}, fs.ErrNotExist},
-		{"empty", write(nil), layout.ErrDamaged},
-		{"100 bytes of 0xff", write([]byte(strings.Repeat("\xff", 100))), layout.ErrDamaged},
-		{"pages of 0xff", write([]byte(strings.Repeat("\xff", 1<<17))), layout.ErrForeign},
-		{"cut to one page", write(whole[:4096]), layout.ErrDamaged},
-		{"cut to two pages", write(whole[:8192]), layout.ErrDamaged},
-		{"copy", write(whole), ErrCopy},
-		{"symbolic link", func(t *testing.T, path string) {
+		{name: "missing", make: func(*testing.T, string) {}, want: fs.ErrNotExist},
+		{name: "empty", make: write(nil), want: layout.ErrDamaged},
+		{name: "100 bytes of 0xff", make: write([]byte(strings.Repeat("\xff", 100))), want: layout.ErrDamaged},
+		{name: "pages of 0xff", make: write([]byte(strings.Repeat("\xff", 1<<17))), want: layout.ErrForeign},
+		{name: "cut to one page", make: write(whole[:4096]), want: layout.ErrDamaged},
+		{name: "cut to two pages", make: write(whole[:8192]), want: layout.ErrDamaged},
+		{name: "copy", make: write(whole), want: ErrCopy},
+		{name: "symbolic link", make: func(t *testing.T, path string) {
 			if err := os.Symlink(p.Path(), path); err != nil {
 				t.Fatal(err)
 			}
-		}, directory.ErrRefused},
-		{"hard link", func(t *testing.T, path string) {
+		}, want: directory.ErrRefused},
+		{name: "hard link", make: func(t *testing.T, path string) {
 			if err := os.Link(p.Path(), path); err != nil {
 				t.Fatal(err)
 			}
 			t.Cleanup(func() { _ = os.Remove(path) })
-		}, ErrCopy},
-		{"socket", func(t *testing.T, path string) {
+		}, want: ErrCopy},
+		{name: "socket", make: func(t *testing.T, path string) {
 			l, err := net.Listen("unix", path)
 			if err != nil {
 				t.Fatal(err)
 			}
 			t.Cleanup(func() { _ = l.Close() })
-		}, directory.ErrRefused},
-		{"directory", func(t *testing.T, path string) {
+		}, want: directory.ErrRefused},
+		{name: "directory", make: func(t *testing.T, path string) {
 			if err := os.Mkdir(path, 0o700); err != nil {
 				t.Fatal(err)
 			}
-		}, directory.ErrRefused},
+		}, want: directory.ErrRefused},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {

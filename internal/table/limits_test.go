@@ -25,11 +25,11 @@ func TestLimits(t *testing.T) {
 		keep   func(*Table) error
 		saying string
 	}{
-		"families":                    {&Table{families: make([]*layout.Family, MaxFamilies)}, addFamily, "100000 families"},
-		"memory of families":          {&Table{memory: maxMemory}, addFamily, "1024 MiB"},
-		"series":                      {&Table{families: one, entries: make([]Entry, layout.MaxSeries)}, add, "1048576 series"},
-		"memory of series":            {&Table{families: one, memory: maxMemory}, add, "1024 MiB"},
-		"memory of native histograms": {&Table{memory: maxMemory}, func(t *Table) error { return t.keepNative(0, &layout.Native{}) }, "1024 MiB"},
+		"families":                    {table: &Table{families: make([]*layout.Family, MaxFamilies)}, keep: addFamily, saying: "100000 families"},
+		"memory of families":          {table: &Table{memory: maxMemory}, keep: addFamily, saying: "1024 MiB"},
+		"series":                      {table: &Table{families: one, entries: make([]Entry, layout.MaxSeries)}, keep: add, saying: "1048576 series"},
+		"memory of series":            {table: &Table{families: one, memory: maxMemory}, keep: add, saying: "1024 MiB"},
+		"memory of native histograms": {table: &Table{memory: maxMemory}, keep: func(t *Table) error { return t.keepNative(0, &layout.Native{}) }, saying: "1024 MiB"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if err := c.keep(c.table); !errors.Is(err, layout.ErrLimit) || !strings.Contains(err.Error(), c.saying) {
