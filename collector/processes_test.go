@@ -60,7 +60,7 @@ func TestBadFilesAreSkippedAndCounted(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := registryOf(t, dir)
+	r := registryWith(t, collector.Opts{Location: dir, NoAbsorption: true}) // an absorption puts the files aside
 	want := join(samples{"c_total": 41}, histogramSamples("h", "", 3))
 	equal(t, "before", scrape(t, r), want)
 
