@@ -28,7 +28,7 @@ const (
 
 // KindOf returns the kind of a location. The rest of the location may be invalid.
 func KindOf(text string) Kind {
-	switch scheme := Scheme(text); {
+	switch scheme := schemeOf(text); {
 	case text == Memory:
 		return InMemory
 	case scheme == "", scheme == fileScheme:
@@ -37,8 +37,8 @@ func KindOf(text string) Kind {
 	return Server
 }
 
-// Scheme returns the scheme of a URL, "" for a path.
-func Scheme(text string) string {
+// schemeOf returns the scheme of a URL, "" for a path.
+func schemeOf(text string) string {
 	scheme, _, found := strings.Cut(text, "://")
 	if !found {
 		return ""
@@ -68,7 +68,7 @@ func Parse(text string) (Location, error) {
 		return Location{kind: Server, url: u}, nil
 	}
 	path := text
-	if Scheme(text) != "" {
+	if schemeOf(text) != "" {
 		u, err := url.Parse(text)
 		if err != nil || u.Host != "" {
 			return Location{}, noDirectory(text)
@@ -85,16 +85,7 @@ func Parse(text string) (Location, error) {
 }
 
 func noDirectory(text string) error {
-	return fmt.Errorf("location %q: no directory for %q; use a path, file:///path or %q", Redacted(text), Scheme(text), Memory)
-}
-
-// ParseDirectory returns the directory of a location, or "" for memory. A server is an error.
-func ParseDirectory(text string) (string, error) {
-	if KindOf(text) == Server {
-		return "", noDirectory(text)
-	}
-	l, err := Parse(text)
-	return l.dir, err
+	return fmt.Errorf("location %q: no directory for %q; use a path, file:///path or %q", Redacted(text), schemeOf(text), Memory)
 }
 
 // Kind returns the kind of the location.

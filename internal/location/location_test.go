@@ -52,11 +52,4 @@ func TestParseErrors(t *testing.T) {
 			t.Errorf("%q: %v, %v, want %q", text, l, err, want)
 		}
 	}
-	const want = `location "redis://:xxxxx@host": no directory for "redis"; use a path, file:///path or "memory:"`
-	if dir, err := ParseDirectory("redis://:secret@host"); err == nil || err.Error() != want || dir != "" {
-		t.Errorf("%q, %v, want %s", dir, err, want)
-	}
-	if dir, err := ParseDirectory("memory:"); dir != "" || err != nil {
-		t.Errorf("memory: %q, %v", dir, err)
-	}
 }

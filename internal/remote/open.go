@@ -53,18 +53,3 @@ func Connect(l location.Location, log *slog.Logger) (Server, error) {
 	}
 	return nil, fmt.Errorf("location %q: no backend for %q; use a directory, a URL such as redis://host:6379/0, or %q", l, u.Scheme, location.Memory)
 }
-
-// Open parses the location of a server, and makes the Server.
-func Open(text string, log *slog.Logger) (Server, error) {
-	l, err := location.Parse(text)
-	if err != nil {
-		return nil, err
-	}
-	return Connect(l, log)
-}
-
-// IsLocation reports whether a text is the URL of a server. The scheme may be unknown.
-func IsLocation(text string) bool { return location.KindOf(text) == location.Server }
-
-// Redacted returns the text of a location without its password.
-func Redacted(text string) string { return location.Redacted(text) }

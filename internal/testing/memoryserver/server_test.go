@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/mpmetrics/mpmetrics/internal/layout"
+	"github.com/mpmetrics/mpmetrics/internal/location"
 	"github.com/mpmetrics/mpmetrics/internal/remote"
 	"github.com/mpmetrics/mpmetrics/internal/testing/memoryserver"
 )
@@ -485,7 +486,14 @@ func TestLocation(t *testing.T) {
 	if client.Location() == other.Location() {
 		t.Error("two clients have one location")
 	}
-	s, err := remote.Open(client.Location(), slog.New(slog.DiscardHandler))
+	connect := func(text string) (remote.Server, error) {
+		l, err := location.Parse(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return remote.Connect(l, slog.New(slog.DiscardHandler))
+	}
+	s, err := connect(client.Location())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -497,7 +505,7 @@ func TestLocation(t *testing.T) {
 	if client.Snapshot().Partitions[id] == nil {
 		t.Error("an update by the location did not reach the server")
 	}
-	if _, err := remote.Open("memoryserver://missing", slog.New(slog.DiscardHandler)); err == nil {
+	if _, err := connect("memoryserver://missing"); err == nil {
 		t.Error("no error for a location without a server")
 	}
 }
