@@ -296,8 +296,8 @@ func (m *Mirror) gather() place.Mirrored {
 }
 
 // refuse drops cumulative metrics whose values no counting can have: the total of all processes
-// would go down by a negative value, and stay at a value that is not a number. The last value of
-// the series stays. The caller holds flushing.
+// would go down by a negative value. The last value of the series stays. NaN and infinite values
+// pass, as client_golang passes them. The caller holds flushing.
 func (m *Mirror) refuse(families []*dto.MetricFamily) {
 	for _, f := range families {
 		f.Metric = slices.DeleteFunc(f.Metric, func(metric *dto.Metric) bool {
@@ -312,7 +312,7 @@ func (m *Mirror) refuse(families []*dto.MetricFamily) {
 
 // impossible returns why no counting can have the values of a metric, nil for possible values.
 func impossible(m *dto.Metric) error {
-	if v := m.GetCounter().GetValue(); m.Counter != nil && !(v >= 0 && !math.IsInf(v, +1)) {
+	if v := m.GetCounter().GetValue(); v < 0 {
 		return fmt.Errorf("a counter has the value %v", v)
 	}
 	before := uint64(0)
