@@ -22,9 +22,9 @@ func define[I instrument.Single](s *Store, f *instrument.Family, i I) I {
 	return i
 }
 
-// defineVec puts a family with labels under a store: nil is the default store. The collector
-// of the family is the vec of its type, as makes it: a user who registers another vec of the
-// name gets the vec from prometheus.AlreadyRegisteredError.
+// defineVec puts a family with labels under a store: nil is the default store. as makes the vec
+// of the family's type, and the registry holds that vec: a user who registers another vec of the
+// name gets the vec of the store from prometheus.AlreadyRegisteredError.
 func defineVec[V prometheus.Collector](s *Store, f *instrument.Family, make func(values ...string) instrument.Instrument, as func(*prometheus.MetricVec) V) V {
 	vec := as(prometheus.NewMetricVec(f.Desc, func(values ...string) prometheus.Metric {
 		i := make(values...)

@@ -37,27 +37,24 @@ func (h *host) Mode(f *dto.MetricFamily) (mode layout.Mode, configured, omit boo
 
 // Unmirrored shows how much of the foreign collectors is not mirrored.
 func (h *host) Unmirrored(reason string, n int) {
-	if h.unmirroredTotal == nil {
-		f := instrument.NewSelfFamily(layout.Family{
-			Type: layout.Counter, Name: layout.ReservedPrefix + "unmirrored_total",
-			Help: "Metrics of foreign collectors that are not mirrored, by reason.",
-		}, prometheus.UnconstrainedLabels{"reason"})
-		h.unmirroredTotal = defineVec((*Store)(h), f, func(values ...string) instrument.Instrument { return f.NewCounter(values...) }, asCounterVec)
-	}
-	h.unmirroredTotal.WithLabelValues(reason).Add(float64(n))
+	h.count(&h.unmirroredTotal, "unmirrored_total", "Metrics of foreign collectors that are not mirrored, by reason.", "reason", reason, n)
 }
 
 // Reset shows which foreign collectors have cumulative values that went down: each time the
 // former values stay in the total, so a collector that dips makes the total too high.
 func (h *host) Reset(family string, n int) {
-	if h.resetsTotal == nil {
+	h.count(&h.resetsTotal, "mirrored_resets_total", "Cumulative series of foreign collectors that went down and were taken for reset, by family.", "family", family, n)
+}
+
+// count adds to a counter about mpmetrics itself. The first count makes the vec.
+func (h *host) count(vec **prometheus.CounterVec, name, help, label, value string, n int) {
+	if *vec == nil {
 		f := instrument.NewSelfFamily(layout.Family{
-			Type: layout.Counter, Name: layout.ReservedPrefix + "mirrored_resets_total",
-			Help: "Cumulative series of foreign collectors that went down and were taken for reset, by family.",
-		}, prometheus.UnconstrainedLabels{"family"})
-		h.resetsTotal = defineVec((*Store)(h), f, func(values ...string) instrument.Instrument { return f.NewCounter(values...) }, asCounterVec)
+			Type: layout.Counter, Name: layout.ReservedPrefix + name, Help: help,
+		}, prometheus.UnconstrainedLabels{label})
+		*vec = defineVec((*Store)(h), f, func(values ...string) instrument.Instrument { return f.NewCounter(values...) }, asCounterVec)
 	}
-	h.resetsTotal.WithLabelValues(family).Add(float64(n))
+	(*vec).WithLabelValues(value).Add(float64(n))
 }
 
 // countDropped shows the series beyond MaxSeries in a counter of this process.
