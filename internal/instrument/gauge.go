@@ -185,7 +185,9 @@ func (g *TimedGauge) Dec() { g.Add(-1) }
 func (g *TimedGauge) SetToCurrentTime() { g.Set(secondsNow()) }
 
 func (g *TimedGauge) update(next func(old float64) float64) {
-	g.group.lock(&g.Series)
+	if !g.group.lock() {
+		g.group.rebind(&g.Series)
+	}
 	defer g.group.mu.Unlock()
 	g.group.commitTimed(next, time.Now().UnixNano())
 }

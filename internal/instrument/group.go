@@ -24,16 +24,17 @@ type group struct {
 	pid   int      // the process to which words belong; guarded by mu
 }
 
-// lock takes mu, and binds the group of a series if necessary.
-func (g *group) lock(s *Series) {
-	forked := fork.Happened() // after the lock the check would take a tenth of an observation
+// lock takes mu, and reports whether there are words that belong to this process. If not, the
+// caller calls rebind before the update: an argument of lock that rebind needs, kept over the
+// taking of mu, would take a tenth of an observation, as would the check for a fork after it.
+func (g *group) lock() (ready bool) {
+	forked := fork.Happened()
 	g.mu.Lock()
-	if forked || g.words == nil {
-		g.rebind(s)
-	}
+	return !forked && g.words != nil
 }
 
-// rebind sees to it that there are words, and that they belong to this process.
+// rebind sees to it that there are words of the series s, and that they belong to this process.
+// mu is held.
 func (g *group) rebind(s *Series) {
 	for g.words == nil {
 		g.mu.Unlock()

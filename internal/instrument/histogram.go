@@ -60,7 +60,9 @@ const linearBounds = 32
 // Observe implements prometheus.Observer.
 func (h *Histogram) Observe(v float64) {
 	bucket := bucketOf(h.bounds, v)
-	h.group.lock(&h.Series)
+	if !h.group.lock() {
+		h.group.rebind(&h.Series)
+	}
 	h.group.observe(v, bucket)
 	h.group.mu.Unlock()
 }

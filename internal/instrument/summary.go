@@ -40,7 +40,9 @@ func (f *Family) NewSummary(values ...string) *Summary {
 
 // Observe implements prometheus.Observer.
 func (s *Summary) Observe(v float64) {
-	s.group.lock(&s.Series)
+	if !s.group.lock() {
+		s.group.rebind(&s.Series)
+	}
 	s.group.observe(v, noBucket)
 	s.group.mu.Unlock()
 }
