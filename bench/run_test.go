@@ -7,12 +7,16 @@ import (
 	"os/exec"
 	"testing"
 
+	"github.com/mpmetrics/mpmetrics/internal/testing/effort"
 	"github.com/mpmetrics/mpmetrics/store"
 )
 
 // Every benchmark runs, once, and gives the report what it asks for. That the figures mean nothing here is why they
 // are not looked at.
 func TestBenchmarksRun(t *testing.T) {
+	if effort.Few() {
+		t.Skip("a minute with the race detector")
+	}
 	s, err := store.Open(store.Opts{Location: directory(t)})
 	if errors.Is(err, errors.ErrUnsupported) {
 		t.Skip(err)

@@ -8,6 +8,7 @@ import (
 	"github.com/mpmetrics/mpmetrics/internal/archive"
 	"github.com/mpmetrics/mpmetrics/internal/layout"
 	"github.com/mpmetrics/mpmetrics/internal/scan"
+	"github.com/mpmetrics/mpmetrics/internal/testing/effort"
 )
 
 // control is a protocol with a mistake, which the checker has to find. The code
@@ -181,6 +182,9 @@ func TestSimulationControls(t *testing.T) {
 		{name: "epoch not rechecked", scenario: pruning(), preemptions: 2, gambles: 20_000, control: control{theWorld, func(s *memorySource) scan.Disk { return noRecheck{s} }}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
+			if c.preemptions > 1 && effort.Few() {
+				t.Skip("tens of thousands of schedules")
+			}
 			t.Parallel()
 			all := newTroupe(t)
 			var first *simulation

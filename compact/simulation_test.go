@@ -7,7 +7,6 @@ import (
 	"io"
 	"log/slog"
 	"math/rand/v2"
-	"os"
 	"slices"
 	"testing"
 
@@ -17,6 +16,7 @@ import (
 	"github.com/mpmetrics/mpmetrics/internal/layout"
 	"github.com/mpmetrics/mpmetrics/internal/merge"
 	"github.com/mpmetrics/mpmetrics/internal/scan"
+	"github.com/mpmetrics/mpmetrics/internal/testing/effort"
 )
 
 // The simulation: an owner, two compactors and a scraper do what ships, in a
@@ -226,7 +226,7 @@ func within(preemptions, crashes int) *explorer {
 // All schedules with up to two preemptions, and one crash of a compactor.
 func TestSimulationEverySchedule(t *testing.T) {
 	preemptions := 2
-	if testing.Short() {
+	if effort.Few() {
 		preemptions = 1
 	}
 	for _, c := range []struct {
@@ -261,13 +261,7 @@ func TestSimulationEverySchedule(t *testing.T) {
 // Schedules at random, each of another scenario.
 func TestSimulationRandomSchedules(t *testing.T) {
 	t.Parallel()
-	runs := 20_000
-	switch {
-	case soak():
-		runs = 1_000_000
-	case testing.Short():
-		runs = 2000
-	}
+	runs := effort.Rounds(2000, 20_000, 1_000_000)
 	seed, all := rand.Uint64(), newTroupe(t)
 	var sum outcome
 	for run := range runs {
@@ -279,9 +273,6 @@ func TestSimulationRandomSchedules(t *testing.T) {
 	}
 	t.Logf("%d schedules: %+v", runs, sum)
 }
-
-// soak reports whether the full numbers of a release are asked for.
-func soak() bool { return os.Getenv("MPMETRICS_SOAK") != "" }
 
 // gamble runs a schedule at random, in half of them with time that passes and
 // likewise with crashes.
@@ -295,7 +286,7 @@ func gamble(all troupe, c control, seed uint64, run int) *simulation {
 func TestSimulationCutOffLosesNothing(t *testing.T) {
 	t.Parallel()
 	crashes := 0
-	if soak() {
+	if effort.Soak() {
 		crashes = 1
 	}
 	all := newTroupe(t)

@@ -4,25 +4,19 @@ package fuzz
 
 import (
 	"math/rand/v2"
-	"os"
 	"slices"
 	"testing"
 
 	"github.com/mpmetrics/mpmetrics/internal/layout"
 	"github.com/mpmetrics/mpmetrics/internal/testing/damage"
+	"github.com/mpmetrics/mpmetrics/internal/testing/effort"
 )
 
 // Whatever becomes of a file, it costs nobody else anything: a scrape
 // answers, in time and with little memory, with the exact values of the others,
 // and an absorption gets over it.
 func TestDamagedFileAmongOthers(t *testing.T) {
-	seeds := 200
-	if os.Getenv("MPMETRICS_SOAK") != "" {
-		seeds = 1000
-	}
-	if testing.Short() {
-		seeds = 20
-	}
+	seeds := effort.Rounds(20, 200, 1000)
 	for _, c := range damage.Classes {
 		t.Run(c.Name, func(t *testing.T) {
 			w := newWorld(t)

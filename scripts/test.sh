@@ -4,8 +4,11 @@
 #   - coverage: how much of each package in covered the tests reach. These packages read files of foreign processes and
 #     add them up; a line without a test is where a mistake stays.
 #   - 386: the tests of the library as a 32-bit program (test386.sh).
-# After all modules each benchmark runs once, then the script says how long each part took. The last lines are the
-# summary of go test for the benchmarks: a reader of the output looks for such lines.
+# After all modules:
+#   - in full: the tests that try few inputs with the race detector run once more without it (internal/testing/effort).
+#   - each benchmark runs once.
+# Then the script says how long each part took. The last lines are the summary of go test for the benchmarks: a reader
+# of the output looks for such lines.
 set -uo pipefail
 
 covered=(internal/reader internal/layout internal/archive compact internal/merge)
@@ -58,19 +61,50 @@ coverage() {
 		}' "$work/profile"
 }
 
-# benchmarks runs each benchmark once, without the race detector, so that all of them keep working. Those called
-# BenchmarkSlow make minutes of work before the first round: TestBenchmarksRun in bench runs them with fewer processes.
-# The lines of the benchmarks say nothing after one round, and are shown only when one fails.
+# test_files prints the test files of the module in the working directory.
+test_files() {
+	go list -f '{{range .TestGoFiles}}{{$.Dir}}/{{.}}
+{{end}}{{range .XTestGoFiles}}{{$.Dir}}/{{.}}
+{{end}}' ./... | sed '/^$/d'
+}
+
+# in_full runs the tests that call effort.Few or effort.Rounds without the race detector. A soak runs them in full anyway.
+in_full() {
+	local failed=0 module found
+	for module; do
+		# The names of the tests on the first line, the packages on the second.
+		found=$(cd "$module" && test_files | xargs -r awk '
+			/^func / { test = $2; sub(/\(.*/, "", test) }
+			/effort\.(Few|Rounds)\(/ {
+				package = FILENAME
+				sub("/[^/]*$", "", package)
+				tests[test]
+				packages[package]
+			}
+			END {
+				for (t in tests) { printf "%s%s", or, t; or = "|" }
+				print ""
+				for (p in packages) printf "%s ", p
+			}')
+		[ -n "$found" ] || continue
+		# shellcheck disable=SC2086 # one word for each package
+		(cd "$module" && go test -timeout=30m -run="^(${found%%$'\n'*})\$" ${found#*$'\n'}) || failed=1
+	done
+	return "$failed"
+}
+
+# benchmarks runs each benchmark once, without the race detector, so that all of them keep working; TestBenchmarksRun
+# runs those of the module bench. The lines of the benchmarks say nothing after one round, and are shown only when one
+# fails.
 benchmarks() {
 	local failed=0 module packages
 	: >"$work/benchmarks"
 	for module; do
-		packages=$(cd "$module" && go list -f '{{range .TestGoFiles}}{{$.Dir}}/{{.}}
-{{end}}{{range .XTestGoFiles}}{{$.Dir}}/{{.}}
-{{end}}' ./... | while read -r file; do [ -z "$file" ] || ! grep -q '^func Benchmark' "$file" || dirname "$file"; done | sort -u)
+		[ "$module" != ./bench ] || continue
+		packages=$(cd "$module" && test_files | xargs -r grep -l '^func Benchmark' | xargs -r -n1 dirname | sort -u)
 		[ -n "$packages" ] || continue
 		# shellcheck disable=SC2086 # one word for each package
-		(cd "$module" && MPMETRICS_SOAK= go test -short -timeout=10m -run='^$' -bench=. -benchtime=1x -skip='^BenchmarkSlow' $packages) \
+		(cd "$module" && MPMETRICS_SOAK= go test -short -timeout=10m -run='^$' -bench=. -benchtime=1x $packages) \
 			>>"$work/benchmarks" 2>&1 || failed=1
 	done
 	return "$failed"
@@ -96,6 +130,9 @@ for module; do
 		timed 386 ./scripts/test386.sh || status=1
 	fi
 done
+if [ -z "${MPMETRICS_SOAK-}" ] && [[ " ${flags[*]-} " == *' -race '* ]]; then
+	timed 'in full' in_full "$@" || status=1
+fi
 shown='^(ok|FAIL|---)'
 timed benchmarks benchmarks "$@" || { status=1 shown=; }
 printf '%s\n' "${times[@]}"

@@ -16,6 +16,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/mpmetrics/mpmetrics/collector"
+	"github.com/mpmetrics/mpmetrics/internal/testing/effort"
 	"github.com/mpmetrics/mpmetrics/internal/testing/promtest"
 	"github.com/mpmetrics/mpmetrics/store"
 )
@@ -331,10 +332,7 @@ func TestDeletedWithoutDirectory(t *testing.T) {
 // Series come and go: nobody ever sees a value of another series, and the file stays
 // small. Each value says whose it is.
 func TestDeletionChurn(t *testing.T) {
-	most := 35_000 // in each of three vecs: 100,000 series
-	if os.Getenv("MPMETRICS_SOAK") != "" {
-		most = 2_000_000
-	}
+	most := effort.Rounds(5000, 35_000, 2_000_000) // in each of three vecs: 100,000 series
 	store.SetTickFor(t, time.Millisecond)
 	clock := newClock(t)
 	dir := inMemory(t)

@@ -27,6 +27,7 @@ import (
 
 	"github.com/mpmetrics/mpmetrics/collector"
 	"github.com/mpmetrics/mpmetrics/internal/layout"
+	"github.com/mpmetrics/mpmetrics/internal/testing/effort"
 	"github.com/mpmetrics/mpmetrics/store"
 )
 
@@ -47,7 +48,7 @@ func TestExpositionOfAnyText(t *testing.T) {
 		t.Errorf("promtool is not installed: run `make deps`, or apt-get install --no-install-recommends prometheus")
 	}
 	batches := batches
-	if testing.Short() {
+	if effort.Few() {
 		batches = 1
 	}
 	series, refused := 0, 0

@@ -12,10 +12,8 @@ import (
 
 	"github.com/mpmetrics/mpmetrics/internal/layout"
 	"github.com/mpmetrics/mpmetrics/internal/merge"
+	"github.com/mpmetrics/mpmetrics/internal/testing/effort"
 )
-
-// pairs is how many random pairs are merged by both.
-const pairs = 100_000
 
 // randomHistogram makes a native histogram. Two of them often have the same buckets,
 // and often a zero bucket that ends within those of the other.
@@ -112,6 +110,7 @@ func ours(h *histogram.FloatHistogram) *layout.Native {
 // makes a merge of many independent of their order.
 func TestNativeMergeIsPrometheuss(t *testing.T) {
 	seed := rand.Uint64()
+	pairs := effort.Rounds(10_000, 100_000, 100_000)
 	t.Logf("seed %d, %d pairs", seed, pairs)
 	r := rand.New(rand.NewPCG(seed, 0))
 	differed := 0
@@ -163,6 +162,7 @@ func finerPopulated(was, is *layout.Native) bool {
 // bounds that both have.
 func TestBucketMergeIsPrometheuss(t *testing.T) {
 	seed := rand.Uint64()
+	pairs := effort.Rounds(10_000, 100_000, 100_000)
 	t.Logf("seed %d, %d pairs", seed, pairs)
 	r := rand.New(rand.NewPCG(seed, 1))
 	for pair := range pairs {

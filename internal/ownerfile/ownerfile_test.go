@@ -21,6 +21,7 @@ import (
 	"github.com/mpmetrics/mpmetrics/internal/directory"
 	"github.com/mpmetrics/mpmetrics/internal/layout"
 	"github.com/mpmetrics/mpmetrics/internal/mapped"
+	"github.com/mpmetrics/mpmetrics/internal/testing/effort"
 )
 
 func create(t *testing.T) *File {
@@ -161,7 +162,7 @@ func TestCellAlignment(t *testing.T) {
 // touched, moves, and Grow notices.
 func TestSlabsStayUnderChurn(t *testing.T) {
 	transactions := 2_000
-	if os.Getenv("MPMETRICS_SOAK") != "" {
+	if effort.Soak() {
 		transactions = 100_000
 	}
 	p := create(t)

@@ -10,7 +10,6 @@ import (
 	"math"
 	"math/big"
 	"math/rand/v2"
-	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -24,6 +23,7 @@ import (
 	"github.com/mpmetrics/mpmetrics/internal/remote"
 	"github.com/mpmetrics/mpmetrics/internal/scan"
 	"github.com/mpmetrics/mpmetrics/internal/serverview"
+	"github.com/mpmetrics/mpmetrics/internal/testing/effort"
 	"github.com/mpmetrics/mpmetrics/internal/testing/memoryserver"
 )
 
@@ -45,7 +45,7 @@ const (
 // only when the server has lost something. When all is well again it is exact.
 func TestModel(t *testing.T) {
 	first, seeds := uint64(1), uint64(600) // the same each time; others in soak
-	if os.Getenv("MPMETRICS_SOAK") != "" {
+	if effort.Soak() {
 		first, seeds = rand.Uint64(), 100_000
 	}
 	if testing.Short() {

@@ -18,6 +18,7 @@ import (
 	"github.com/mpmetrics/mpmetrics/internal/directory"
 	"github.com/mpmetrics/mpmetrics/internal/layout"
 	"github.com/mpmetrics/mpmetrics/internal/ownerfile"
+	"github.com/mpmetrics/mpmetrics/internal/testing/effort"
 )
 
 // replace appends a series whose cells hold the words given, and in front of it
@@ -138,7 +139,7 @@ func TestStoppedReader(t *testing.T) {
 // do not rest at all.
 func TestChurn(t *testing.T) {
 	most := 100_000
-	if os.Getenv("MPMETRICS_SOAK") != "" {
+	if effort.Soak() {
 		most = 1_000_000
 	}
 	sub, err := directory.Ensure(t.TempDir(), directory.Access{})
@@ -211,7 +212,7 @@ func window(t *testing.T, f *File, values []uint64) (first, last uint64) {
 // all series but the one that it was replacing.
 func TestLogWrittenAnew(t *testing.T) {
 	kills := 20
-	if os.Getenv("MPMETRICS_SOAK") != "" {
+	if effort.Soak() {
 		kills = 2000
 	}
 	var readings, replaced int

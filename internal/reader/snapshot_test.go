@@ -13,6 +13,7 @@ import (
 
 	"github.com/mpmetrics/mpmetrics/internal/directory"
 	"github.com/mpmetrics/mpmetrics/internal/layout"
+	"github.com/mpmetrics/mpmetrics/internal/testing/effort"
 )
 
 // churnSlabs are enough that bbolt needs branch pages for their buckets, and
@@ -84,10 +85,7 @@ func torn(s *snapshot) error {
 // commits without pause. Without the second reading of the metas it is not: the
 // control has to fail, otherwise the test shows nothing.
 func TestSnapshotIsOfOneTransaction(t *testing.T) {
-	accepted := 5_000 // on each file system
-	if os.Getenv("MPMETRICS_SOAK") != "" {
-		accepted = 500_000
-	}
+	accepted := effort.Rounds(1000, 5000, 500_000) // on each file system
 	for _, where := range []string{"disk", "tmpfs"} {
 		t.Run(where, func(t *testing.T) {
 			path := filepath.Join(directoryOn(t, where), "churn.mpm")

@@ -11,6 +11,7 @@ import (
 
 	"github.com/mpmetrics/mpmetrics/internal/cell"
 	"github.com/mpmetrics/mpmetrics/internal/mapped"
+	"github.com/mpmetrics/mpmetrics/internal/testing/effort"
 )
 
 const (
@@ -42,7 +43,7 @@ func storeForEver(path string) error {
 // that straddles two cache lines, has to be.
 func TestAlignedWordIsNeverTorn(t *testing.T) {
 	loads := int64(20_000_000)
-	if os.Getenv("MPMETRICS_SOAK") != "" {
+	if effort.Soak() {
 		loads = 10_000_000_000
 	}
 	path := filepath.Join(t.TempDir(), "words")

@@ -9,13 +9,13 @@ import (
 	"math"
 	"math/big"
 	"math/rand/v2"
-	"os"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/mpmetrics/mpmetrics/compact"
+	"github.com/mpmetrics/mpmetrics/internal/testing/effort"
 	"github.com/mpmetrics/mpmetrics/internal/testing/redisserver"
 )
 
@@ -25,7 +25,7 @@ func TestTwoAbsorbers(t *testing.T) {
 	t.Parallel()
 	duration := 30 * time.Second
 	switch {
-	case os.Getenv("MPMETRICS_SOAK") != "":
+	case effort.Soak():
 		duration = 10 * time.Minute
 	case testing.Short():
 		duration = 3 * time.Second

@@ -9,7 +9,6 @@ import (
 	"log/slog"
 	"math"
 	"math/big"
-	"os"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -23,11 +22,10 @@ import (
 
 	"github.com/mpmetrics/mpmetrics/collector"
 	"github.com/mpmetrics/mpmetrics/compact"
+	"github.com/mpmetrics/mpmetrics/internal/testing/effort"
 	"github.com/mpmetrics/mpmetrics/internal/testing/promtest"
 	"github.com/mpmetrics/mpmetrics/internal/testing/redisserver"
 )
-
-func soak() bool { return os.Getenv("MPMETRICS_SOAK") != "" }
 
 // watcher scrapes all the time through a connection of its own.
 type watcher struct {
@@ -215,7 +213,7 @@ func (f *faults) pause(w *writer) {
 func TestFaults(t *testing.T) {
 	t.Parallel()
 	steps := 100_000
-	if soak() {
+	if effort.Soak() {
 		steps = 1_000_000
 	}
 	const writers, victims, restarts = 5, 3, 20
@@ -290,7 +288,7 @@ func (p *proxy) counts() (all [fates]int64) {
 func (f *faults) until(what string, why func() string) {
 	f.Helper()
 	patience := time.Minute
-	if soak() {
+	if effort.Soak() {
 		patience = 30 * time.Minute // they have more to count
 	}
 	for limit := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {

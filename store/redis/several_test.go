@@ -11,6 +11,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/mpmetrics/mpmetrics/internal/testing/effort"
 	"github.com/mpmetrics/mpmetrics/internal/testing/promtest"
 	"github.com/mpmetrics/mpmetrics/internal/testing/redisserver"
 	"github.com/mpmetrics/mpmetrics/internal/testing/storetest"
@@ -54,14 +55,14 @@ func TestCluster(t *testing.T) {
 		promtest.Eventually(t, "an absorption", func() bool { f.absorb(); return f.absorbed.Load() == 1 })
 		comesTo(t, w, 2)
 	}
-	if soak() {
+	if effort.Soak() {
 		conform(t, cluster.URL)
 	}
 }
 
 func TestSentinel(t *testing.T) {
 	sentinel := redisserver.StartSentinel(t)
-	if soak() {
+	if effort.Soak() {
 		conform(t, sentinel.URL)
 	}
 	location := sentinel.URL("namespace=failover")

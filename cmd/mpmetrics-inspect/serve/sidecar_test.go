@@ -34,6 +34,7 @@ import (
 	"github.com/prometheus/common/promslog"
 	"github.com/prometheus/exporter-toolkit/web"
 
+	"github.com/mpmetrics/mpmetrics/internal/testing/effort"
 	"github.com/mpmetrics/mpmetrics/internal/testing/promserver"
 	"github.com/mpmetrics/mpmetrics/internal/testing/promtest"
 	"github.com/mpmetrics/mpmetrics/internal/testing/reexec"
@@ -178,7 +179,7 @@ func TestSidecarUnderLoad(t *testing.T) {
 		t.Skip("starts 64 processes")
 	}
 	lasting := 3 * time.Second
-	if os.Getenv("MPMETRICS_SOAK") != "" {
+	if effort.Soak() {
 		lasting = 30 * time.Second
 	}
 	dir := testdir.New(t)

@@ -69,6 +69,3 @@ func collect(c *collector.Collector) <-chan prometheus.Metric {
 	}()
 	return metrics
 }
-
-// soak reports whether the full numbers of a release are asked for.
-func soak() bool { return os.Getenv("MPMETRICS_SOAK") != "" }

@@ -23,6 +23,7 @@ import (
 	"github.com/mpmetrics/mpmetrics/collector"
 	"github.com/mpmetrics/mpmetrics/compact"
 	"github.com/mpmetrics/mpmetrics/internal/layout"
+	"github.com/mpmetrics/mpmetrics/internal/testing/effort"
 )
 
 // idlePause is how long a compactor waits that found nothing to do, so that
@@ -111,7 +112,7 @@ func absorbRest(t testing.TB, dir string) compact.Report {
 // over and over, under writers that come and go and a scrape that never stops.
 func TestSIGKILLOfCompactors(t *testing.T) {
 	kills := 500
-	if soak() {
+	if effort.Soak() {
 		kills = 10_000
 	}
 	const (
@@ -195,7 +196,7 @@ func temporaries(t testing.TB, dir string) (names []string) {
 // Of several compactors one is at work at any time, whatever their number.
 func TestOneOfManyCompactorsAtATime(t *testing.T) {
 	length := time.Second
-	if soak() {
+	if effort.Soak() {
 		length = time.Minute
 	}
 	for _, compactors := range []int{2, 3, 5, 8} {

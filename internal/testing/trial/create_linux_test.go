@@ -15,6 +15,7 @@ import (
 	"github.com/mpmetrics/mpmetrics/collector"
 	"github.com/mpmetrics/mpmetrics/internal/layout"
 	"github.com/mpmetrics/mpmetrics/internal/reader"
+	"github.com/mpmetrics/mpmetrics/internal/testing/effort"
 	"github.com/mpmetrics/mpmetrics/store"
 )
 
@@ -33,7 +34,7 @@ func create(args []string) error {
 func TestSIGKILLAtEachStepOfCreation(t *testing.T) {
 	binary := needStrace(t)
 	rounds := 5
-	if soak() {
+	if effort.Soak() {
 		rounds = 1000
 	}
 	var k kills

@@ -18,6 +18,7 @@ import (
 
 	"github.com/mpmetrics/mpmetrics/collector"
 	"github.com/mpmetrics/mpmetrics/compact"
+	"github.com/mpmetrics/mpmetrics/internal/testing/effort"
 	"github.com/mpmetrics/mpmetrics/store"
 )
 
@@ -80,7 +81,7 @@ func leaveDead(t testing.TB, dir string, processes int) {
 // times slower, and so a normal run has fewer of both.
 func TestScrapeWhileManyDeadAreAbsorbed(t *testing.T) {
 	dead, live, series := 2000, 20, 1000
-	if soak() {
+	if effort.Soak() {
 		dead, live = 10_000, 100
 	}
 	const slow = 2 * time.Second

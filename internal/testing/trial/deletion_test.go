@@ -15,6 +15,7 @@ import (
 
 	"github.com/mpmetrics/mpmetrics/internal/layout"
 	"github.com/mpmetrics/mpmetrics/internal/reader"
+	"github.com/mpmetrics/mpmetrics/internal/testing/effort"
 	"github.com/mpmetrics/mpmetrics/store"
 )
 
@@ -60,7 +61,7 @@ func replace(args []string) error {
 // once, each with its own count.
 func TestDeletionSIGKILL(t *testing.T) {
 	kills := 24
-	if soak() {
+	if effort.Soak() {
 		kills = 2000
 	}
 	const writers = 4

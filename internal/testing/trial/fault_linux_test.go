@@ -20,6 +20,7 @@ import (
 
 	"github.com/mpmetrics/mpmetrics/collector"
 	"github.com/mpmetrics/mpmetrics/internal/layout"
+	"github.com/mpmetrics/mpmetrics/internal/testing/effort"
 	"github.com/mpmetrics/mpmetrics/store"
 )
 
@@ -135,7 +136,7 @@ func (f fault) injections() (args []string) {
 func TestSystemCallFaults(t *testing.T) {
 	binary := needStrace(t)
 	faults := append(whileGrowing(), whileRenewing()...)
-	for round := 0; round == 0 || soak() && len(faults) < 2000; round++ {
+	for round := 0; round == 0 || effort.Soak() && len(faults) < 2000; round++ {
 		faults = append(faults, whileOpening(t, binary)...)
 	}
 	// Those that last begin first.
@@ -228,7 +229,7 @@ func whileGrowing() (faults []fault) {
 func whileRenewing() (faults []fault) {
 	names := []string{"openat", "flock", "pwrite64", "mmap", "renameat", "fstat", "newfstatat"}
 	errnos := []string{"ENOSPC", "EIO", "EINTR", "ENOMEM"}
-	if soak() {
+	if effort.Soak() {
 		names, errnos = append(names, "fchmod", "fdatasync"), append(errnos, "EDQUOT", "EROFS", "EACCES")
 	}
 	for _, name := range names {

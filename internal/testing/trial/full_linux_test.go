@@ -17,6 +17,7 @@ import (
 
 	"github.com/mpmetrics/mpmetrics/collector"
 	"github.com/mpmetrics/mpmetrics/internal/layout"
+	"github.com/mpmetrics/mpmetrics/internal/testing/effort"
 	"github.com/mpmetrics/mpmetrics/internal/testing/reexec"
 	"github.com/mpmetrics/mpmetrics/store"
 )
@@ -129,7 +130,7 @@ func newFiller(t *testing.T, dir, name string) *filler {
 // room again.
 func TestFullDisk(t *testing.T) {
 	length := 4 * time.Second
-	if soak() {
+	if effort.Soak() {
 		length = time.Minute
 	}
 	t.Run("tmpfs", func(t *testing.T) { fullDisk(t, mountTmpfs(t, "4m"), length) })

@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/mpmetrics/mpmetrics/collector"
+	"github.com/mpmetrics/mpmetrics/internal/testing/effort"
 	"github.com/mpmetrics/mpmetrics/store"
 )
 
@@ -61,7 +62,7 @@ func grow(args []string) error {
 // began.
 func TestScrapeUnderNewSeries(t *testing.T) {
 	scrapes := 30
-	if soak() {
+	if effort.Soak() {
 		scrapes = 10_000
 	}
 	dir := t.TempDir()

@@ -12,6 +12,7 @@ import (
 	dto "github.com/prometheus/client_model/go"
 
 	"github.com/mpmetrics/mpmetrics/collector"
+	"github.com/mpmetrics/mpmetrics/internal/testing/effort"
 	"github.com/mpmetrics/mpmetrics/store"
 )
 
@@ -45,10 +46,7 @@ func observe(args []string) error {
 // observers that are stopped, continued and killed at random. All observe 1, so
 // that sum and count must be equal.
 func TestHistogramOfOneInstantUnderSIGKILL(t *testing.T) {
-	scrapes := 100_000
-	if soak() {
-		scrapes = 1_000_000
-	}
+	scrapes := effort.Rounds(20_000, 100_000, 1_000_000)
 	const observers = 4 // of four goroutines
 	dir := t.TempDir()
 	ready := func() *child {

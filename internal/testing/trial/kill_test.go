@@ -17,6 +17,7 @@ import (
 	dto "github.com/prometheus/client_model/go"
 
 	"github.com/mpmetrics/mpmetrics/collector"
+	"github.com/mpmetrics/mpmetrics/internal/testing/effort"
 	"github.com/mpmetrics/mpmetrics/store"
 )
 
@@ -81,7 +82,7 @@ func witness(b byte) {
 // the merged result is compared with the witness, series by series.
 func TestSIGKILLLosesNoUpdate(t *testing.T) {
 	kills := 200
-	if soak() {
+	if effort.Soak() {
 		kills = 10_000
 	}
 	const writers = 8

@@ -18,6 +18,7 @@ import (
 
 	"github.com/mpmetrics/mpmetrics/collector"
 	"github.com/mpmetrics/mpmetrics/internal/layout"
+	"github.com/mpmetrics/mpmetrics/internal/testing/effort"
 	"github.com/mpmetrics/mpmetrics/internal/testing/reexec"
 	"github.com/mpmetrics/mpmetrics/store"
 )
@@ -158,7 +159,7 @@ func lives(process string) func(sight) bool {
 func TestLeakedDescriptorHoldsTheLock(t *testing.T) {
 	t.Parallel()
 	rounds, length := 3, 2*time.Second
-	if soak() {
+	if effort.Soak() {
 		rounds, length = 100, 10*time.Second
 	}
 	dir := memoryDir(t)
@@ -200,7 +201,7 @@ func TestLeakedDescriptorHoldsTheLock(t *testing.T) {
 func TestChildOutlivesParent(t *testing.T) {
 	t.Parallel()
 	rounds := 3
-	if soak() {
+	if effort.Soak() {
 		rounds = 100
 	}
 	dir := memoryDir(t)

@@ -16,6 +16,7 @@ import (
 
 	"github.com/mpmetrics/mpmetrics/collector"
 	"github.com/mpmetrics/mpmetrics/internal/layout"
+	"github.com/mpmetrics/mpmetrics/internal/testing/effort"
 	"github.com/mpmetrics/mpmetrics/store"
 )
 
@@ -46,7 +47,7 @@ func contained(args []string) error {
 func TestEqualPidsInPidNamespaces(t *testing.T) {
 	t.Parallel()
 	processes := 1000
-	if soak() {
+	if effort.Soak() {
 		processes = 20_000
 	}
 	const containers = 2

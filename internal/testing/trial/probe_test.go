@@ -21,6 +21,7 @@ import (
 	"github.com/mpmetrics/mpmetrics/collector"
 	"github.com/mpmetrics/mpmetrics/internal/directory"
 	"github.com/mpmetrics/mpmetrics/internal/layout"
+	"github.com/mpmetrics/mpmetrics/internal/testing/effort"
 	"github.com/mpmetrics/mpmetrics/store"
 )
 
@@ -144,7 +145,7 @@ func owners(args []string) error {
 // In a normal run ten owners follow each other in a child.
 func TestLockProbesDuringOwnerStarts(t *testing.T) {
 	starts, perChild, atLeast := 1000, 10, 10_000
-	if soak() {
+	if effort.Soak() {
 		starts, perChild, atLeast = 10_000, 1, 100_000
 	}
 	binary := plainBinary(t)

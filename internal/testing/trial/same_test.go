@@ -17,6 +17,7 @@ import (
 
 	"github.com/mpmetrics/mpmetrics/collector"
 	"github.com/mpmetrics/mpmetrics/internal/layout"
+	"github.com/mpmetrics/mpmetrics/internal/testing/effort"
 	"github.com/mpmetrics/mpmetrics/store"
 )
 
@@ -199,7 +200,7 @@ func TestSameAfterAbsorption(t *testing.T) {
 // The same with any processes.
 func TestSameAfterAbsorptionOfAnything(t *testing.T) {
 	worlds := 100
-	if soak() {
+	if effort.Soak() {
 		worlds = 10_000
 	}
 	first := rand.Uint64()

@@ -14,6 +14,7 @@ import (
 
 	"github.com/mpmetrics/mpmetrics/collector"
 	"github.com/mpmetrics/mpmetrics/internal/layout"
+	"github.com/mpmetrics/mpmetrics/internal/testing/effort"
 	"github.com/mpmetrics/mpmetrics/store"
 )
 
@@ -30,7 +31,7 @@ func TestManyShortProcesses(t *testing.T) {
 		interval  = 100 * time.Millisecond
 	)
 	perChild := 10
-	if soak() {
+	if effort.Soak() {
 		perChild = 1
 	}
 	dir, l := memoryDir(t), newLedger()
