@@ -19,10 +19,12 @@ var (
 	defaultStore atomic.Pointer[Store]
 
 	defaultMu sync.Mutex
-	// unbound are the families that wait for the default store; guarded by
-	// defaultMu. Their registry finds duplicates at once, as promauto would.
-	unbound         []*instrument.Family
-	unboundRegistry = prometheus.NewRegistry()
+	// unbound are the families that wait for the default store, and unboundCollectors the
+	// collectors of [Registerer]; guarded by defaultMu. Their registry finds duplicates at
+	// once, as promauto would.
+	unbound           []*instrument.Family
+	unboundCollectors []lateCollector
+	unboundRegistry   = prometheus.NewRegistry()
 )
 
 // Default returns the default store. The first call opens the store at $MPMETRICS_URL or
@@ -64,12 +66,19 @@ func (s *Store) logFallback(why error) {
 }
 
 func openDefault() (*Store, error) {
+	s, waiting, why := openAndBind()
+	s.registerLate(waiting)
+	return s, why
+}
+
+// openAndBind returns the collectors that have waited for the store, too.
+func openAndBind() (s *Store, waiting []lateCollector, why error) {
 	defaultMu.Lock()
 	defer defaultMu.Unlock()
 	if s := defaultStore.Load(); s != nil {
-		return s, nil
+		return s, nil, nil
 	}
-	s, why := prepare(Opts{})
+	s, why = prepare(Opts{})
 	switch {
 	case why != nil:
 	case s.place.Distant():
@@ -84,8 +93,7 @@ func openDefault() (*Store, error) {
 		why = s.place.Open(context.Background())
 	}
 	s.maintain()
-	bindAll(s)
-	return s, why
+	return s, bindAll(s), why
 }
 
 // SetDefault makes s the default store. Call SetDefault at the beginning of main: before
@@ -95,29 +103,52 @@ func SetDefault(s *Store) error {
 	if s == nil {
 		return errors.New("set default store: nil")
 	}
-	defaultMu.Lock()
-	defer defaultMu.Unlock()
-	if defaultStore.Load() != nil {
-		return errors.New("set default store: metrics use another store already; call SetDefault at the beginning of main")
+	waiting, err := s.becomeDefault()
+	if err != nil {
+		return fmt.Errorf("set default store: %w", err)
 	}
-	for _, f := range unbound {
-		// A trial: bindAll would panic after some families.
-		if err := s.registry.Register(f.Collector); err != nil {
-			return fmt.Errorf("set default store: %w", err)
-		}
-		s.registry.Unregister(f.Collector)
-	}
-	bindAll(s)
+	s.registerLate(waiting)
 	return nil
 }
 
-// bindAll runs under defaultMu.
-func bindAll(s *Store) {
+func (s *Store) becomeDefault() (waiting []lateCollector, err error) {
+	defaultMu.Lock()
+	defer defaultMu.Unlock()
+	if defaultStore.Load() != nil {
+		return nil, errors.New("metrics use another store already; call SetDefault at the beginning of main")
+	}
+	for _, late := range unboundCollectors {
+		if err := s.tryRegister(late.Collector); err != nil {
+			return nil, err
+		}
+	}
+	for _, f := range unbound {
+		if err := s.tryRegister(f.Collector); err != nil {
+			return nil, err
+		}
+	}
+	return bindAll(s), nil
+}
+
+// tryRegister returns why the store cannot take a collector, because bindAll would panic after some
+// families.
+func (s *Store) tryRegister(c prometheus.Collector) error {
+	if err := s.registry.Register(c); err != nil {
+		return err
+	}
+	s.registry.Unregister(c)
+	return nil
+}
+
+// bindAll runs under defaultMu, and returns the collectors that have waited for the default store.
+func bindAll(s *Store) (waiting []lateCollector) {
 	for _, f := range unbound {
 		s.bind(f)
 	}
-	unbound, unboundRegistry = nil, nil
+	waiting = unboundCollectors
+	unbound, unboundCollectors, unboundRegistry = nil, nil, nil
 	defaultStore.Store(s)
+	return waiting
 }
 
 // bindLate lets a family wait for the default store, or binds the family if the store is

@@ -12,6 +12,9 @@ import (
 // have opened no store yet.
 func SetTick(d time.Duration) { tick = d }
 
+// SetFirstPause replaces the pause before the first flush of a store.
+func SetFirstPause(d time.Duration) { firstPause = d }
+
 // SetClock replaces the clock of the stores that are opened from now on, until the
 // end of the test.
 func SetClock(t testing.TB, now func() time.Time) {

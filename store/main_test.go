@@ -53,6 +53,7 @@ func TestMain(m *testing.M) {
 		}
 	}
 	all.Main()
+	store.SetFirstPause(time.Hour) // a test that wants flushes says when
 	for _, name := range []string{store.EnvDir, store.EnvURL, store.EnvProcess} {
 		os.Unsetenv(name)
 	}

@@ -58,7 +58,9 @@ type Opts struct {
 	// FlushInterval is the time between two flushes. In a directory, a flush mirrors the collectors
 	// of [Store.Registerer] into the file. On a server, a flush publishes all values. In both cases
 	// SIGKILL loses such counts since the last flush. A process that misses ten flushes on a server
-	// counts as dead until its next flush. 0: one second.
+	// counts as dead until its next flush. The first flush comes a millisecond after Open, and each
+	// pause is twice as long as the pause before, up to FlushInterval: a process that lives shorter
+	// than FlushInterval and exits without Close loses a part and not all. 0: one second.
 	FlushInterval time.Duration
 
 	// Modes are the merge modes for families of the collectors of [Store.Registerer]. A key is a

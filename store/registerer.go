@@ -38,6 +38,9 @@ func (s *Store) Registerer() prometheus.Registerer {
 // is used once; and the registry of the mirror, which is gathered.
 type registerer struct{ store *Store }
 
+// Store returns the store of the Registerer. Package promauto makes instruments of the store.
+func (r *registerer) Store() *Store { return r.store }
+
 var errOwn = errors.New("mpmetrics: a collector of mpmetrics in a Registerer of mpmetrics would show its own output again; register the collector with the scraped registry, for instance prometheus.DefaultRegisterer")
 
 // Register implements prometheus.Registerer.

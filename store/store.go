@@ -19,7 +19,7 @@ import (
 
 // Store keeps the metrics of this process: in the process's own file in a shared
 // directory, on a server, or in memory. The zero Store cannot be used: call [Open] or
-// [Default].
+// [Default]. The constructors of a nil Store make instruments of the default store.
 type Store struct {
 	opts     Opts
 	location location.Location // of opts; zero if the text of the location is invalid
@@ -222,7 +222,7 @@ func (s *Store) maintain() {
 	s.done, s.flushed = make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(s.flushed)
-		s.every(s.opts.FlushInterval, func() { s.flush(context.Background()) })
+		s.flushes()
 	}()
 	go func() {
 		defer close(s.done)
@@ -231,6 +231,28 @@ func (s *Store) maintain() {
 			s.countDropped()
 		})
 	}()
+}
+
+// firstPause is the pause before the first flush. A variable for the tests.
+var firstPause = time.Millisecond
+
+// flushes flushes again and again until the store is closed. Each pause is twice as long as
+// the pause before, up to the interval: a process that lives shorter than the interval, and
+// exits without Close, loses the last half of its foreign counts at most, and not all.
+func (s *Store) flushes() {
+	pause := min(firstPause, s.opts.FlushInterval)
+	timer := time.NewTimer(pause)
+	defer timer.Stop()
+	for {
+		select {
+		case <-s.stop:
+			return
+		case <-timer.C:
+			s.flush(context.Background())
+			pause = min(2*pause, s.opts.FlushInterval)
+			timer.Reset(pause)
+		}
+	}
 }
 
 // every calls do again and again until the store is closed.

@@ -87,7 +87,7 @@ func New(c Config) *Mirror {
 // Add mirrors a collector from the next flush on.
 func (m *Mirror) Add(c prometheus.Collector) error {
 	descs := Describe(c)
-	g := &guard{collector: c, id: identity(descs), names: namesOf(descs)}
+	g := &guard{collector: c, id: Identity(descs), names: namesOf(descs)}
 	if err := m.registry.Register(g); err != nil {
 		return err
 	}
@@ -133,7 +133,7 @@ type removed struct {
 func (m *Mirror) Remove(c prometheus.Collector) {
 	m.flushing.Lock()
 	defer m.flushing.Unlock()
-	id := identity(Describe(c))
+	id := Identity(Describe(c))
 	m.mu.Lock()
 	i := slices.IndexFunc(m.guards, func(g *guard) bool { return g.id == id })
 	var g *guard
@@ -183,9 +183,9 @@ func (m *Mirror) resume(guards []*guard) {
 	})
 }
 
-// identity is equal for the descriptors of two collectors only if a registry takes both for the
+// Identity is equal for the descriptors of two collectors only if a registry takes both for the
 // same collector. A wrapped collector is another object each time.
-func identity(descs []*prometheus.Desc) string {
+func Identity(descs []*prometheus.Desc) string {
 	all := make([]string, 0, len(descs))
 	for _, d := range descs {
 		all = append(all, d.String())

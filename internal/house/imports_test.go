@@ -34,7 +34,7 @@ var floors = [][]string{
 	// Answers for operators; absorption, which stores and collectors start.
 	{"internal/inspect", "compact"},
 	{"store"},
-	{"collector"},
+	{"collector", "promauto"},
 	{"cmd/mpmetrics-inspect/serve"},
 	{"cmd/mpmetrics-inspect"},
 }
