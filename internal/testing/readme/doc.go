@@ -1,0 +1,2 @@
+// Package readme has the tests that do what the README shows.
+package readme
