@@ -3,79 +3,57 @@ package merge
 import (
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/mpmetrics/mpmetrics/internal/layout"
 )
 
 // Rule says by which mode the samples of several processes are merged, and why.
 type Rule struct {
-	Mode   layout.Mode
+	Mode   layout.Mode // zero: the values of all processes are summed up
 	Reason string
+	Named  bool // the name of the family decides, not the type alone
 }
 
-// namedRules are the rules for single names of well-known collectors, which the words of the
-// name would miss.
-var namedRules = map[string]Rule{
-	"go_gc_gogc_percent":          {layout.LiveMax, "a setting, alike in all processes"},
-	"go_config_gogc_percent":      {layout.LiveMax, "a setting, alike in all processes"},
-	"go_gc_gomemlimit_bytes":      {layout.LiveMin, "a limit: the tightest"},
-	"go_sched_gomaxprocs_threads": {layout.LiveMax, "a setting, alike in all processes"},
-	"process_max_fds":             {layout.LiveMin, "a limit: the tightest"},
-
-	"process_virtual_memory_max_bytes": {layout.LiveMin, "a limit: the tightest"},
+// RuleFor returns the rule for families of a type and a name, unless a mode is given.
+func RuleFor(t layout.Type, name string) Rule {
+	switch t {
+	case layout.Gauge:
+		return RuleOf(name)
+	case layout.Untyped:
+		return UntypedRuleOf(name)
+	case layout.Counter:
+		if r, known := CounterRuleOf(name); known {
+			return r
+		}
+		return Rule{Reason: "counted: the counts of the dead stay"}
+	}
+	return Rule{Reason: "observed: the observations of the dead stay"}
 }
-
-// wordRules are the rules by the words of a name, the first match first. A rule matches a name
-// that ends with end, unless end is empty, and has one of the words, unless there are none. A
-// name of one word matches no rule.
-var wordRules = []struct {
-	end   []string
-	words []string
-	Rule
-}{
-	{end: []string{"timestamp", "seconds"}, words: []string{"expiry", "expires", "expiration"}, Rule: Rule{layout.LiveMin, "an expiry alarms at its earliest"}},
-	{end: []string{"timestamp", "seconds"}, words: []string{"oldest"}, Rule: Rule{layout.LiveMin, "the oldest moment"}},
-	{end: []string{"start", "time", "seconds"}, Rule: Rule{layout.LiveMin, "the start of the oldest process"}},
-	{end: []string{"timestamp", "seconds"}, Rule: Rule{layout.Max, "a moment: the newest"}},
-	{end: []string{"timestamp"}, Rule: Rule{layout.Max, "a moment: the newest"}},
-	{end: []string{"time", "seconds"}, words: []string{"last"}, Rule: Rule{layout.Max, "a moment: the newest"}},
-	{end: []string{"info"}, Rule: Rule{layout.LiveMax, "1 in each process: labels are the content"}},
-	{end: []string{"ratio"}, Rule: Rule{layout.LiveMean, "a share: the mean of the processes"}},
-	{end: []string{"percent"}, Rule: Rule{layout.LiveMean, "a share: the mean of the processes"}},
-	{end: []string{"utilization"}, Rule: Rule{layout.LiveMean, "a share: the mean of the processes"}},
-	{end: []string{"celsius"}, Rule: Rule{layout.LiveMax, "a temperature: the hottest"}},
-	{words: []string{"longest", "oldest"}, Rule: Rule{layout.LiveMax, "the longest time of all processes"}},
-	{words: []string{"max", "maximum"}, Rule: Rule{layout.LiveMax, "a largest value"}},
-	{words: []string{"min", "minimum"}, Rule: Rule{layout.LiveMin, "a smallest value"}},
-	{words: []string{"limit"}, Rule: Rule{layout.LiveMin, "a limit: the tightest"}},
-}
-
-// hostCounters are counters of the host or of its network namespace, which every process shows:
-// the largest is the count of the host, and a sum would count the host once for each process,
-// dead processes included.
-var hostCounters = []string{"process_network_receive_bytes_total", "process_network_transmit_bytes_total"}
-
-// untypedEnds are the last words of untyped samples that are counted, not measured: the counts of
-// the dead stay.
-var untypedEnds = []string{"count", "sum", "bucket", "total"}
-
-// byDefault is the rule for gauges that no other rule knows.
-var byDefault = Rule{layout.LiveSum, "a quantity of each live process: requests in flight"}
 
 // RuleOf returns the rule for gauges of a name, unless a mode is given: the name tells what the
-// value means. Names of OpenTelemetry, with dots, follow the same rules.
+// value means.
 func RuleOf(name string) Rule {
-	plain := strings.ReplaceAll(name, ".", "_")
-	if r, known := namedRules[plain]; known {
-		return r
-	}
-	words := strings.Split(plain, "_")
+	var few [fewWords]string
+	words := split(few[:0], name)
 	if len(words) < 2 {
 		return byDefault
 	}
+	if ofHost(name) {
+		return Rule{layout.LiveMax, hostReason, true}
+	}
+	var plain [fewBytes]byte
+	if r, known := namedRules[string(join(plain[:0], words))]; known {
+		r.Named = true
+		return r
+	}
+	lists := uint64(0)
+	for _, w := range words {
+		lists |= listsOf[w]
+	}
 	for _, r := range wordRules {
-		if endsWith(words, r.end) && (len(r.words) == 0 || slices.ContainsFunc(words, func(w string) bool { return slices.Contains(r.words, w) })) {
-			return r.Rule
+		if lists&r.lists == r.lists && r.endOf(words) {
+			return Rule{r.Mode, r.Reason, true}
 		}
 	}
 	return byDefault
@@ -83,24 +61,204 @@ func RuleOf(name string) Rule {
 
 // UntypedRuleOf returns the rule for untyped samples of a name.
 func UntypedRuleOf(name string) Rule {
-	words := strings.Split(strings.ReplaceAll(name, ".", "_"), "_")
-	if len(words) > 1 && slices.Contains(untypedEnds, words[len(words)-1]) {
-		return Rule{layout.Sum, "counted: the counts of the dead stay"}
+	var few [fewWords]string
+	words := split(few[:0], name)
+	if len(words) < 2 || !slices.Contains(untypedEnds, words[len(words)-1]) {
+		return RuleOf(name)
 	}
-	return RuleOf(name)
+	if ofHost(name) {
+		return Rule{layout.Max, hostReason, true}
+	}
+	return Rule{layout.Sum, "counted: the counts of the dead stay", true}
 }
 
 // CounterRuleOf returns the rule for counters of a name. known is false for a counter that is
 // summed up, as nearly all counters are.
 func CounterRuleOf(name string) (r Rule, known bool) {
-	if slices.Contains(hostCounters, strings.ReplaceAll(name, ".", "_")) {
-		return Rule{layout.Max, "of the host: every process shows the same count"}, true
+	if !ofHost(name) {
+		return Rule{}, false
 	}
-	return Rule{}, false
+	return Rule{layout.Max, hostReason, true}, true
 }
 
-// endsWith reports whether words end with end, after at least one other word.
-func endsWith(words, end []string) bool {
-	n := len(words) - len(end)
-	return n > 0 && slices.Equal(words[n:], end)
+// fewWords and fewBytes are the lengths of nearly all names: a longer name costs an allocation at
+// each look.
+const (
+	fewWords = 16
+	fewBytes = 128
+)
+
+// split appends the words of a name: a name of OpenTelemetry, with dots, slashes and hyphens, has
+// the words of the same name with underscores.
+func split(words []string, name string) []string {
+	for name != "" {
+		var w string
+		if w, name = cutWord(name); w != "" {
+			words = append(words, strings.ToLower(w))
+		}
+	}
+	return words
+}
+
+// cutWord returns the text before the first ASCII character that is neither a letter nor a digit,
+// and the text after the character.
+func cutWord(name string) (word, rest string) {
+	for i := range len(name) {
+		switch c := name[i]; {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c >= utf8.RuneSelf:
+		default:
+			return name[:i], name[i+1:]
+		}
+	}
+	return name, ""
+}
+
+// join appends words with underscores between the words.
+func join(b []byte, words []string) []byte {
+	for i, w := range words {
+		if i > 0 {
+			b = append(b, '_')
+		}
+		b = append(b, w...)
+	}
+	return b
+}
+
+// hostReason is the reason for values of the host: a sum would count the host once for each
+// process, dead processes included.
+const hostReason = "of the host: every process shows the same"
+
+// hostBegins are the first words of the names of values of the host, or of its network namespace.
+// Each process shows the same value.
+var hostBegins = []string{
+	"process_network",
+	"system_cpu", "system_disk", "system_filesystem", "system_linux", "system_load", "system_memory",
+	"system_network", "system_paging", "system_process", "system_processes", "system_uptime",
+}
+
+// ofHost reports whether a name begins like the name of a value of the host.
+func ofHost(name string) bool {
+	first, rest := cutWord(name)
+	for _, begin := range hostBegins {
+		n := len(first)
+		if len(begin) > n && begin[n] == '_' && strings.EqualFold(begin[:n], first) {
+			second, _ := cutWord(rest)
+			if strings.EqualFold(begin[n+1:], second) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// untypedEnds are the last words of untyped samples that are counted, not measured: the counts of
+// the dead stay.
+var untypedEnds = []string{"count", "sum", "bucket", "total"}
+
+// byDefault is the rule for gauges that no other rule knows.
+var byDefault = Rule{Mode: layout.LiveSum, Reason: "a quantity of each live process: requests in flight"}
+
+// namedRules are the rules for single names of well-known collectors, which the words of the
+// name would miss. The words of a name stand with underscores here.
+var namedRules = map[string]Rule{
+	"go_gc_limiter_last_enabled_gc_cycle": {Mode: layout.LiveMax, Reason: "a moment: the newest"},
+	"go_gc_stack_starting_size_bytes":     {Mode: layout.LiveMax, Reason: aSetting},
+	"process_max_fds":                     {Mode: layout.LiveMin, Reason: "a limit: the tightest"},
+	"process_open_fds":                    {Mode: layout.LiveMax, Reason: "beside a limit of each process: the process that is closest to the limit"},
+	"process_virtual_memory_max_bytes":    {Mode: layout.LiveMin, Reason: "a limit: the tightest"},
+	"workqueue_unfinished_work_seconds":   {Mode: layout.LiveSum, Reason: "work in progress, in seconds of all workers"},
+}
+
+const aSetting = "a setting, alike in all processes"
+
+// Words that several rules know.
+var (
+	units = []string{"seconds", "milliseconds", "microseconds", "nanoseconds", "minutes", "hours", "days"}
+	least = []string{"min", "minimum", "shortest", "smallest", "lowest"}
+)
+
+// wordRule is a rule for names by their words. A rule without ends takes every end, and a rule
+// without words takes all words.
+type wordRule struct {
+	ends  []string   // the last words; the name has at least one more word
+	words [][]string // the name has a word of each list
+	Rule
+
+	lists uint64 // bits of words in listsOf
+}
+
+// wordRules are the rules by the words of a name, the first match first. A name of one word
+// matches no rule.
+var wordRules = []wordRule{
+	// Moments, and the time until a moment.
+	{words: [][]string{{"expiry", "expires", "expiration", "ttl"}}, Rule: Rule{Mode: layout.LiveMin, Reason: "an expiry alarms at its earliest"}},
+	{words: [][]string{{"timestamp"}, {"oldest", "start", "boot"}}, Rule: Rule{Mode: layout.LiveMin, Reason: "the oldest moment"}},
+	{ends: []string{"start_time_seconds", "start_time", "boot_time_seconds", "boot_time"}, Rule: Rule{Mode: layout.LiveMin, Reason: "the start of the oldest process"}},
+	{ends: []string{"created"}, Rule: Rule{Mode: layout.LiveMin, Reason: "the oldest moment"}},
+	{words: [][]string{{"timestamp", "unixtime"}}, Rule: Rule{Mode: layout.Max, Reason: "a moment: the newest"}},
+	{ends: []string{"time_seconds", "time", "at"}, words: [][]string{{"last"}}, Rule: Rule{Mode: layout.Max, Reason: "a moment: the newest"}},
+
+	{ends: []string{"info"}, Rule: Rule{Mode: layout.LiveMax, Reason: "1 in each process: labels are the content"}},
+	{words: [][]string{{"gogc", "gomaxprocs", "threshold"}}, Rule: Rule{Mode: layout.LiveMax, Reason: aSetting}},
+	{words: [][]string{{"gomemlimit", "memlimit"}}, Rule: Rule{Mode: layout.LiveMin, Reason: "a limit: the tightest"}},
+	{words: [][]string{{"cpu", "cpus"}, {"count", "cores"}}, Rule: Rule{Mode: layout.LiveMax, Reason: hostReason}},
+	{words: [][]string{{"avg", "average", "mean", "median"}}, Rule: Rule{Mode: layout.LiveMean, Reason: "an average: the mean of the processes"}},
+
+	// Durations: a sum of durations says nothing.
+	{ends: units, words: [][]string{slices.Concat(least, []string{"limit"})}, Rule: Rule{Mode: layout.LiveMin, Reason: "a duration: the shortest"}},
+	{ends: units, Rule: Rule{Mode: layout.LiveMax, Reason: "a duration: the longest"}},
+	{words: [][]string{{"age", "delay", "duration", "interval", "latency", "timeout", "uptime"}}, Rule: Rule{Mode: layout.LiveMax, Reason: "a duration: the longest"}},
+
+	// What is used of a pool is summed up, and so is the size of the pool.
+	{words: [][]string{
+		{"max", "maximum", "min", "minimum", "limit"},
+		{"connection", "connections", "conn", "conns", "pool", "queue", "worker", "workers", "concurrent", "concurrency", "flight", "inflight"},
+	}, Rule: Rule{Mode: layout.LiveSum, Reason: "the size of a pool of each process: adds up like the used part"}},
+
+	{words: [][]string{{"longest", "oldest"}}, Rule: Rule{Mode: layout.LiveMax, Reason: "the longest time of all processes"}},
+	{words: [][]string{{"max", "maximum", "peak", "highest", "largest"}}, Rule: Rule{Mode: layout.LiveMax, Reason: "a largest value"}},
+	{words: [][]string{least}, Rule: Rule{Mode: layout.LiveMin, Reason: "a smallest value"}},
+	{words: [][]string{{"limit"}}, Rule: Rule{Mode: layout.LiveMin, Reason: "a limit: the tightest"}},
+	{words: [][]string{{"p50", "p75", "p90", "p95", "p99", "p999", "percentile", "quantile"}}, Rule: Rule{Mode: layout.LiveMax, Reason: "a quantile: the worst of the processes"}},
+
+	{ends: []string{"ratio", "percent", "percentage", "fraction", "utilization"}, Rule: Rule{Mode: layout.LiveMean, Reason: "a share: the mean of the processes"}},
+	{words: [][]string{{"celsius", "fahrenheit", "kelvin", "temperature"}}, Rule: Rule{Mode: layout.LiveMax, Reason: "a temperature: the hottest"}},
+	{ends: []string{"up", "successful"}, Rule: Rule{Mode: layout.LiveMin, Reason: "1 or 0: 1 if each process has 1"}},
+	{ends: []string{"enabled"}, Rule: Rule{Mode: layout.LiveMax, Reason: aSetting}},
+	{ends: []string{"version", "generation", "revision", "hash"}, Rule: Rule{Mode: layout.LiveMax, Reason: "a number that names a version: the newest"}},
+}
+
+// listsOf has a bit for each list of words of a rule that has the word.
+var listsOf = func() map[string]uint64 {
+	all := map[string]uint64{}
+	bit := uint64(1)
+	for i := range wordRules {
+		for _, list := range wordRules[i].words {
+			for _, w := range list {
+				all[w] |= bit
+			}
+			wordRules[i].lists |= bit
+			bit <<= 1
+		}
+	}
+	return all
+}()
+
+// endOf reports whether words end as the rule wants, after at least one other word.
+func (r *wordRule) endOf(words []string) bool {
+	return len(r.ends) == 0 || slices.ContainsFunc(r.ends, func(end string) bool {
+		for i := len(words) - 1; i > 0; i-- {
+			rest, found := strings.CutSuffix(end, words[i])
+			if !found {
+				return false
+			}
+			if rest == "" {
+				return true
+			}
+			if end, found = strings.CutSuffix(rest, "_"); !found {
+				return false
+			}
+		}
+		return false
+	})
 }
