@@ -19,6 +19,8 @@ func (e *environment) get() *cobra.Command {
 		Short: "Show merged values, their rules, and the share of each process",
 		Long: `Show merged values, their rules, and the shares: of each
 living process, of each dead process before its absorption, and of the archive.
+Below the rule stands the reason: the type of the family, words of its name, or
+a setting of the process. docs/collectors.md in the repository has all rules.
 
 The selector is a PromQL selector: a name, and labels in braces. A histogram or
 summary can be selected by its name, or by the name of its count, sum or buckets.
@@ -142,6 +144,7 @@ type jsonValue struct {
 	Type    string            `json:"type"`
 	Mode    string            `json:"mode,omitempty"`
 	Rule    string            `json:"rule"`
+	Why     string            `json:"why"`
 	Created *time.Time        `json:"created"`
 	jsonReading
 	Contributions []jsonContribution `json:"contributions"`
@@ -178,7 +181,7 @@ func jsonConflictsOf(conflicts []inspect.Conflict) []jsonConflict {
 
 func jsonValueOf(v *inspect.Value) jsonValue {
 	j := jsonValue{
-		Name: v.Family.Name, Labels: jsonLabels(v.Labels), Type: v.Family.Type.String(), Rule: v.Family.Rule(),
+		Name: v.Family.Name, Labels: jsonLabels(v.Labels), Type: v.Family.Type.String(), Rule: v.Family.Rule(), Why: v.Family.Why(),
 		Created: jsonTime(v.Created), jsonReading: jsonReadingOf(v.Family, &v.Reading),
 		Contributions: []jsonContribution{}, LeftOut: jsonConflictsOf(v.Out),
 	}
@@ -234,6 +237,10 @@ func (e *environment) writeValues(s *inspect.Survey, values []*inspect.Value, bu
 func (e *environment) writeValue(s *inspect.Survey, v *inspect.Value, buckets bool) {
 	fmt.Fprintf(e.stdout, "%s  %s\n", v.Series(), readingText(&v.Reading))
 	fmt.Fprintf(e.stdout, "%s: %s\n", v.Family.Kind(), v.Family.Rule())
+	fmt.Fprintln(e.stdout, v.Family.Why())
+	if r := v.Family.OtherRule(); r != "" {
+		fmt.Fprintf(e.stdout, "another rule: %s\n", inspect.Escape(r))
+	}
 	if !v.Created.IsZero() {
 		fmt.Fprintf(e.stdout, "counted since %s, %s\n", moment(v.Created).human, inspect.Ago(v.Created, s.Time))
 	}

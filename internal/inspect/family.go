@@ -218,6 +218,32 @@ func (f *Family) Rule() string {
 	return "the mean of " + who
 }
 
+// Why says what decided about the rule: the type of the family, the name, or the process by a mode
+// of its own.
+func (f *Family) Why() string {
+	r := merge.RuleFor(f.Type, f.Name)
+	switch {
+	case f.Mode != r.Mode && f.Type.Cumulative():
+		return "set by the process"
+	case f.Mode != r.Mode:
+		return fmt.Sprintf("set by the process; without a setting it would be %v", r.Mode)
+	case r.Named:
+		return "by name: " + r.Reason
+	}
+	return "by type: " + r.Reason
+}
+
+// OtherRule says how to set another rule, and is empty for a type without modes.
+func (f *Family) OtherRule() string {
+	switch f.Type {
+	case layout.Gauge:
+		return fmt.Sprintf("store.Opts.Modes[%q] for the gauge of a library, an argument of NewGauge for an own gauge", f.Name)
+	case layout.Counter, layout.Untyped:
+		return fmt.Sprintf("store.Opts.Modes[%q], if a library shows the family", f.Name)
+	}
+	return ""
+}
+
 // Kind is the type, with the mode if the family has a mode.
 func (f *Family) Kind() string { return Kind(f.Type, f.Mode) }
 

@@ -216,6 +216,9 @@ func share(n, largest int) float64 {
 type familyView struct {
 	familyRow
 	Unit      string
+	Rule      string
+	Why       string // reason of the rule
+	OtherRule string // how to set another rule
 	Bounds    []float64
 	Conflicts []conflictRow
 	Values    []valueRow
@@ -265,7 +268,10 @@ func (w *watcher) family(name string) (v *familyView) {
 		if f == nil {
 			return
 		}
-		v = &familyView{familyRow: rowOfFamily(f, f.Series), Unit: inspect.Escape(f.Unit), Bounds: f.Bounds}
+		v = &familyView{
+			familyRow: rowOfFamily(f, f.Series), Unit: inspect.Escape(f.Unit), Bounds: f.Bounds,
+			Rule: f.Rule(), Why: f.Why(), OtherRule: inspect.Escape(f.OtherRule()),
+		}
 		for _, c := range f.Conflicts {
 			who := inspect.Escape(c.Process)
 			if c.Process == "" {
