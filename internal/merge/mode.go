@@ -166,8 +166,10 @@ var namedRules = map[string]Rule{
 	"process_max_fds":                     {Mode: layout.LiveMin, Reason: "a limit: the tightest"},
 	"process_open_fds":                    {Mode: layout.LiveMax, Reason: "beside a limit of each process: the process that is closest to the limit"},
 	"process_virtual_memory_max_bytes":    {Mode: layout.LiveMin, Reason: "a limit: the tightest"},
-	"workqueue_unfinished_work_seconds":   {Mode: layout.LiveSum, Reason: "work in progress, in seconds of all workers"},
 }
+
+// clusterReason is the reason for values of a cluster of which each process is a member.
+const clusterReason = "of the cluster: every process sees the whole"
 
 const aSetting = "a setting, alike in all processes"
 
@@ -204,12 +206,18 @@ var wordRules = []wordRule{
 	{words: [][]string{{"cpu", "cpus"}, {"count", "cores"}}, Rule: Rule{Mode: layout.LiveMax, Reason: hostReason}},
 	{words: [][]string{{"avg", "average", "mean", "median"}}, Rule: Rule{Mode: layout.LiveMean, Reason: "an average: the mean of the processes"}},
 
-	// Durations: a sum of durations says nothing.
+	// Durations: a sum of durations says nothing, unless the durations are shares of one total.
+	{ends: units, words: [][]string{{"cpu", "total", "work"}}, Rule: Rule{Mode: layout.LiveSum, Reason: "time that adds up: of all workers"}},
 	{ends: units, words: [][]string{slices.Concat(least, []string{"limit"})}, Rule: Rule{Mode: layout.LiveMin, Reason: "a duration: the shortest"}},
 	{ends: units, Rule: Rule{Mode: layout.LiveMax, Reason: "a duration: the longest"}},
 	{words: [][]string{{"age", "delay", "duration", "interval", "latency", "timeout", "uptime"}}, Rule: Rule{Mode: layout.LiveMax, Reason: "a duration: the longest"}},
 
+	// Each process sees the whole cluster.
+	{words: [][]string{{"cluster", "gossip", "memberlist", "raft", "ring", "serf"}, {"members", "nodes", "partitions", "peers"}}, Rule: Rule{Mode: layout.LiveMax, Reason: clusterReason}},
+	{words: [][]string{{"ring"}, {"tokens"}, {"total"}}, Rule: Rule{Mode: layout.LiveMax, Reason: clusterReason}},
+
 	// What is used of a pool is summed up, and so is the size of the pool.
+	{words: [][]string{{"by", "per"}, {"max", "maximum"}}, Rule: Rule{Mode: layout.LiveMax, Reason: "a largest value"}},
 	{words: [][]string{
 		{"max", "maximum", "min", "minimum", "limit"},
 		{"connection", "connections", "conn", "conns", "pool", "queue", "worker", "workers", "concurrent", "concurrency", "flight", "inflight"},
@@ -223,9 +231,10 @@ var wordRules = []wordRule{
 
 	{ends: []string{"ratio", "percent", "percentage", "fraction", "utilization"}, Rule: Rule{Mode: layout.LiveMean, Reason: "a share: the mean of the processes"}},
 	{words: [][]string{{"celsius", "fahrenheit", "kelvin", "temperature"}}, Rule: Rule{Mode: layout.LiveMax, Reason: "a temperature: the hottest"}},
-	{ends: []string{"up", "successful"}, Rule: Rule{Mode: layout.LiveMin, Reason: "1 or 0: 1 if each process has 1"}},
+	{ends: []string{"up", "successful", "healthcheck"}, Rule: Rule{Mode: layout.LiveMin, Reason: "1 or 0: 1 if each process has 1"}},
 	{ends: []string{"enabled"}, Rule: Rule{Mode: layout.LiveMax, Reason: aSetting}},
 	{ends: []string{"version", "generation", "revision", "hash"}, Rule: Rule{Mode: layout.LiveMax, Reason: "a number that names a version: the newest"}},
+	{words: [][]string{{"last", "current", "applied", "commit", "committed"}, {"index", "term", "epoch", "sequence", "id"}}, Rule: Rule{Mode: layout.LiveMax, Reason: "a position: the newest"}},
 }
 
 // listsOf has a bit for each list of words of a rule that has the word.
