@@ -168,21 +168,27 @@ var namedRules = map[string]Rule{
 	"process_virtual_memory_max_bytes":    {Mode: layout.LiveMin, Reason: "a limit: the tightest"},
 }
 
-// clusterReason is the reason for values of a cluster of which each process is a member.
-const clusterReason = "of the cluster: every process sees the whole"
-
-const aSetting = "a setting, alike in all processes"
-
-// Words that several rules know.
-var (
-	units = []string{"seconds", "milliseconds", "microseconds", "nanoseconds", "minutes", "hours", "days"}
-	least = []string{"min", "minimum", "shortest", "smallest", "lowest"}
+// Reasons of several rules.
+const (
+	aSetting      = "a setting, alike in all processes"
+	clusterReason = "of the cluster: every process sees the whole"
+	expiryReason  = "an expiry alarms at its earliest"
+	oneOrZero     = "1 or 0: 1 if each process has 1"
 )
 
-// wordRule is a rule for names by their words. A rule without ends takes every end, and a rule
-// without words takes all words.
+// units are the units of time.
+var units = []string{"seconds", "milliseconds", "microseconds", "nanoseconds", "minutes", "hours", "days"}
+
+// most and least are words for a largest and for a smallest value.
+var most = []string{"max", "maximum", "peak", "highest", "largest"}
+
+var least = []string{"min", "minimum", "shortest", "smallest", "lowest"}
+
+// wordRule is a rule for names by their words. A rule without ends and without time takes every end,
+// and a rule without words takes all words.
 type wordRule struct {
 	ends  []string   // the last words; the name has at least one more word
+	time  bool       // the last word is a unit of time, or the name has one of the ends
 	words [][]string // the name has a word of each list
 	Rule
 
@@ -193,24 +199,26 @@ type wordRule struct {
 // matches no rule.
 var wordRules = []wordRule{
 	// Moments, and the time until a moment.
-	{words: [][]string{{"expiry", "expires", "expiration", "ttl"}}, Rule: Rule{Mode: layout.LiveMin, Reason: "an expiry alarms at its earliest"}},
+	{time: true, ends: []string{"timestamp", "time", "at"}, words: [][]string{{"expiry", "expires", "expiration", "ttl"}}, Rule: Rule{Mode: layout.LiveMin, Reason: expiryReason}},
+	{ends: []string{"expiry", "expiration"}, Rule: Rule{Mode: layout.LiveMin, Reason: expiryReason}},
 	{words: [][]string{{"timestamp"}, {"oldest", "start", "boot"}}, Rule: Rule{Mode: layout.LiveMin, Reason: "the oldest moment"}},
 	{ends: []string{"start_time_seconds", "start_time", "boot_time_seconds", "boot_time"}, Rule: Rule{Mode: layout.LiveMin, Reason: "the start of the oldest process"}},
 	{ends: []string{"created"}, Rule: Rule{Mode: layout.LiveMin, Reason: "the oldest moment"}},
 	{words: [][]string{{"timestamp", "unixtime"}}, Rule: Rule{Mode: layout.Max, Reason: "a moment: the newest"}},
-	{ends: []string{"time_seconds", "time", "at"}, words: [][]string{{"last"}}, Rule: Rule{Mode: layout.Max, Reason: "a moment: the newest"}},
+	{ends: []string{"time_seconds", "at"}, words: [][]string{{"last"}}, Rule: Rule{Mode: layout.Max, Reason: "a moment: the newest"}},
 
 	{ends: []string{"info"}, Rule: Rule{Mode: layout.LiveMax, Reason: "1 in each process: labels are the content"}},
-	{words: [][]string{{"gogc", "gomaxprocs", "threshold"}}, Rule: Rule{Mode: layout.LiveMax, Reason: aSetting}},
+	{words: [][]string{{"gogc", "gomaxprocs"}}, Rule: Rule{Mode: layout.LiveMax, Reason: aSetting}},
 	{words: [][]string{{"gomemlimit", "memlimit"}}, Rule: Rule{Mode: layout.LiveMin, Reason: "a limit: the tightest"}},
-	{words: [][]string{{"cpu", "cpus"}, {"count", "cores"}}, Rule: Rule{Mode: layout.LiveMax, Reason: hostReason}},
+	{ends: []string{"cpu_count", "cpu_cores", "cpu_cores_available", "num_cpu"}, Rule: Rule{Mode: layout.LiveMax, Reason: hostReason}},
 	{words: [][]string{{"avg", "average", "mean", "median"}}, Rule: Rule{Mode: layout.LiveMean, Reason: "an average: the mean of the processes"}},
 
 	// Durations: a sum of durations says nothing, unless the durations are shares of one total.
-	{ends: units, words: [][]string{{"cpu", "total", "work"}}, Rule: Rule{Mode: layout.LiveSum, Reason: "time that adds up: of all workers"}},
-	{ends: units, words: [][]string{slices.Concat(least, []string{"limit"})}, Rule: Rule{Mode: layout.LiveMin, Reason: "a duration: the shortest"}},
-	{ends: units, Rule: Rule{Mode: layout.LiveMax, Reason: "a duration: the longest"}},
-	{words: [][]string{{"age", "delay", "duration", "interval", "latency", "timeout", "uptime"}}, Rule: Rule{Mode: layout.LiveMax, Reason: "a duration: the longest"}},
+	{ends: []string{"cpu_seconds", "total_seconds", "total_milliseconds", "total_nanoseconds", "unfinished_work_seconds"}, Rule: Rule{Mode: layout.LiveSum, Reason: "time that adds up: of all workers"}},
+	{time: true, words: [][]string{slices.Concat(least, []string{"limit"})}, Rule: Rule{Mode: layout.LiveMin, Reason: "a duration: the shortest"}},
+	{time: true, ends: []string{"age", "delay", "duration", "interval", "latency", "time", "timeout", "uptime"}, Rule: Rule{Mode: layout.LiveMax, Reason: "a duration: the longest"}},
+
+	{words: [][]string{{"above", "below", "beyond", "exceeded", "exceeding", "over"}, slices.Concat(most, least, []string{"limit"})}, Rule: Rule{Mode: layout.LiveSum, Reason: "how many are beyond a limit: a quantity"}},
 
 	// Each process sees the whole cluster.
 	{words: [][]string{{"cluster", "gossip", "memberlist", "raft", "ring", "serf"}, {"members", "nodes", "partitions", "peers"}}, Rule: Rule{Mode: layout.LiveMax, Reason: clusterReason}},
@@ -224,14 +232,15 @@ var wordRules = []wordRule{
 	}, Rule: Rule{Mode: layout.LiveSum, Reason: "the size of a pool of each process: adds up like the used part"}},
 
 	{words: [][]string{{"longest", "oldest"}}, Rule: Rule{Mode: layout.LiveMax, Reason: "the longest time of all processes"}},
-	{words: [][]string{{"max", "maximum", "peak", "highest", "largest"}}, Rule: Rule{Mode: layout.LiveMax, Reason: "a largest value"}},
+	{words: [][]string{most}, Rule: Rule{Mode: layout.LiveMax, Reason: "a largest value"}},
 	{words: [][]string{least}, Rule: Rule{Mode: layout.LiveMin, Reason: "a smallest value"}},
 	{words: [][]string{{"limit"}}, Rule: Rule{Mode: layout.LiveMin, Reason: "a limit: the tightest"}},
 	{words: [][]string{{"p50", "p75", "p90", "p95", "p99", "p999", "percentile", "quantile"}}, Rule: Rule{Mode: layout.LiveMax, Reason: "a quantile: the worst of the processes"}},
 
 	{ends: []string{"ratio", "percent", "percentage", "fraction", "utilization"}, Rule: Rule{Mode: layout.LiveMean, Reason: "a share: the mean of the processes"}},
 	{words: [][]string{{"celsius", "fahrenheit", "kelvin", "temperature"}}, Rule: Rule{Mode: layout.LiveMax, Reason: "a temperature: the hottest"}},
-	{ends: []string{"up", "successful", "healthcheck"}, Rule: Rule{Mode: layout.LiveMin, Reason: "1 or 0: 1 if each process has 1"}},
+	{ends: []string{"up", "healthcheck"}, Rule: Rule{Mode: layout.LiveMin, Reason: oneOrZero}},
+	{ends: []string{"successful", "success"}, words: [][]string{{"last"}}, Rule: Rule{Mode: layout.LiveMin, Reason: oneOrZero}},
 	{ends: []string{"enabled"}, Rule: Rule{Mode: layout.LiveMax, Reason: aSetting}},
 	{ends: []string{"version", "generation", "revision", "hash"}, Rule: Rule{Mode: layout.LiveMax, Reason: "a number that names a version: the newest"}},
 	{words: [][]string{{"last", "current", "applied", "commit", "committed"}, {"index", "term", "epoch", "sequence", "id"}}, Rule: Rule{Mode: layout.LiveMax, Reason: "a position: the newest"}},
@@ -255,7 +264,10 @@ var listsOf = func() map[string]uint64 {
 
 // endOf reports whether words end as the rule wants, after at least one other word.
 func (r *wordRule) endOf(words []string) bool {
-	return len(r.ends) == 0 || slices.ContainsFunc(r.ends, func(end string) bool {
+	if r.time && slices.Contains(units, words[len(words)-1]) || len(r.ends) == 0 && !r.time {
+		return true
+	}
+	return slices.ContainsFunc(r.ends, func(end string) bool {
 		for i := len(words) - 1; i > 0; i-- {
 			rest, found := strings.CutSuffix(end, words[i])
 			if !found {

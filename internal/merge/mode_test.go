@@ -52,7 +52,7 @@ func TestRulesOfGauges(t *testing.T) {
 			"app_last_success_timestamp_seconds": layout.Max,
 			"app_last_success_timestamp":         layout.Max,
 			"backup_last_run_unixtime":           layout.Max,
-			"backup.last_run.time":               layout.Max,
+			"backup.last_run.at":                 layout.Max,
 			"queue_oldest_timestamp_seconds":     layout.LiveMin,
 			"job_start_timestamp_seconds":        layout.LiveMin,
 			"process.start.time":                 layout.LiveMin,
@@ -65,6 +65,10 @@ func TestRulesOfGauges(t *testing.T) {
 			"cert_expiry_timestamp_seconds":       layout.LiveMin,
 			"token_expiration_timestamp_seconds":  layout.LiveMin,
 			"cert_expires_in_days":                layout.LiveMin,
+			"cert.expiry":                         layout.LiveMin,
+			"session_expires_at":                  layout.LiveMin,
+			"keys_with_ttl":                       layout.LiveSum,
+			"expiry_queue_depth":                  layout.LiveSum,
 			"rest_client_exec_plugin_ttl_seconds": layout.LiveMin,
 		},
 		"settings": {
@@ -75,22 +79,24 @@ func TestRulesOfGauges(t *testing.T) {
 			"go.processor.limit":         layout.LiveMin,
 			"kubernetes_feature_enabled": layout.LiveMax,
 			"config_hash":                layout.LiveMax,
-			"alert_threshold":            layout.LiveMax,
+			"go_cpu_count":               layout.LiveMax,
+			"cpu_cores_used":             layout.LiveSum,
 			"raft_last_index":            layout.LiveMax,
 			"raft.commit.index":          layout.LiveMax,
 			"documents_in_index":         layout.LiveSum,
 		},
 		"1 or 0": {
-			"build.info":                     layout.LiveMax,
-			"target_info":                    layout.LiveMax,
-			"otel.scope.info":                layout.LiveMax,
-			"redis_up":                       layout.LiveMin,
-			"kubernetes_healthcheck":         layout.LiveMin,
-			"config_last_reload_successful":  layout.LiveMin,
-			"leader_election_master_status":  layout.LiveSum,
-			"circuit_breaker_state":          layout.LiveSum,
-			"hosts_up_again":                 layout.LiveSum,
-			"config_successful_reloads_left": layout.LiveSum,
+			"build.info":                    layout.LiveMax,
+			"target_info":                   layout.LiveMax,
+			"otel.scope.info":               layout.LiveMax,
+			"redis_up":                      layout.LiveMin,
+			"kubernetes_healthcheck":        layout.LiveMin,
+			"config_last_reload_successful": layout.LiveMin,
+			"leader_election_master_status": layout.LiveSum,
+			"circuit_breaker_state":         layout.LiveSum,
+			"hosts_up_again":                layout.LiveSum,
+			"last_backup_success":           layout.LiveMin,
+			"jobs_successful":               layout.LiveSum,
 		},
 		"shares and averages": {
 			"disk.use.ratio":               layout.LiveMean,
@@ -110,6 +116,7 @@ func TestRulesOfGauges(t *testing.T) {
 			"queue_oldest_age_seconds":           layout.LiveMax,
 			"replication_lag_seconds":            layout.LiveMax,
 			"process.uptime":                     layout.LiveMax,
+			"last_response_time":                 layout.LiveMax,
 			"latency_max_seconds":                layout.LiveMax,
 			"latency_min_seconds":                layout.LiveMin,
 			"pool_max_wait_seconds":              layout.LiveMax,
@@ -119,7 +126,9 @@ func TestRulesOfGauges(t *testing.T) {
 			"connection_pool_limit_wait_minutes": layout.LiveMin,
 			"process_cpu_seconds":                layout.LiveSum,
 			"gc_pause_total_nanoseconds":         layout.LiveSum,
-			"process.start.age.total":            layout.LiveMax,
+			"job_total_duration_seconds":         layout.LiveMax,
+			"queue.oldest.age":                   layout.LiveMax,
+			"requests_timeout_left":              layout.LiveSum,
 		},
 		"pools": {
 			"go_sql_max_open_connections":                  layout.LiveSum,
@@ -136,6 +145,8 @@ func TestRulesOfGauges(t *testing.T) {
 		},
 		"words that only look alike, and names of one word": {
 			"requests_in_flight": layout.LiveSum,
+			"clients_over_limit": layout.LiveSum,
+			"disks_below_min":    layout.LiveSum,
 			"maximal_load":       layout.LiveSum,
 			"info_x":             layout.LiveSum,
 			"ratio":              layout.LiveSum,
@@ -249,21 +260,31 @@ func TestRulesAreDocumented(t *testing.T) {
 	want = append(want, named...)
 	for _, r := range wordRules {
 		var conditions []string
-		if len(r.ends) > 0 {
-			conditions = append(conditions, "`…_"+strings.Join(r.ends, "`, `…_")+"`")
+		if ends := strings.Join(r.ends, "`, `…_"); r.time && ends != "" {
+			conditions = append(conditions, "a unit of time, `…_"+ends+"`")
+		} else if r.time {
+			conditions = append(conditions, "a unit of time")
+		} else if ends != "" {
+			conditions = append(conditions, "`…_"+ends+"`")
 		}
 		for i, list := range r.words {
-			with := "with the word "
+			with := "with "
 			if i > 0 {
 				with = "and "
 			}
-			conditions = append(conditions, with+strings.ReplaceAll(code(list), ", ", " or "))
+			if len(list) > 1 {
+				with += "one of "
+			}
+			conditions = append(conditions, with+code(list))
 		}
 		row(strings.Join(conditions, " "), r.Mode, r.Reason)
 	}
 	row("counters, and untyped `…_"+strings.Join(untypedEnds, "`, `…_")+"`, of the host as above", layout.Max, hostReason)
 	row("other untyped `…_"+strings.Join(untypedEnds, "`, `…_")+"`", layout.Sum, "counted: the counts of the dead stay")
 	row("every other gauge or untyped sample", byDefault.Mode, byDefault.Reason)
+	if in := "A unit of time is the last of several words: " + code(units) + "."; !strings.Contains(strings.Join(strings.Fields(string(text)), " "), in) {
+		t.Errorf("%s lacks the sentence %q", page, in)
+	}
 	var got []string
 	inTable := false
 	for line := range strings.Lines(string(text)) {

@@ -1,4 +1,4 @@
-//go:build unix && soak
+//go:build linux && soak
 
 package dskit
 
