@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"testing"
 	"time"
 
@@ -67,22 +68,45 @@ func scrapeGo(b *testing.B, shape string) {
 	}, func(b *testing.B) { scrapeMerged(b, dir) })
 }
 
-// BenchmarkFlush mirrors 1000 counters and 100 histograms, of which nothing has changed since the last time.
+// BenchmarkFlush mirrors collectors of which nothing has changed since the last time: 1000 counters and 100 histograms
+// of a few collectors; 1000 counters of promauto, each a collector of its own; 100,000 series of a vec, of which 99,000
+// find no room.
 func BenchmarkFlush(b *testing.B) {
-	b.Run("changed=0", func(b *testing.B) {
-		alone(b, func(b *testing.B) {
-			s, err := store.Open(store.Opts{Location: directory(b), FlushInterval: time.Hour})
-			if err != nil {
-				b.Fatal(err)
-			}
-			b.Cleanup(func() { _ = s.Close() })
+	for _, c := range []struct {
+		name string
+		fill func(promauto.Factory)
+	}{
+		{"changed=0", func(r promauto.Factory) {
 			for _, shape := range []string{"counters", "histograms"} {
-				fill[shape](promauto.With(s.Registerer()))
+				fill[shape](r)
 			}
-			_ = s.Flush(context.Background())
-			for b.Loop() {
+		}},
+		{"collectors=1000", func(r promauto.Factory) {
+			for n := range 1000 {
+				r.NewCounter(prometheus.CounterOpts{Name: fmt.Sprintf("c%d_total", n), Help: "A counter."}).Inc()
+			}
+		}},
+		{"beyond=99000", func(r promauto.Factory) {
+			vec := r.NewCounterVec(prometheus.CounterOpts{Name: "large_total", Help: "Too many."}, []string{"l"})
+			const long = 1000 // bytes, so that a thousand series have room
+			for n := range 100_000 {
+				vec.WithLabelValues(fmt.Sprintf("%0*d", long, n)).Inc()
+			}
+		}},
+	} {
+		b.Run(c.name, func(b *testing.B) {
+			alone(b, func(b *testing.B) {
+				s, err := store.Open(store.Opts{Location: directory(b), FlushInterval: time.Hour})
+				if err != nil {
+					b.Fatal(err)
+				}
+				b.Cleanup(func() { _ = s.Close() })
+				c.fill(promauto.With(s.Registerer()))
 				_ = s.Flush(context.Background())
-			}
+				for b.Loop() {
+					_ = s.Flush(context.Background())
+				}
+			})
 		})
-	})
+	}
 }

@@ -67,6 +67,8 @@ var rows = []row{
 	{what: "scrape, Go and process collectors of 64 processes", name: "ScrapeMirrored/shape=go/procs=64", unit: perOperation},
 	{what: "the same with as many instruments of ours", name: "ScrapeMirrored/shape=cells/procs=64", unit: perOperation},
 	{what: "mirror 1000 counters and 100 histograms, unchanged", name: "Flush/changed=0", unit: perOperation, target: target{value: 10e6}},
+	{what: "mirror 1000 counters, each a collector of its own", name: "Flush/collectors=1000", unit: perOperation, target: target{value: 10e6}},
+	{what: "mirror a vec of 100,000 series, of which 1000 have room", name: "Flush/beyond=99000", unit: perOperation, target: target{value: 500e6}},
 	{what: "first scrape of a collector, 64 × 1000 counters", name: "FirstScrape/procs=64", unit: perOperation},
 	{what: "Open and Close", name: "OpenClose", unit: perOperation},
 	{what: "absorb a dead process with 10 counters", name: "Absorb/series=10", unit: perOperation},

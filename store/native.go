@@ -40,7 +40,7 @@ func makeNativeHistogram(s *Store, o prometheus.HistogramOpts) prometheus.Histog
 func makeNativeHistogramVec(s *Store, o prometheus.HistogramOpts, labels prometheus.ConstrainableLabels) *prometheus.HistogramVec {
 	f := nativeFamily(o, labels)
 	vec := asHistogramVec(prometheus.NewMetricVec(f.Desc, func(values ...string) prometheus.Metric {
-		orDefault(s).foreign.Fresh(f, values)
+		orDefault(s) // the first With of a vec of package level binds the default store
 		return prometheus.NewHistogramVec(o, f.Def.LabelNames).WithLabelValues(values...).(prometheus.Metric)
 	}))
 	// Invalid options panic now, and not at the first With.

@@ -33,9 +33,8 @@ func (s *Store) Registerer() prometheus.Registerer {
 	return &registerer{s}
 }
 
-// registerer implements prometheus.Registerer. Two registries know each
-// collector: the registry of the store, which has the own instruments too, so that a name
-// is used once; and the registry of the mirror, which is gathered.
+// registerer implements prometheus.Registerer. The registry of the store knows each collector, and
+// the own instruments too, so that a name is used once.
 type registerer struct{ store *Store }
 
 // Store returns the store of the Registerer. Package promauto makes instruments of the store.
@@ -51,10 +50,7 @@ func (r *registerer) Register(c prometheus.Collector) error {
 	if err := r.store.registry.Register(c); err != nil {
 		return err
 	}
-	if err := r.store.foreign.Add(c); err != nil {
-		r.store.registry.Unregister(c)
-		return err
-	}
+	r.store.foreign.Add(c)
 	return nil
 }
 

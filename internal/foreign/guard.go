@@ -6,33 +6,41 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	dto "github.com/prometheus/client_model/go"
 )
 
-// guard stands between a registry and a foreign collector. If a collector hangs or panics, the
-// guard shows the last metrics of the collector, and all other collectors go on.
+// guard stands between the mirror and a foreign collector. If a collector hangs or panics, the
+// mirror shows the last metrics of the collector, and all other collectors go on.
 type guard struct {
 	collector prometheus.Collector
 	id        string // identity of the collector
 	names     string // the families of the collector, for an error
+	own       bool   // the collector is an own native histogram
+
+	collection *collection // belongs to the holder of the claim
 
 	mu     sync.Mutex
-	busy   bool                // a look at the collector is running
-	last   []prometheus.Metric // of the last look with a return of Collect
-	failed error               // error of the last look; last may still have metrics
-	took   time.Duration       // of the last look
+	busy   bool          // somebody holds the claim
+	whole  bool          // a look ended with a return of Collect, and the mirror has not taken it
+	ended  bool          // a look ended since the last outcome
+	failed error         // error of the last look; the collection may still have metrics
+	took   time.Duration // of the last look
 }
 
-// claim reserves the guard for a look, unless an earlier look is still running. slow reports
-// whether the last look took longer than a flush waits.
-func (g *guard) claim() (free, slow bool) {
+func newGuard(c prometheus.Collector, own bool) *guard {
+	descs := Describe(c)
+	return &guard{collector: c, id: Identity(descs), names: namesOf(descs), own: own, collection: newCollection()}
+}
+
+// claim claims the guard for a look, unless an earlier look is still running. slow reports
+// whether the last look took longer than patience.
+func (g *guard) claim(patience time.Duration) (free, slow bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.busy {
 		return false, true
 	}
 	g.busy = true
-	return true, g.took > collectorPatience
+	return true, g.took > patience
 }
 
 // abandon gives a claim back without a look.
@@ -43,13 +51,32 @@ func (g *guard) abandon() {
 }
 
 // release ends a look with its result. returned reports whether the collector returned.
-func (g *guard) release(metrics []prometheus.Metric, returned bool, err error, took time.Duration) {
+func (g *guard) release(returned bool, err error, took time.Duration) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.busy, g.failed, g.took = false, err, took
-	if returned {
-		g.last = metrics
+	g.busy, g.ended, g.whole, g.failed, g.took = false, true, returned, err, took
+}
+
+// claimWhole claims the guard if a look is to be taken.
+func (g *guard) claimWhole() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.busy || !g.whole {
+		return false
 	}
+	g.busy, g.whole = true, false
+	return true
+}
+
+// outcome returns the error of a look that ended since the last outcome.
+func (g *guard) outcome() error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if !g.ended {
+		return nil
+	}
+	g.ended = false
+	return g.failed
 }
 
 // errPanicked is the error of a panic in foreign code.
@@ -64,35 +91,5 @@ func recovered(f func()) (err error) {
 		}
 	}()
 	f()
-	return nil
-}
-
-// Describe implements prometheus.Collector.
-func (g *guard) Describe(ch chan<- *prometheus.Desc) { g.collector.Describe(ch) }
-
-// Collect implements prometheus.Collector, and sends the last metrics of the collector.
-func (g *guard) Collect(ch chan<- prometheus.Metric) {
-	g.mu.Lock()
-	last := g.last
-	g.mu.Unlock()
-	for _, m := range last {
-		ch <- m
-	}
-}
-
-// static is a copy of a written metric.
-type static struct {
-	desc   *prometheus.Desc
-	metric dto.Metric
-}
-
-// Desc implements prometheus.Metric.
-func (w *static) Desc() *prometheus.Desc { return w.desc }
-
-// Write implements prometheus.Metric.
-func (w *static) Write(out *dto.Metric) error {
-	m := &w.metric
-	out.Label, out.TimestampMs = m.Label, m.TimestampMs
-	out.Counter, out.Gauge, out.Untyped, out.Summary, out.Histogram = m.Counter, m.Gauge, m.Untyped, m.Summary, m.Histogram
 	return nil
 }

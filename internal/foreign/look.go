@@ -1,8 +1,8 @@
 package foreign
 
 import (
+	"cmp"
 	"errors"
-	"fmt"
 	"sync"
 	"time"
 
@@ -46,7 +46,7 @@ type look struct {
 func lookAt(guards []*guard, patience time.Duration) (slow int) {
 	var prompt, known []*guard
 	for _, g := range guards {
-		switch free, isSlow := g.claim(); {
+		switch free, isSlow := g.claim(patience); {
 		case !free:
 			slow++
 		case isSlow:
@@ -123,25 +123,25 @@ func (l *look) take() (g *guard) {
 // looker calls Collect of one collector after the other.
 type looker struct {
 	look    *look
-	metrics chan prometheus.Metric // to the writer; endOfLook ends the metrics of one collector
-	written chan written           // from the writer
+	current *collection            // that the writer writes to; no look is running when it changes
+	metrics chan prometheus.Metric // to the writer; a mark ends the metrics of one collector
+	written chan error             // from the writer: some metric could not be written
 }
 
-// endOfLook is a metric that no collector can send.
-var endOfLook prometheus.Metric = &static{}
+// mark is a metric that no collector can send.
+type mark struct{ prometheus.Metric }
 
-// written are the metrics of one collector.
-type written struct {
-	metrics []prometheus.Metric
-	err     error // some metric could not be written
-}
+var (
+	endOfLook prometheus.Metric = &mark{} // Collect returned
+	cutShort  prometheus.Metric = &mark{} // Collect did not return
+)
 
 func newLooker(l *look) *looker {
-	return &looker{look: l, metrics: make(chan prometheus.Metric, metricsAhead), written: make(chan written)}
+	return &looker{look: l, metrics: make(chan prometheus.Metric, metricsAhead), written: make(chan error)}
 }
 
 func (l *looker) start() {
-	go l.write(written{})
+	go l.write(nil, false)
 	go l.run()
 }
 
@@ -149,70 +149,78 @@ func (l *looker) start() {
 func (l *looker) run() {
 	var g *guard // guard of the running look
 	var begin time.Time
+	finish := func(how prometheus.Metric, err error) {
+		l.metrics <- how
+		unwritten := <-l.written
+		g.release(how == endOfLook, cmp.Or(err, unwritten), time.Since(begin))
+		l.look.returned <- struct{}{}
+	}
 	defer func() {
 		if g != nil { // Collect has ended the goroutine
-			l.metrics <- endOfLook
-			<-l.written
-			l.finish(g, nil, false, errEnded, begin)
+			finish(cutShort, errEnded)
 			go l.run()
 		}
 	}()
 	for g = l.look.take(); g != nil; g = l.look.take() {
 		begin = time.Now()
-		panicked := recovered(func() { g.collector.Collect(l.metrics) })
-		l.metrics <- endOfLook
-		w := <-l.written
-		if panicked != nil {
-			l.finish(g, nil, false, panicked, begin)
+		l.current = g.collection
+		l.current.begin()
+		if err := recovered(func() { g.collector.Collect(l.metrics) }); err != nil {
+			finish(cutShort, err)
 			continue
 		}
-		l.finish(g, w.metrics, true, w.err, begin)
+		finish(endOfLook, nil)
 	}
 	close(l.metrics)
 }
 
-func (l *looker) finish(g *guard, metrics []prometheus.Metric, returned bool, err error, begin time.Time) {
-	g.release(metrics, returned, err, time.Since(begin))
-	l.look.returned <- struct{}{}
-}
-
-// write is step 2. w has the metrics before a metric that ended the goroutine. A metric with a
-// failed write is dropped.
-func (l *looker) write(w written) {
+// write is step 2. failed is the error of a metric of the running look, and ending is set at the
+// end of the look: a metric may have ended the goroutine. A metric with a failed write is dropped.
+func (l *looker) write(failed error, ending bool) {
 	ended := true
 	defer func() {
 		if ended {
-			w.err = errEnded
-			go l.write(w)
+			l.current.lost = true
+			go l.write(cmp.Or(failed, errEnded), ending)
 		}
 	}()
-	for m := range l.metrics {
-		if m == endOfLook {
-			l.written <- w
-			w = written{}
-			continue
+	try := func(do func() error) { failed = cmp.Or(failed, l.try(do)) }
+	for {
+		if ending {
+			l.current.end(try)
+			l.written <- failed
+			failed, ending = nil, false
 		}
-		s := &static{}
-		var err error
-		panicked := recovered(func() {
-			s.desc = m.Desc()
-			if s.desc == nil {
-				err = errors.New("metric without a descriptor")
-				return
-			}
-			err = m.Write(&s.metric)
-		})
-		if panicked != nil {
-			err = panicked
+		m, more := <-l.metrics
+		switch {
+		case !more:
+			ended = false
+			return
+		case m == endOfLook:
+			ending = true
+		case m == cutShort:
+			l.written <- failed
+			failed = nil
+		default:
+			failed = cmp.Or(failed, l.note(m))
 		}
-		if err != nil {
-			if s.desc != nil {
-				err = fmt.Errorf("family %s: %w", nameOf(s.desc), err)
-			}
-			w.err = err
-			continue
-		}
-		w.metrics = append(w.metrics, s)
 	}
-	ended = false
+}
+
+// note notes a metric. A panic of the metric is an error.
+func (l *looker) note(m prometheus.Metric) (err error) {
+	defer l.survive(&err)
+	return l.current.note(m)
+}
+
+// try is note for other uses of foreign code.
+func (l *looker) try(do func() error) (err error) {
+	defer l.survive(&err)
+	return do()
+}
+
+func (l *looker) survive(err *error) {
+	if v := recover(); v != nil {
+		l.current.lost, *err = true, errPanicked{v}
+	}
 }
