@@ -143,7 +143,7 @@ func (p *Process) count() {
 	p.Definitions = p.seen.File.Families()
 	p.Series = make([]int, len(p.Definitions))
 	for _, e := range p.seen.File.Entries() {
-		if !e.Gone {
+		if !e.Gone && !e.Share {
 			p.Series[e.Family]++
 			if e.Mirrored {
 				p.Mirrored++

@@ -16,6 +16,9 @@ import (
 //
 // The owner writes all changed families in one bbolt transaction. A file without the bucket has no
 // such families.
+//
+// A cumulative metric with a timestamp is a share: the collector deleted the series, and the count
+// is added to the total only while others have the series.
 const MirrorBucket = "mirror"
 
 // ExemplarBucket is the bucket for the exemplars of the file's series, own and mirrored. Keys and

@@ -129,16 +129,20 @@ func (m *Merger) add(all []Values, part, parts int) {
 	share := func(n int) (from, to int) { return n * part / parts, n * (part + 1) / parts }
 	from, to := share(len(m.slots.whole))
 	first, last := share(len(m.others))
-	for _, v := range all {
-		for _, run := range v.Member.counters {
-			m.slots.add(run, v.Words, from, to)
+	addRuns := func(counters []counterRun, terms []term, values []uint64) {
+		for _, run := range counters {
+			m.slots.add(run, values, from, to)
 		}
-		for i := range v.Member.terms {
-			t := &v.Member.terms[i]
+		for i := range terms {
+			t := &terms[i]
 			for slot := max(t.slot, first); slot < min(t.slot+t.n, last); slot++ {
-				m.others[slot].total.add(t.family, v.Words[t.at+(slot-t.slot)*t.words:], t.buckets)
+				m.others[slot].total.add(t.family, values[t.at+(slot-t.slot)*t.words:], t.buckets)
 			}
 		}
+	}
+	for _, v := range all {
+		addRuns(v.Member.counters, v.Member.terms, v.Words)
+		addRuns(v.Member.shares.counters, v.Member.shares.terms, v.Words)
 	}
 }
 

@@ -61,8 +61,19 @@ func (m *Merger) Carry(l *Ledger) {
 	m.carryDead(l)
 }
 
+// holds reports whether the account has totals of series, and of shares of deleted series.
+func (c *carried) holds() (counts, shares bool) {
+	for _, e := range c.all {
+		if counts = counts || !e.Share(); counts && shares {
+			break
+		}
+		shares = shares || e.Share()
+	}
+	return counts, shares
+}
+
 // update takes over the entries of an account. update reports whether a series was forgotten and
-// started again.
+// started again, or is no share any more.
 func (c *carried) update(a *Account, version int) (later bool) {
 	for key, e := range a.entries {
 		ce := c.entries[key]
@@ -73,8 +84,12 @@ func (c *carried) update(a *Account, version int) (later bool) {
 			c.fresh = append(c.fresh, ce)
 		}
 		later = later || ce.Entry != nil && ce.Created < e.Created
+		if ce.Entry != nil && ce.Share() != e.Share() {
+			later, ce.series = true, nil
+			c.fresh = append(c.fresh, ce)
+		}
 		ce.Entry = e
-		if ce.series != nil {
+		if ce.series != nil && !e.Share() {
 			ce.series.use(e.Created)
 		}
 		ce.version = version
@@ -115,8 +130,9 @@ func (m *Merger) carryDead(l *Ledger) {
 
 // prepareCarried places the fresh entries.
 func (m *Merger) prepareCarried(c *carried) {
-	if c.def.takes(false) {
-		for _, e := range c.fresh {
+	for _, e := range c.fresh {
+		m.reshare = true
+		if c.def.takes(false) && !e.Share() {
 			e.series = m.place(c.def, e.Values, "")
 			e.series.use(e.Created)
 		}

@@ -69,6 +69,7 @@ type definition struct {
 
 	users  int     // members and accounts with the definition
 	voters int     // users with a say in the choice of the definition in force
+	shared bool    // some user has a share of a deleted series
 	newest rank    // of the voters
 	merged *Family // nil: not merged
 	// buckets maps own buckets to merged buckets; nil if both are the same.
@@ -98,23 +99,23 @@ func (d *definition) met(r rank) {
 	d.voters++
 }
 
-// votes returns which definitions of a member have a say. Of a living process all definitions have
-// a say. Of a dead process only definitions with values to merge have a say: an absorption keeps
-// only these definitions, and otherwise the absorption could bring another definition into force.
-func (mb *Member) votes() []bool {
-	votes := make([]bool, len(mb.defs))
-	if mb.Live {
-		for i := range votes {
-			votes[i] = true
-		}
-		return votes
-	}
+// vote finds the definitions of a member that have a say: the definitions with series. A family of
+// a living process has a say before the family has a series too, but not after the last series
+// left: the process may have another definition by then. Of a dead process only definitions with
+// values to merge have a say: an absorption keeps only these definitions, and otherwise the
+// absorption could bring another definition into force.
+func (mb *Member) vote() {
+	mb.votes = make([]bool, len(mb.defs))
+	had := make([]bool, len(mb.defs))
 	for _, in := range mb.inputs {
-		if !in.Gone && !mb.defs[in.Family].family.Mode.Live() {
-			votes[in.Family] = true
+		had[in.Family] = true
+		if !in.Gone && !in.Share && (mb.Live || !mb.defs[in.Family].family.Mode.Live()) {
+			mb.votes[in.Family] = true
 		}
 	}
-	return votes
+	for i := range had {
+		mb.votes[i] = mb.votes[i] || mb.Live && !had[i]
+	}
 }
 
 // verdict is the part of a decision about a definition that places series.
@@ -138,20 +139,28 @@ func (a rank) compare(b rank) int {
 // decide applies the rules to every name and reports whether any series has to be placed again.
 func (m *Merger) decide() bool {
 	for _, d := range m.defs {
-		d.users, d.voters, d.newest = 0, 0, rank{}
+		d.users, d.voters, d.shared, d.newest = 0, 0, false, rank{}
 	}
 	for mb := range m.members {
-		votes := mb.votes()
+		mb.vote()
 		for i, d := range mb.defs {
 			d.users++
-			if votes[i] {
+			if mb.votes[i] {
 				d.met(rank{mb.Start, mb.ID})
 			}
+		}
+		for _, i := range mb.shares.inputs {
+			in := &mb.inputs[i]
+			mb.defs[in.Family].shared = mb.defs[in.Family].shared || !in.Gone
 		}
 	}
 	for _, c := range m.carried {
 		c.def.users++
-		c.def.met(c.newest)
+		counts, shares := c.holds()
+		if counts {
+			c.def.met(c.newest)
+		}
+		c.def.shared = c.def.shared || shares
 	}
 	m.conflicts = m.conflicts[:0]
 	var inForce []*definition
@@ -178,7 +187,7 @@ func (m *Merger) decide() bool {
 			delete(m.defs, key)
 			continue
 		}
-		if d.voters == 0 {
+		if d.voters == 0 && !d.shared {
 			d.decided = false // no input of the definition is or can be placed
 			continue
 		}
@@ -194,11 +203,14 @@ func (m *Merger) decide() bool {
 // decideName finds the definition in force under a name, and fits all other definitions.
 func (m *Merger) decideName(n *name) (winner *definition, changed bool) {
 	n.defs = slices.DeleteFunc(n.defs, func(d *definition) bool { return d.users == 0 })
-	var voted []*definition
+	var voted, shared []*definition
 	for _, d := range n.defs {
 		d.merged = nil
-		if d.voters > 0 {
+		switch {
+		case d.voters > 0:
 			voted = append(voted, d)
+		case d.shared:
+			shared = append(shared, d)
 		}
 	}
 	if len(voted) == 0 {
@@ -211,6 +223,7 @@ func (m *Merger) decideName(n *name) (winner *definition, changed bool) {
 		return cmp.Or(b.newest.compare(a.newest), strings.Compare(a.key, b.key))
 	})
 	winner = voted[0]
+	voted = append(voted, shared...) // without a say
 	w := winner.family
 	next := &Family{Name: w.Name, Help: w.Help, Unit: w.Unit, Type: w.Type, Mode: w.Mode, Bounds: w.Bounds}
 	for _, d := range voted {

@@ -35,9 +35,13 @@ type Account struct {
 type Entry struct {
 	Values  []string
 	Created int64 // start timestamp: the oldest
-	Touched int64 // when the last process with the series was absorbed
+	Touched int64 // when the last process with the series was absorbed; 0: see Share
 	Total
 }
+
+// Share reports whether all processes with the series had deleted the series: the total is merged
+// only while others have the series.
+func (e *Entry) Share() bool { return e.Touched == 0 }
 
 // Dead is a dead process with kept All samples. The samples are merged as if the file of the
 // process still existed.
@@ -138,9 +142,11 @@ func (l *Ledger) Absorb(p Process, families []*layout.Family, inputs []Input, va
 			continue
 		}
 		a := l.Account(f)
-		a.Met(p.Start, p.ID)
 		e := l.entry(a, in.Values, in.Created)
-		e.Touched = max(e.Touched, now)
+		if !in.Share {
+			a.Met(p.Start, p.ID)
+			e.Touched = max(e.Touched, now)
+		}
 		if f.ByMode() && last[gaugeOf(f, in)] != i {
 			continue
 		}
@@ -218,7 +224,7 @@ type Living map[string]struct{}
 // Add adds the series of a process.
 func (l Living) Add(families []*layout.Family, inputs []Input) {
 	for _, in := range inputs {
-		if !in.Gone {
+		if !in.Gone && !in.Share {
 			f := families[in.Family]
 			l[seriesKey(f.Name, sortedLabels(f, in.Values, 0))] = struct{}{}
 		}
@@ -267,7 +273,9 @@ func (l *Ledger) Forget(before int64, limit int, living Living) (series int) {
 		for _, drop := range c.drop {
 			drop()
 		}
-		series++
+		if c.touched > 0 { // otherwise nobody saw the series
+			series++
+		}
 	}
 	return series
 }
@@ -277,7 +285,7 @@ func (l *Ledger) Forget(before int64, limit int, living Living) (series int) {
 func (l *Ledger) Touch(living Living, now int64) {
 	for _, a := range l.accounts {
 		for _, e := range a.entries {
-			if _, lives := living[seriesKey(a.Family.Name, sortedLabels(a.Family, e.Values, 0))]; lives {
+			if _, lives := living[seriesKey(a.Family.Name, sortedLabels(a.Family, e.Values, 0))]; lives && !e.Share() {
 				e.Touched = now
 			}
 		}

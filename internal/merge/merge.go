@@ -29,6 +29,7 @@ type Input struct {
 	Created int64    // Unix nanoseconds
 	At      int      // index of the first value word
 	Gone    bool     // deleted: not merged
+	Share   bool     // deleted, and merged while another input or the ledger has the series: see share.go
 }
 
 // Merger merges. Only one goroutine may use a Merger at a time.
@@ -44,6 +45,7 @@ type Merger struct {
 	dead    map[layout.ID]*deadMember
 	ledgers int // carried so far
 
+	reshare    bool      // shares have to be placed again
 	exemplared []*Series // series with exemplars since Begin
 
 	slots  slots     // of counters
@@ -78,6 +80,9 @@ type Member struct {
 	counters []counterRun
 	terms    []term
 	gauges   map[*Series]int // index into terms
+
+	votes  []bool // by definition, of the last decision
+	shares shares
 }
 
 // Join adds a process as a member.
@@ -111,10 +116,15 @@ func (m *Merger) Extend(mb *Member, families []*layout.Family, inputs []Input) {
 		mb.defs = append(mb.defs, m.intern(f))
 		m.stale = true
 	}
-	mb.inputs = append(mb.inputs, inputs...)
-	if !mb.Live && len(inputs) > 0 {
-		m.stale = true // a definition may have a say now
+	for i, in := range inputs {
+		if in.Share {
+			mb.shares.inputs = append(mb.shares.inputs, len(mb.inputs)+i)
+		}
+		if in.Share || in.Family >= len(mb.votes) || !mb.votes[in.Family] {
+			m.stale = true // a definition may have a say now
+		}
 	}
+	mb.inputs = append(mb.inputs, inputs...)
 	if mb.label == "" {
 		m.stale = m.stale || slices.ContainsFunc(inputs, func(in Input) bool {
 			merged := mb.defs[in.Family].merged
@@ -165,8 +175,11 @@ func (m *Merger) Begin() {
 	if m.stale {
 		m.sweep()
 	}
+	if m.stale || m.reshare {
+		m.placeShares()
+	}
 	m.insert()
-	m.stale, m.added = false, nil
+	m.stale, m.reshare, m.added = false, false, nil
 	m.slots.reset()
 	for _, f := range m.families {
 		if !f.counter() {
@@ -268,10 +281,11 @@ func (m *Merger) prepare(mb *Member) {
 	for i := len(mb.placed); i < len(mb.inputs); i++ {
 		in := &mb.inputs[i]
 		d := mb.defs[in.Family]
-		if in.Gone || !d.takes(mb.Live) {
+		if in.Gone || in.Share || !d.takes(mb.Live) {
 			mb.placed = append(mb.placed, nil)
 			continue
 		}
+		m.reshare = true
 		s := m.place(d, in.Values, mb.label)
 		s.use(in.Created)
 		mb.placed = append(mb.placed, s)
@@ -352,14 +366,14 @@ func (m *Merger) sweep() {
 	}
 	for mb := range m.members {
 		for i, s := range mb.placed {
-			if s != nil {
+			if s != nil && !mb.inputs[i].Share {
 				s.use(mb.inputs[i].Created)
 			}
 		}
 	}
 	for _, c := range m.carried {
 		for _, e := range c.all {
-			if e.series != nil {
+			if e.series != nil && !e.Share() {
 				e.series.use(e.Created)
 			}
 		}

@@ -19,9 +19,20 @@ func model(actors []*actor) (values, map[string]int64) {
 		newest Process
 	}
 	byName := map[string][]*used{}
+	sharedBounds := map[string][]*layout.Family{} // of the shares
 	for _, a := range actors {
 		for i, f := range a.families {
-			if !a.Live && (f.Mode.Live() || !slices.ContainsFunc(a.inputs, func(in Input) bool { return in.Family == i && !in.Gone })) {
+			had, has := false, false
+			for _, in := range a.inputs {
+				if in.Family != i {
+					continue
+				}
+				had, has = true, has || !in.Gone && !in.Share
+				if !in.Gone && in.Share {
+					sharedBounds[f.Name] = append(sharedBounds[f.Name], f)
+				}
+			}
+			if a.Live && had && !has || !a.Live && (f.Mode.Live() || !has) {
 				continue // nothing of it is left to show
 			}
 			key := string(layout.AppendFamily(nil, 0, f))
@@ -74,9 +85,13 @@ func model(actors []*actor) (values, map[string]int64) {
 			taken[s] = true
 		}
 		bounds := winner.Bounds
+		all := sharedBounds[name]
 		for _, u := range byName[name] {
-			if u.family.Type == layout.Histogram && winner.Type == layout.Histogram {
-				bounds = slices.DeleteFunc(slices.Clone(bounds), func(b float64) bool { return !slices.Contains(u.family.Bounds, b) })
+			all = append(all, u.family)
+		}
+		for _, f := range all {
+			if f.Type == layout.Histogram && winner.Type == layout.Histogram {
+				bounds = slices.DeleteFunc(slices.Clone(bounds), func(b float64) bool { return !slices.Contains(f.Bounds, b) })
 			}
 		}
 		rules = append(rules, rule{winner, bounds})
@@ -95,15 +110,15 @@ func model(actors []*actor) (values, map[string]int64) {
 	}
 	labels := processLabels(slices.DeleteFunc(slices.Clone(actors), func(a *actor) bool {
 		return !slices.ContainsFunc(rules, func(r rule) bool {
-			return r.Mode.PerProcess() && slices.ContainsFunc(a.inputs, func(in Input) bool { return takes(r, a, in) })
+			return r.Mode.PerProcess() && slices.ContainsFunc(a.inputs, func(in Input) bool { return !in.Share && takes(r, a, in) })
 		})
 	}))
 	sums := map[string]*modelSum{}
-	for _, r := range rules {
+	addAll := func(r rule, shares bool) {
 		for _, a := range actors {
 			last := map[string]func(){} // a gauge that a process made again is what it is now
 			for _, in := range a.inputs {
-				if !takes(r, a, in) {
+				if in.Share != shares || !takes(r, a, in) {
 					continue
 				}
 				f := a.families[in.Family]
@@ -116,6 +131,9 @@ func model(actors []*actor) (values, map[string]int64) {
 				}
 				sort.Slice(all, func(i, j int) bool { return all[i].Name < all[j].Name })
 				key := r.Name + text(all)
+				if sums[key] == nil && shares {
+					continue // nobody has the series
+				}
 				if sums[key] == nil {
 					sums[key] = newModelSum(r.Family, r.bounds, in.Created)
 				}
@@ -130,6 +148,10 @@ func model(actors []*actor) (values, map[string]int64) {
 				add()
 			}
 		}
+	}
+	for _, r := range rules {
+		addAll(r, false)
+		addAll(r, true)
 	}
 	out, created := values{}, map[string]int64{}
 	for key, s := range sums {

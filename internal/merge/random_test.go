@@ -123,7 +123,7 @@ func randomRun(t *testing.T, r *rand.Rand) bool {
 				for i := range a.inputs {
 					fill(r, a.families[a.inputs[i].Family], a.cells[a.inputs[i].At:], true)
 				}
-				if n := ledger.Absorb(a.Process, a.families, a.inputs, a.cells, nil, clock); n != 0 {
+				if n := ledger.Absorb(a.Process, a.families, a.inputs, a.cells, nil, clock+1); n != 0 {
 					t.Errorf("step %d: %d sums were not absorbed", step, n)
 				}
 				m.Leave(a.member)
@@ -180,6 +180,7 @@ func extend(r *rand.Rand, m *Merger, a *actor) {
 			i := r.IntN(len(a.families))
 			f := a.families[i]
 			in := Input{Family: i, Created: 1 + int64(r.IntN(1000)), At: len(a.cells)}
+			in.Share = f.Type.Cumulative() && !f.ByMode() && r.IntN(3) == 0
 			for range f.LabelNames {
 				in.Values = append(in.Values, string("xy"[r.IntN(2)]))
 			}

@@ -19,6 +19,7 @@ type Series struct {
 	Family  *layout.Family // shared by series with equal label names
 	Values  []string       // in the order of Family.LabelNames
 	Created int64          // start timestamp, Unix nanoseconds; 0: unknown
+	Share   bool           // the series was deleted, and others may still have the series
 	Words   []uint64       // the value, as layout.Family.ValueWords lists the words
 	Native  *layout.Native // the native buckets of a native histogram; otherwise nil
 }
@@ -78,7 +79,7 @@ func Decode(name string, value []byte) ([]Series, error) {
 			return nil, fmt.Errorf("two series with values %q: %w", values, layout.ErrDamaged)
 		}
 		seen[key] = true
-		all = append(all, Series{Family: f, Values: values, Created: created(metric), Words: words, Native: native})
+		all = append(all, Series{Family: f, Values: values, Created: created(metric), Share: f.Type.Cumulative() && f.Mode == 0 && metric.TimestampMs != nil, Words: words, Native: native})
 	}
 	return all, nil
 }

@@ -103,11 +103,14 @@ func (t *Table) takeMirrored(m *mirrored, f Mirrored) error {
 		}
 		h, known := m.series[key]
 		known = known && t.fixed[h.value].entry >= 0 // TakeMirrored may have failed half way before
-		if known && (!bytes.Equal(m.base, f.Base) || t.entries[t.fixed[h.value].entry].Created != s.Created) {
-			// The series was deleted and made again: the former series leaves with its start
-			// timestamp.
-			t.leaveHeld(h)
-			known = false
+		if known {
+			e := &t.entries[t.fixed[h.value].entry]
+			if !bytes.Equal(m.base, f.Base) || e.Created != s.Created || e.Share != s.Share {
+				// The series was deleted, or made again: the former series leaves with its start
+				// timestamp.
+				t.leaveHeld(h)
+				known = false
+			}
 		}
 		if !known {
 			if h, err = t.addMirrored(s, wording, base.Words, based); err != nil {
@@ -151,7 +154,7 @@ func (t *Table) addMirrored(s mirror.Series, wording string, base []uint64, base
 	if err != nil {
 		return h, err
 	}
-	e := Entry{Family: family, Values: s.Values, Created: s.Created, Mirrored: true}
+	e := Entry{Family: family, Values: s.Values, Created: s.Created, Mirrored: true, Share: s.Share}
 	h.value, err = t.AddFixed(e, nil)
 	if err != nil || !based {
 		return h, err
