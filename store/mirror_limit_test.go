@@ -66,7 +66,7 @@ func TestFamilyThatIsTooLargeIsTrimmed(t *testing.T) {
 		}
 		return counts
 	}
-	const fit, all = 600, 1500 // of a kilobyte each
+	const fit, all = 600, 1400 // of a kilobyte each
 	if got := observe(0, fit); len(got) != fit {
 		t.Fatalf("%d series, want %d", len(got), fit)
 	}

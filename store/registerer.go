@@ -22,7 +22,8 @@ import (
 // and samples count in mpmetrics_unmirrored_total.
 //
 // A counter of a process never goes down in the output: after a reset, or after the collector is
-// unregistered, the counter goes on from the last shown value.
+// unregistered, the counter goes on from the last shown value. A series that its collector deleted
+// leaves when no other process has the series; until then the total keeps the deleted part.
 //
 // In memory Registerer returns [prometheus.DefaultRegisterer]: nothing is mirrored, and the default
 // registry shows the collectors.

@@ -66,8 +66,13 @@ type part struct {
 
 	// fresh is set if the collector makes its metrics anew for each look: the address of a metric
 	// says nothing then.
-	fresh  bool
-	judged bool // fresh is known
+	fresh       bool
+	judged      bool // fresh is known
+	movedBefore bool // most metrics were others in the last look than in the look before
+
+	// steady is set during a look, and until the next, if the collector showed the same metrics in
+	// the looks before: another metric is a series that was made again.
+	steady bool
 
 	dropped bool // the collection has the part no longer
 }
@@ -96,6 +101,7 @@ func newCollection() *collection {
 func (c *collection) begin() {
 	c.look, c.at, c.lost = c.look+1, time.Now().UnixNano(), false
 	for _, p := range c.parts {
+		p.steady = p.judged && !p.fresh
 		p.known, p.unmet, p.moved, p.over, p.over1, p.later, p.unknown = len(p.records), len(p.records), 0, 0, "", nil, nil
 	}
 }
@@ -406,8 +412,9 @@ func (c *collection) judge(p *part) {
 	if met == 0 && p.judged {
 		return
 	}
-	p.judged = met > 0
-	fresh := 2*p.moved > met
+	moved := 2*p.moved > met
+	fresh := moved && (p.movedBefore || !p.judged) // a vec was reset if its metrics moved once
+	p.judged, p.movedBefore = met > 0, moved
 	if fresh == p.fresh {
 		return
 	}

@@ -152,11 +152,11 @@ func (m *Mirror) makeRoom(f *family, more int) bool {
 	return true
 }
 
-// keep keeps a series that lost its owner, if the series is cumulative: another series with the
-// same labels may follow, and adds up. keep reports whether the series stays.
+// keep keeps a series that lost its owner, if the values of the series are summed up: another series
+// with the same labels may follow, and adds up. keep reports whether the series stays.
 func (m *Mirror) keep(s *series, why standing, own bool) bool {
 	f := s.family
-	if own || !cumulative(f.kind) {
+	if own || !cumulative(f.kind) || f.mode != 0 {
 		m.drop(s)
 		return false
 	}
@@ -166,6 +166,7 @@ func (m *Mirror) keep(s *series, why standing, own bool) bool {
 	f.kept = append(f.kept, s)
 	m.noteStale(f)
 	if why == deleted {
+		s.encode()
 		for f.gone += int(s.size); f.gone > maxDeletedBytes; {
 			m.drop(f.kept[slices.IndexFunc(f.kept, func(s *series) bool { return s.state == deleted })])
 		}

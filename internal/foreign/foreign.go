@@ -106,28 +106,11 @@ func (m *Mirror) Used() bool {
 // mostRemoved bounds the removed collectors that a Mirror remembers.
 const mostRemoved = 64
 
-// removed is an unregistered collector, with the series that the collector showed.
+// removed is an unregistered collector, with the series that the collector showed without start
+// timestamps: nothing but the collector tells then whether the same collector shows the series again.
 type removed struct {
-	token  any // of collectorToken
-	id     string
-	series []*series
-}
-
-// collectorToken is equal for the same collector. A pointer is no part of a token: the collector
-// can be freed. Another collector with the address of a freed collector is taken for the same
-// collector only if all descriptors are the same too.
-func collectorToken(c prometheus.Collector) any {
-	type token struct {
-		of      reflect.Type
-		address uintptr
-	}
-	switch v := reflect.ValueOf(c); {
-	case v.Kind() == reflect.Pointer:
-		return token{v.Type(), v.Pointer()}
-	case v.Comparable():
-		return c
-	}
-	return nil
+	collector prometheus.Collector
+	series    []*series
 }
 
 // Remove takes a last look at a collector, and forgets the collector: its counts stay, its gauges
@@ -146,25 +129,29 @@ func (m *Mirror) Remove(c prometheus.Collector) {
 	m.guards = slices.Delete(m.guards, i, i+1)
 	m.mu.Unlock()
 	last := []*guard{g}
+	m.resume(last)
 	m.take(last)
 	lookAt(last, m.patience)
 	m.take(last)
-	m.removed = append(m.removed, removed{collectorToken(g.collector), g.id, m.leave(g)})
-	m.removed = m.removed[max(0, len(m.removed)-mostRemoved):]
+	stay := slices.DeleteFunc(m.leave(g), func(s *series) bool { return s.began != 0 })
+	if len(stay) > 0 && reflect.TypeOf(g.collector).Comparable() {
+		m.removed = append(m.removed, removed{g.collector, stay})
+		m.removed = m.removed[max(0, len(m.removed)-mostRemoved):]
+	}
 }
 
 // resume lets collectors that were unregistered, and registered again, go on with their series.
 // Another collector of the same names starts at zero. The caller holds flushing.
 func (m *Mirror) resume(guards []*guard) {
 	m.removed = slices.DeleteFunc(m.removed, func(r removed) bool {
-		again := r.token != nil && slices.ContainsFunc(guards, func(g *guard) bool {
-			return g.id == r.id && collectorToken(g.collector) == r.token
-		})
+		again := slices.ContainsFunc(guards, func(g *guard) bool { return g.collector == r.collector })
 		if again {
 			for _, s := range r.series {
 				if s.state == left {
-					s.state = deleted
+					s.state = deleted // until the collector shows the series
 					s.family.gone += int(s.size)
+					s.encode()
+					m.noteStale(s.family)
 				}
 			}
 		}

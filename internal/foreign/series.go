@@ -41,7 +41,7 @@ type standing uint8
 
 const (
 	shown   standing = iota // some collector shows the series
-	deleted                 // the collector of the series does not show the series any more
+	deleted                 // the collector of the series does not show the series any more: a share
 	left                    // the collector of the series was unregistered
 	dropped                 // the mirror has the series no longer
 )
@@ -49,7 +49,8 @@ const (
 // take takes the content of a record after a look that began at the time at. reset reports whether
 // the collector was reset.
 func (s *series) take(r *record, at int64) (reset bool) {
-	once := s.once
+	// A vec has another metric for a series that was deleted and made again.
+	trusted := s.steady || s.once && s.state == deleted || r.remade && r.part.steady
 	s.once = false
 	switch {
 	case s.looked == 0:
@@ -59,7 +60,7 @@ func (s *series) take(r *record, at int64) (reset bool) {
 		if r.created == 0 || r.created != s.began {
 			s.restart() // by another collector than the unregistered one
 		}
-	case r.value.below(&s.last) || s.later(r.created, once):
+	case r.value.below(&s.last) || trusted && s.later(r.created):
 		reset = s.state == shown
 		s.restart()
 	}
@@ -80,10 +81,10 @@ func (s *series) restart() {
 
 // later reports whether the start timestamp of a series moved beyond the last look. The series was
 // reset then, even if the values are higher than before the reset. A start timestamp before the
-// last look is no reset, because the values of the last look were counted since. If the start
-// timestamp moves in each look, later ignores the start timestamp.
-func (s *series) later(created int64, once bool) bool {
-	return (s.steady || once && s.state == deleted) && s.began != 0 && created > s.began && created > s.looked
+// last look is no reset, because the values of the last look were counted since. A start timestamp
+// that moves in each look is not trusted.
+func (s *series) later(created int64) bool {
+	return s.began != 0 && created > s.began && created > s.looked
 }
 
 // total returns the value to show.
@@ -109,7 +110,11 @@ func (s *series) validate() error {
 
 // encode encodes the value of the series.
 func (s *series) encode() {
-	encoded, err := proto.MarshalOptions{}.MarshalAppend(s.encoded[:s.prefix], s.metric(s.total()))
+	m := s.metric(s.total())
+	if s.state == deleted {
+		m.TimestampMs = new(s.looked / int64(time.Millisecond)) // layout.MirrorBucket says what the timestamp means
+	}
+	encoded, err := proto.MarshalOptions{}.MarshalAppend(s.encoded[:s.prefix], m)
 	if err == nil { // always: the message has all required fields
 		s.encoded = encoded
 	}

@@ -17,7 +17,7 @@ const (
 	longBytes      = 4  // tag and length of a long field
 	varintBytes    = 10 // a number
 	floatBytes     = 9  // tag and float64
-	timestampBytes = 20
+	timestampBytes = 32 // start timestamp, and timestamp
 	headBytes      = 64 // of a family: header, tags, type
 
 	// nativeBytes is twice the usual size of a native bucket, because a native histogram gets

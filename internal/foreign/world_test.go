@@ -74,8 +74,18 @@ func (w *world) flush() []*dto.MetricFamily {
 	for _, name := range slices.Sorted(maps.Keys(w.staged.Families)) {
 		value := w.staged.Families[name]
 		total += len(value)
-		if _, err := mirror.Decode(name, value); err != nil {
+		series, err := mirror.Decode(name, value)
+		if err != nil {
 			w.t.Fatalf("a reader refuses family %q: %v", name, err)
+		}
+		shares := 0
+		for _, s := range series {
+			if s.Share {
+				shares++
+			}
+		}
+		if want := len(w.m.families[name].kept) - w.leftIn(name); shares != want {
+			w.t.Errorf("readers find %d shares of %q, want %d", shares, name, want)
 		}
 		_, encoded, err := layout.DecodeMirror(value)
 		f := &dto.MetricFamily{}
@@ -92,7 +102,8 @@ func (w *world) flush() []*dto.MetricFamily {
 }
 
 // values returns what readers find after a flush, by name and label values: the number of a
-// counter, gauge or untyped metric, and the count of a histogram or summary.
+// counter, gauge or untyped metric, and the count of a histogram or summary. The key of a share
+// ends in "(deleted)".
 func (w *world) values() map[string]float64 {
 	w.t.Helper()
 	values := map[string]float64{}
@@ -102,7 +113,11 @@ func (w *world) values() map[string]float64 {
 			for _, l := range m.Label {
 				key = append(key, l.GetValue())
 			}
-			values[strings.Join(key, "/")] += numberOf(m)
+			name := strings.Join(key, "/")
+			if m.TimestampMs != nil {
+				name += "(deleted)"
+			}
+			values[name] += numberOf(m)
 		}
 	}
 	return values
@@ -120,6 +135,16 @@ func numberOf(m *dto.Metric) float64 {
 		return float64(m.Histogram.GetSampleCount())
 	}
 	return float64(m.Summary.GetSampleCount())
+}
+
+// leftIn returns how many series of unregistered collectors a family has.
+func (w *world) leftIn(name string) (n int) {
+	for _, s := range w.m.families[name].kept {
+		if s.state == left {
+			n++
+		}
+	}
+	return n
 }
 
 // add registers collectors.
