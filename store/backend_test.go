@@ -107,6 +107,12 @@ func (w *witness) Depart(s *instrument.Series) {
 	w.say("depart", s.Family.Def.Name, strings.Join(s.Values, " "))
 }
 
+func (w *witness) Hand(from instrument.Instrument, to instrument.Heir) {
+	w.locked()
+	to.TakeOver(from)
+	w.say("hand", to.Base().Family.Def.Name, strings.Join(to.Base().Values, " "))
+}
+
 func (w *witness) Shows(s *instrument.Series) bool { return slices.Contains(w.entered, s) }
 
 func (w *witness) Stage(changed place.Mirrored) {

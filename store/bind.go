@@ -3,6 +3,7 @@ package store
 import (
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/mpmetrics/mpmetrics/internal/foreign"
 	"github.com/mpmetrics/mpmetrics/internal/instrument"
 )
 
@@ -59,6 +60,19 @@ func bindTo(s *Store, f *instrument.Family) {
 		return
 	}
 	s.bind(f)
+}
+
+// unbind is the opposite of bind for an own collector that was unregistered, or an equal collector.
+func (s *Store) unbind(c prometheus.Collector) {
+	descs := foreign.Describe(c)
+	if len(descs) != 1 {
+		return
+	}
+	for _, f := range s.catalog.Families() {
+		if f.Desc.String() == descs[0].String() {
+			s.catalog.Remove(f)
+		}
+	}
 }
 
 // bind makes the store the place where the family counts. bind panics for a duplicate, as

@@ -25,8 +25,11 @@ import (
 // unregistered, the counter goes on from the last shown value. A series that its collector deleted
 // leaves when no other process has the series; until then the total keeps the deleted part.
 //
+// Unregister knows the instruments of this package too, with the same rule: their gauges leave, and
+// their counts stay and go on when made again.
+//
 // In memory Registerer returns [prometheus.DefaultRegisterer]: nothing is mirrored, and the default
-// registry shows the collectors.
+// registry shows the collectors, and knows no instruments of this package.
 func (s *Store) Registerer() prometheus.Registerer {
 	if !s.place.Shared() {
 		return prometheus.DefaultRegisterer
@@ -66,11 +69,12 @@ func mustRegister(r prometheus.Registerer, all []prometheus.Collector) {
 	}
 }
 
-// Unregister implements prometheus.Registerer. The counts of the collector stay, its gauges
-// leave.
+// Unregister implements prometheus.Registerer. The gauges of the collector leave, and are new when
+// made again. The counts of the collector stay, and go on when made again.
 func (r *registerer) Unregister(c prometheus.Collector) bool {
 	known := r.store.registry.Unregister(c)
 	if known {
+		r.store.unbind(c)
 		r.store.foreign.Remove(c)
 	}
 	return known

@@ -18,6 +18,8 @@ type Host interface {
 	Enter(i Instrument, earlier *Series)
 	// Depart notes that a series was deleted.
 	Depart(s *Series)
+	// Hand lets an instrument take over the cells of another.
+	Hand(from Instrument, to Heir)
 }
 
 // Catalog lists the families and the series of one store, and keeps the series within a
@@ -34,7 +36,8 @@ type Catalog struct {
 	// instrument: see package place.
 	mu       sync.Mutex
 	families []*Family
-	born     uint64 // series of vecs made so far
+	born     uint64            // series of vecs made so far
+	rests    map[string]*rests // by the wording of the definition
 }
 
 // NewCatalog makes an empty catalog that publishes at most so many series. Use must be
@@ -48,6 +51,12 @@ func (c *Catalog) Use(h Host) { c.host = h }
 func (c *Catalog) Add(f *Family) {
 	c.mu.Lock()
 	c.families = append(c.families, f)
+	if len(c.rests) > 0 {
+		f.rests = c.rests[f.Def.Wording()]
+		if f.rests != nil {
+			f.Record = f.rests.family.Record
+		}
+	}
 	c.mu.Unlock()
 	if c.host.Shared() {
 		f.exemplars.Store(&c.exemplars)
@@ -64,7 +73,7 @@ func (c *Catalog) Families() []*Family {
 	return c.families[:len(c.families):len(c.families)]
 }
 
-// Each calls do for every instrument with cells, series of vecs included. No lock of a
+// Each calls do for every instrument with cells, series of vecs and rests included. No lock of a
 // vec is held meanwhile: new series would wait for the lock.
 func (c *Catalog) Each(do func(Instrument)) {
 	for _, f := range c.Families() {
@@ -76,6 +85,9 @@ func (c *Catalog) Each(do func(Instrument)) {
 		for _, i := range all {
 			do(i)
 		}
+	}
+	for _, i := range c.restingInstruments() {
+		do(i)
 	}
 }
 
@@ -99,7 +111,14 @@ func (c *Catalog) Start(i Instrument) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if s.Family.removed {
+		i.Keep()
+		return
+	}
 	earlier := c.replaces(s)
+	if earlier == nil && c.inherit(i) {
+		return
+	}
 	if c.reserve(s) {
 		c.host.Enter(i, earlier)
 		return

@@ -40,15 +40,18 @@ type Family struct {
 	// update. nil for a family that was bound when the family was made.
 	OnUse func()
 
-	// Record is the number of the family's record in the owner file. Guarded by the lock
-	// of the place.
-	Record ownerfile.Record
+	// Record is the number of the family's record in the owner file, common to all families of the
+	// definition that a process makes one after the other. Guarded by the lock of the place.
+	Record *ownerfile.Record
 
 	// exemplars takes the instruments that have exemplars; nil where no process sees any.
 	// Written once, when a Catalog takes the family in.
 	exemplars atomic.Pointer[ExemplarList]
 
+	// Guarded by the lock of the Catalog.
 	children children // of a vec
+	rests    *rests   // of removed families of the same definition; nil: there were none
+	removed  bool     // the family was unregistered
 
 	// For the goroutine that sweeps alone.
 	sweeps uint64    // how often the vec was looked at
@@ -79,7 +82,8 @@ func newFamily(def layout.Family, labels prometheus.ConstrainableLabels, constLa
 	}
 	def.LabelNames = namesOf(labels)
 	f := &Family{
-		Desc: prometheus.V2.NewDesc(def.Name, def.Help, labels, constLabels, prometheus.WithUnit(def.Unit)),
+		Record: new(ownerfile.Record),
+		Desc:   prometheus.V2.NewDesc(def.Name, def.Help, labels, constLabels, prometheus.WithUnit(def.Unit)),
 	}
 	if err := f.Desc.Err(); err != nil {
 		panic(fmt.Errorf("mpmetrics: %w", err))

@@ -1,6 +1,7 @@
 package owner
 
 import (
+	"slices"
 	"sync/atomic"
 
 	"github.com/mpmetrics/mpmetrics/internal/instrument"
@@ -20,6 +21,28 @@ func (p *Place) Enter(i instrument.Instrument, earlier *instrument.Series) {
 	}
 	i.Keep()
 	p.wait(i)
+}
+
+// Hand implements place.Place. While the series move into another file, the heir waits on the heap
+// for the new file, like a new series.
+func (p *Place) Hand(from instrument.Instrument, to instrument.Heir) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	s, t := from.Base(), to.Base()
+	to.TakeOver(from)
+	home := s.Place.Home.Load()
+	s.Place.Home.Store(nil)
+	switch at := slices.Index(p.pending, from); {
+	case at >= 0:
+		p.pending[at] = to
+	case home == nil:
+	case home == p.part.Load():
+		t.Place.Run = s.Place.Run
+		t.Place.Home.Store(home)
+	default:
+		to.Leave()
+		p.wait(to)
+	}
 }
 
 // wait lets an instrument on the heap wait for room. mu is held.
@@ -92,22 +115,22 @@ func (p *Place) publishIn(f *ownerfile.File, i instrument.Instrument, gone *owne
 // familyNumber returns the number of the family's record, and writes the record
 // first if the file has none. mu is held.
 func familyNumber(p *ownerfile.File, f *instrument.Family) (uint32, bool) {
-	if f.Record == 0 {
+	if *f.Record == 0 {
 		number, ok := p.AppendFamily(&f.Def)
 		if !ok {
 			return 0, false
 		}
-		f.Record = ownerfile.Record(number + 1)
+		*f.Record = ownerfile.Record(number + 1)
 	}
-	return uint32(f.Record - 1), true
+	return uint32(*f.Record - 1), true
 }
 
 // forgetRecords prepares for a file that has no family records.
 func (p *Place) forgetRecords() {
-	all := p.catalog.Families()
+	all := p.catalog.Recorded()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, f := range all {
-		f.Record = 0
+		*f.Record = 0
 	}
 }

@@ -36,6 +36,9 @@ func (Memory) Enter(i instrument.Instrument, _ *instrument.Series) { i.Keep() }
 // Depart implements Place.
 func (Memory) Depart(*instrument.Series) {}
 
+// Hand implements Place.
+func (Memory) Hand(from instrument.Instrument, to instrument.Heir) { to.TakeOver(from) }
+
 // Shows implements Place.
 func (Memory) Shows(*instrument.Series) bool { return false }
 

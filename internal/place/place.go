@@ -74,6 +74,11 @@ type Place interface {
 	// those of Enter.
 	Depart(s *instrument.Series)
 
+	// Hand lets an instrument take over the cells of another instrument of the same series, with all
+	// that was counted: readers notice nothing. The instrument from counts on the heap afterwards,
+	// to no effect, and its series is gone. The locks and the prohibitions are those of Enter.
+	Hand(from instrument.Instrument, to instrument.Heir)
+
 	// Shows reports whether a series is published, or certain to be published. Exemplars
 	// are written only for such series. Shows takes no lock.
 	Shows(s *instrument.Series) bool

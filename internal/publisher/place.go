@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/mpmetrics/mpmetrics/internal/directory"
@@ -52,7 +53,7 @@ type Place struct {
 	// mu guards the fields below. It is not held over an exchange with the server.
 	mu        sync.Mutex
 	publisher *Publisher // nil after Close
-	placed    map[*instrument.Series]*Series
+	placed    map[*instrument.Series]placed
 	why       error     // the server lacks values
 	failed    int       // flushes in a row
 	next      time.Time // when the next flush is worth a try
@@ -95,7 +96,7 @@ func New(c Config) (*Place, error) {
 			PID: uint32(fork.Pid()), ID: layout.NewID(), PageSize: layout.PageSize,
 			Host: host, Program: filepath.Base(os.Args[0]), Process: c.Process,
 		}, max(missedFlushes*c.FlushInterval, leastLife)),
-		placed: map[*instrument.Series]*Series{},
+		placed: map[*instrument.Series]placed{},
 		stop:   make(chan struct{}),
 	}, nil
 }
@@ -170,20 +171,51 @@ func (p *Place) Enter(i instrument.Instrument, earlier *instrument.Series) {
 	defer p.mu.Unlock()
 	before := p.placed[earlier]
 	delete(p.placed, earlier)
-	p.placed[s] = NewSeries(&s.Family.Def, s.Values, s.Created.Load, i.Load)
+	w := &writer{}
+	w.instrument.Store(&i)
+	now := placed{NewSeries(&s.Family.Def, s.Values, w.created, w.load), w}
+	p.placed[s] = now
 	if p.publisher != nil {
-		p.publisher.Add(p.placed[s], before)
+		p.publisher.Add(now.Series, before.Series)
 	}
+}
+
+// placed is a series in the publisher, with its writer.
+type placed struct {
+	*Series
+	writer *writer
+}
+
+// writer is the instrument of a series, which another instrument may take over.
+type writer struct {
+	instrument atomic.Pointer[instrument.Instrument]
+}
+
+func (w *writer) created() int64      { return (*w.instrument.Load()).Base().Created.Load() }
+func (w *writer) load(words []uint64) { (*w.instrument.Load()).Load(words) }
+
+// Hand implements place.Place.
+func (p *Place) Hand(from instrument.Instrument, to instrument.Heir) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	to.TakeOver(from)
+	before, there := p.placed[from.Base()]
+	if !there {
+		return
+	}
+	delete(p.placed, from.Base())
+	p.placed[to.Base()] = before
+	before.writer.instrument.Store(new(instrument.Instrument(to)))
 }
 
 // Depart implements place.Place.
 func (p *Place) Depart(s *instrument.Series) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if placed, there := p.placed[s]; there {
+	if gone, there := p.placed[s]; there {
 		delete(p.placed, s)
 		if p.publisher != nil {
-			p.publisher.Remove(placed)
+			p.publisher.Remove(gone.Series)
 		}
 	}
 }

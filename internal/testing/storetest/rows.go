@@ -37,6 +37,7 @@ var rows = []row{
 	{name: "gauges never set read zero", test: neverSet},
 	{name: "exemplars are shown", test: exemplars},
 	{name: "a deleted series leaves, and restarts", test: deleted},
+	{name: "an unregistered counter goes on when made again, and a gauge is new", test: unregistered},
 	{name: "native histograms are shown", test: natives},
 	{name: "the Registerer's collectors are shown", test: registered},
 	{name: "updates after Close go nowhere", test: afterClose},
@@ -177,6 +178,33 @@ func deleted(t *trial) {
 	}
 	v.Reset()
 	t.comesTo("all deleted", g, map[string]float64{"c_total/x": absent, "c_total/y": absent})
+}
+
+func unregistered(t *trial) {
+	s := t.open()
+	g := t.scraper()
+	make := func() (*prometheus.CounterVec, *prometheus.GaugeVec) {
+		return s.NewCounterVec(counterOpts("c_total"), labels), s.NewGaugeVec(gaugeOpts("g"), labels)
+	}
+	counters, gauges := make()
+	held := counters.WithLabelValues("x")
+	held.Add(5)
+	gauges.WithLabelValues("x").Set(5)
+	t.shows("before", g, map[string]float64{"c_total/x": 5, "g/x": 5})
+	began := t.metrics(g)["c_total/x"].Counter.CreatedTimestamp.AsTime()
+	if r := s.Registerer(); !r.Unregister(counters) || !r.Unregister(gauges) {
+		t.Fatal("own instruments are not known")
+	}
+	held.Add(100)
+	t.comesTo("unregistered", g, map[string]float64{"c_total/x": 5, "g/x": absent})
+	counters, gauges = make()
+	counters.WithLabelValues("x").Add(2)
+	gauges.WithLabelValues("y").Set(1)
+	held.Add(100)
+	t.comesTo("made again", g, map[string]float64{"c_total/x": 7, "g/x": absent, "g/y": 1})
+	if again := t.metrics(g)["c_total/x"].Counter.CreatedTimestamp.AsTime(); !again.Equal(began) {
+		t.Errorf("start timestamp %v, %v before", again, began)
+	}
 }
 
 func natives(t *trial) {
