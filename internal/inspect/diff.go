@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/common/expfmt"
 	"github.com/prometheus/common/model"
 
+	"github.com/mpmetrics/mpmetrics/internal/layout"
 	"github.com/mpmetrics/mpmetrics/internal/selector"
 )
 
@@ -36,8 +37,11 @@ func NewSnapshot(name string, at time.Time, families []*dto.MetricFamily) *Snaps
 	return s
 }
 
-// Add adds a sample.
-func (s *Snapshot) Add(sample Sample) { s.Samples[SeriesText(sample.Name, sample.Labels)] = sample }
+// Add adds a sample. A label without a value is no label in the data model of Prometheus.
+func (s *Snapshot) Add(sample Sample) {
+	labels := slices.DeleteFunc(slices.Clone(sample.Labels), func(l layout.Label) bool { return l.Value == "" })
+	s.Samples[SeriesText(sample.Name, labels)] = sample
+}
 
 // Snapshot returns the samples of a Survey. Call Snapshot before the next Read.
 func (s *Survey) Snapshot(sel *selector.Selector, perProcess bool) (*Snapshot, error) {

@@ -81,3 +81,24 @@ func TestNoExposition(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// A label without a value is no label, in either snapshot.
+func TestDiffOfEmptyLabels(t *testing.T) {
+	snapshot := func(text string) *Snapshot {
+		families, err := ParseExposition(strings.NewReader(text), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return NewSnapshot("x", time.Time{}, families)
+	}
+	for _, c := range [][2]string{
+		{"c{l=\"x\",m=\"\"} 1\n", "c{l=\"x\"} 1\n"},
+		{"c{l=\"x\"} 1\n", "c{l=\"x\",m=\"\"} 1\n"},
+		{"c{m=\"\"} 1\n", "c 1\n"},
+	} {
+		changes := Diff(snapshot(c[0]), snapshot(c[1]))
+		if len(changes) != 1 || changes[0].What != Unchanged {
+			t.Errorf("from %q to %q: %v, want unchanged", c[0], c[1], changes)
+		}
+	}
+}

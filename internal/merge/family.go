@@ -20,7 +20,14 @@ type Family struct {
 	Bounds []float64 // of a histogram: the bounds shared by all layouts
 
 	Series []*Series
+
+	// names are the label names of all definitions, or mixedNames: then no series shows a label
+	// without a value, because another definition may have the series without the label.
+	names string
 }
+
+// mixedNames stands for different label names. 0xff is in no UTF-8 text.
+const mixedNames = "\xff"
 
 // counter reports whether the values of the family are summed up in the Merger.
 func (f *Family) counter() bool { return f.Type == layout.Counter && !f.Mode.Valid() }
@@ -225,16 +232,19 @@ func (m *Merger) decideName(n *name) (winner *definition, changed bool) {
 	winner = voted[0]
 	voted = append(voted, shared...) // without a say
 	w := winner.family
-	next := &Family{Name: w.Name, Help: w.Help, Unit: w.Unit, Type: w.Type, Mode: w.Mode, Bounds: w.Bounds}
+	next := &Family{Name: w.Name, Help: w.Help, Unit: w.Unit, Type: w.Type, Mode: w.Mode, Bounds: w.Bounds, names: labelNames(w)}
 	for _, d := range voted {
 		if joins(d.family, w) && w.Type.Bucketed() {
 			next.Bounds = common(next.Bounds, d.family.Bounds)
+		}
+		if labelNames(d.family) != next.names {
+			next.names = mixedNames
 		}
 	}
 	for _, d := range voted {
 		d.merged, d.buckets = m.fit(d, winner, next)
 	}
-	if old := n.merged; old != nil && old.Type == next.Type && old.Mode == next.Mode && slices.Equal(old.Bounds, next.Bounds) {
+	if old := n.merged; old != nil && old.Type == next.Type && old.Mode == next.Mode && old.names == next.names && slices.Equal(old.Bounds, next.Bounds) {
 		// The rules are the same: the series of the family stay.
 		old.Help, old.Unit = next.Help, next.Unit
 		for _, d := range voted {

@@ -310,6 +310,9 @@ func (m *Merger) prepare(mb *Member) {
 // value of the label "process", for modes with the label.
 func (m *Merger) place(d *definition, values []string, process string) *Series {
 	labels := sortedLabels(d.family, values, 1)
+	if d.merged.names == mixedNames {
+		labels = slices.DeleteFunc(labels, func(l layout.Label) bool { return l.Value == "" })
+	}
 	if d.merged.Mode.PerProcess() {
 		l := layout.Label{Name: layout.ProcessLabel, Value: process}
 		at, _ := slices.BinarySearchFunc(labels, l, compareName)
@@ -344,7 +347,8 @@ func sortedLabels(f *layout.Family, values []string, more int) []layout.Label {
 
 func compareName(a, b layout.Label) int { return strings.Compare(a.Name, b.Name) }
 
-// seriesKey is unique: 0xff is in no UTF-8 text.
+// seriesKey is unique: 0xff is in no UTF-8 text. A label without a value is no label in the data
+// model of Prometheus.
 func seriesKey(name string, labels []layout.Label) string {
 	n := len(name)
 	for _, l := range labels {
@@ -353,6 +357,9 @@ func seriesKey(name string, labels []layout.Label) string {
 	b := make([]byte, 0, n)
 	b = append(b, name...)
 	for _, l := range labels {
+		if l.Value == "" {
+			continue
+		}
 		b = append(append(append(append(b, 0xff), l.Name...), 0xff), l.Value...)
 	}
 	return string(b)

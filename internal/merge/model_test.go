@@ -64,6 +64,7 @@ func model(actors []*actor) (values, map[string]int64) {
 	type rule struct {
 		*layout.Family           // in force
 		bounds         []float64 // that all layouts share
+		mixed          bool      // some layouts have other label names
 	}
 	var rules []rule
 	taken := map[string]bool{}
@@ -89,12 +90,14 @@ func model(actors []*actor) (values, map[string]int64) {
 		for _, u := range byName[name] {
 			all = append(all, u.family)
 		}
+		mixed := false
 		for _, f := range all {
+			mixed = mixed || labelNames(f) != labelNames(winner)
 			if f.Type == layout.Histogram && winner.Type == layout.Histogram {
 				bounds = slices.DeleteFunc(slices.Clone(bounds), func(b float64) bool { return !slices.Contains(f.Bounds, b) })
 			}
 		}
-		rules = append(rules, rule{winner, bounds})
+		rules = append(rules, rule{winner, bounds, mixed})
 	}
 	takes := func(r rule, a *actor, in Input) bool {
 		f := a.families[in.Family]
@@ -125,6 +128,9 @@ func model(actors []*actor) (values, map[string]int64) {
 				all := slices.Clone(f.ConstLabels)
 				for i, v := range in.Values {
 					all = append(all, layout.Label{Name: f.LabelNames[i], Value: v})
+				}
+				if r.mixed {
+					all = slices.DeleteFunc(all, func(l layout.Label) bool { return l.Value == "" })
 				}
 				if r.Mode.PerProcess() {
 					all = append(all, layout.Label{Name: layout.ProcessLabel, Value: labels[a]})

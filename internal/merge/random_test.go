@@ -182,7 +182,14 @@ func extend(r *rand.Rand, m *Merger, a *actor) {
 			in := Input{Family: i, Created: 1 + int64(r.IntN(1000)), At: len(a.cells)}
 			in.Share = f.Type.Cumulative() && !f.ByMode() && r.IntN(3) == 0
 			for range f.LabelNames {
-				in.Values = append(in.Values, string("xy"[r.IntN(2)]))
+				in.Values = append(in.Values, []string{"x", "y", ""}[r.IntN(3)])
+			}
+			// No process has one series by two wordings, which differ in a label without a value.
+			if slices.ContainsFunc(slices.Concat(a.inputs, inputs), func(o Input) bool {
+				g := a.families[o.Family]
+				return o.Family != i && seriesKey(f.Name, sortedLabels(f, in.Values, 0)) == seriesKey(g.Name, sortedLabels(g, o.Values, 0))
+			}) {
+				continue
 			}
 			a.cells = append(a.cells, make([]uint64, f.ValueWords())...)
 			inputs = append(inputs, in)
