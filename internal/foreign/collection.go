@@ -264,7 +264,9 @@ func (c *collection) read(r *record) (changed bool, err error) {
 	if created := createdOf(m); created != r.created {
 		r.created, changed = created, true
 	}
-	r.timestamp = m.GetTimestampMs()
+	if at := m.GetTimestampMs(); at != r.timestamp {
+		r.timestamp, changed = at, true
+	}
 	c.shown = exemplarsOf(c.shown[:0], m, r.labels)
 	if former := c.exemplars[r]; !slices.EqualFunc(c.shown, former, sameExemplar) {
 		c.exemplars[r], changed = slices.Clone(c.shown), true

@@ -2,6 +2,7 @@ package foreign
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -20,6 +21,11 @@ type family struct {
 	kind dto.MetricType
 	mode layout.Mode
 	omit bool // the user omits the family
+
+	// summed is set if neither the user nor a rule for the name chose the mode of a gauge. stamped
+	// is set if the family shows the newest value, with its timestamp, instead: all series have
+	// explicit timestamps.
+	summed, stamped bool
 
 	series []*series
 	living int       // series with an owner
@@ -244,6 +250,7 @@ func (m *Mirror) valueOf(f *family) []byte {
 	if len(f.series) == 0 {
 		return nil
 	}
+	m.stamp(f)
 	head, err := proto.Marshal(&dto.MetricFamily{Name: &f.name, Help: &f.help, Type: f.kind.Enum(), Unit: f.unitOrNil()})
 	if err != nil {
 		return f.value // the encoding of the series has failed too
@@ -257,7 +264,32 @@ func (m *Mirror) valueOf(f *family) []byte {
 		m.leftOut(reasonLimit, f.name, fmt.Errorf("the family has %d bytes, at most %d", len(encoded), layout.MaxMirrorBytes), 1)
 		return f.value // a series less would be a dip
 	}
-	return layout.AppendMirror(nil, f.mode, encoded)
+	mode := f.mode
+	if f.stamped {
+		mode = layout.LiveMostRecent
+	}
+	return layout.AppendMirror(nil, mode, encoded)
+}
+
+// stamp decides whether a family shows timestamps. A sum of several processes has no timestamp.
+func (m *Mirror) stamp(f *family) {
+	with := 0
+	for _, s := range f.series {
+		if s.stamp != 0 {
+			with++
+		}
+	}
+	stamped := f.summed && with == len(f.series)
+	if with > 0 && !stamped {
+		m.leftOut(reasonTimestamp, f.name, errors.New("explicit timestamps are dropped, because not all series have one, or because the processes are added up"), with)
+	}
+	if stamped == f.stamped {
+		return
+	}
+	f.stamped = stamped
+	for _, s := range f.series {
+		s.encode()
+	}
 }
 
 func (f *family) unitOrNil() *string {

@@ -18,6 +18,7 @@ const (
 	reasonMode      = "mode"      // no mode applies to the type
 	reasonLimit     = "limit"     // no room
 	reasonExemplars = "exemplars" // a reader would refuse an exemplar
+	reasonTimestamp = "timestamp" // a sum of several processes has no time
 
 	// reasonQuantiles is expected in every process, because the Go collector has a summary. So the
 	// log level is debug.

@@ -26,6 +26,7 @@ type series struct {
 	created    int64 // start timestamp of the first shown metric, Unix nanoseconds; 0: unknown
 	began      int64 // start timestamp at the last look
 	looked     int64 // when the last look began, Unix nanoseconds
+	stamp      int64 // explicit timestamp, milliseconds; 0: none
 
 	encoded []byte // the metric as protobuf
 	prefix  int32  // bytes of the labels in encoded
@@ -66,7 +67,7 @@ func (s *series) take(r *record, at int64) (reset bool) {
 	}
 	s.steady = s.looked != 0 && r.created == s.began
 	s.last.set(&r.value)
-	s.began, s.looked, s.state, s.owner = r.created, at, shown, r
+	s.began, s.looked, s.stamp, s.state, s.owner = r.created, at, r.timestamp, shown, r
 	return reset
 }
 
@@ -111,8 +112,11 @@ func (s *series) validate() error {
 // encode encodes the value of the series.
 func (s *series) encode() {
 	m := s.metric(s.total())
-	if s.state == deleted {
-		m.TimestampMs = new(s.looked / int64(time.Millisecond)) // layout.MirrorBucket says what the timestamp means
+	switch { // layout.MirrorBucket says what a timestamp means
+	case s.state == deleted:
+		m.TimestampMs = new(s.looked / int64(time.Millisecond))
+	case s.family.stamped:
+		m.TimestampMs = new(s.stamp)
 	}
 	encoded, err := proto.MarshalOptions{}.MarshalAppend(s.encoded[:s.prefix], m)
 	if err == nil { // always: the message has all required fields

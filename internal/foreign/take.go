@@ -167,7 +167,7 @@ func (m *Mirror) familyOf(p *part) (*family, error) {
 			m.drop(f.series[0]) // a series has the type of its family
 		}
 	}
-	f.descText, f.kind, f.mode, f.omit = next.descText, next.kind, next.mode, next.omit
+	f.descText, f.kind, f.mode, f.omit, f.summed, f.stamped = next.descText, next.kind, next.mode, next.omit, next.summed, false
 	m.resizeHead(f)
 	m.noteStale(f)
 	return f.mirrored(), nil
@@ -184,9 +184,12 @@ func (f *family) mirrored() *family {
 // ask asks the host for the mode of a family.
 func (m *Mirror) ask(f *family) {
 	mode, configured, omit := m.Host.Mode(&dto.MetricFamily{Name: &f.name, Type: f.kind.Enum()})
-	f.mode, f.omit = mode, omit
+	f.mode, f.omit, f.summed = mode, omit, false
 	switch f.kind {
-	case dto.MetricType_GAUGE, dto.MetricType_UNTYPED, dto.MetricType_COUNTER:
+	case dto.MetricType_GAUGE, dto.MetricType_UNTYPED:
+		f.summed = mode == layout.LiveSum && !configured
+		return
+	case dto.MetricType_COUNTER:
 		return
 	}
 	f.mode = 0

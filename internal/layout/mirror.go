@@ -18,7 +18,8 @@ import (
 // such families.
 //
 // A cumulative metric with a timestamp is a share: the collector deleted the series, and the count
-// is added to the total only while others have the series.
+// is added to the total only while others have the series. The timestamp of a gauge or an untyped
+// metric is the time of its value: the families with a mode that needs a time have timestamps.
 const MirrorBucket = "mirror"
 
 // ExemplarBucket is the bucket for the exemplars of the file's series, own and mirrored. Keys and

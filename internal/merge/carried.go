@@ -90,7 +90,7 @@ func (c *carried) update(a *Account, version int) (later bool) {
 		}
 		ce.Entry = e
 		if ce.series != nil && !e.Share() {
-			ce.series.use(e.Created)
+			ce.series.use(e.Created, false)
 		}
 		ce.version = version
 	}
@@ -134,7 +134,7 @@ func (m *Merger) prepareCarried(c *carried) {
 		m.reshare = true
 		if c.def.takes(false) && !e.Share() {
 			e.series = m.place(c.def, e.Values, "")
-			e.series.use(e.Created)
+			e.series.use(e.Created, false)
 		}
 	}
 	c.fresh = nil

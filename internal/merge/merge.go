@@ -30,6 +30,7 @@ type Input struct {
 	At      int      // index of the first value word
 	Gone    bool     // deleted: not merged
 	Share   bool     // deleted, and merged while another input or the ledger has the series: see share.go
+	Stamped bool     // the time of the value is to be shown
 }
 
 // Merger merges. Only one goroutine may use a Merger at a time.
@@ -287,7 +288,7 @@ func (m *Merger) prepare(mb *Member) {
 		}
 		m.reshare = true
 		s := m.place(d, in.Values, mb.label)
-		s.use(in.Created)
+		s.use(in.Created, in.Stamped)
 		mb.placed = append(mb.placed, s)
 		switch {
 		case d.merged.counter():
@@ -374,14 +375,14 @@ func (m *Merger) sweep() {
 	for mb := range m.members {
 		for i, s := range mb.placed {
 			if s != nil && !mb.inputs[i].Share {
-				s.use(mb.inputs[i].Created)
+				s.use(mb.inputs[i].Created, mb.inputs[i].Stamped)
 			}
 		}
 	}
 	for _, c := range m.carried {
 		for _, e := range c.all {
 			if e.series != nil && !e.Share() {
-				e.series.use(e.Created)
+				e.series.use(e.Created, false)
 			}
 		}
 	}

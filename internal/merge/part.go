@@ -31,7 +31,7 @@ func (m *Merger) Parts(mb *Member, values []uint64, natives map[int]*layout.Nati
 		p := partOf(parts, s)
 		in := &mb.inputs[i]
 		d := mb.defs[in.Family]
-		p.use(in.Created)
+		p.use(in.Created, in.Stamped)
 		if d.family.ByMode() {
 			p.total.reset() // made again: the last input wins
 		}
@@ -53,7 +53,7 @@ func (m *Merger) CarriedParts(of map[*Series]bool) map[*Series]Part {
 				continue
 			}
 			p := partOf(parts, e.series)
-			p.use(e.Created)
+			p.use(e.Created, false)
 			p.total.addTotal(&e.Total, c.def.buckets)
 		}
 	}

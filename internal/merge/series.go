@@ -11,21 +11,29 @@ type Series struct {
 	// Cache is for the caller: any data derived from Labels.
 	Cache any
 
-	family *Family
-	used   bool // some member has the series
-	slot   int  // where the Merger has the sum of a counter, or another series
-	total  Total
+	family  *Family
+	used    bool // some member has the series
+	stamped bool // all members want the time of the value to be shown
+	slot    int  // where the Merger has the sum of a counter, or another series
+	total   Total
 
 	exemplars       []*Exemplar      // since Begin
 	nativeExemplars *nativeExemplars // since Begin
 }
 
-// use notes a member's start timestamp.
-func (s *Series) use(created int64) {
+// use notes a member's start timestamp, and whether the member wants the time of the value to be
+// shown.
+func (s *Series) use(created int64, stamped bool) {
 	if !s.used || created < s.Created {
 		s.Created = created
 	}
+	s.stamped = stamped && (s.stamped || !s.used)
 	s.used = true
+}
+
+// Stamp returns the time of the value of a gauge in Unix nanoseconds, if the time is to be shown.
+func (s *Series) Stamp() (unixNano int64, shown bool) {
+	return s.total.time, s.stamped && s.family.Mode.Timed() && s.total.set > 0
 }
 
 // Gauge returns the value of a series of a family with a mode, by the mode.

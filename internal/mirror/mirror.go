@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"fmt"
 	"math"
+	"time"
 
 	dto "github.com/prometheus/client_model/go"
 	"google.golang.org/protobuf/proto"
@@ -20,6 +21,7 @@ type Series struct {
 	Values  []string       // in the order of Family.LabelNames
 	Created int64          // start timestamp, Unix nanoseconds; 0: unknown
 	Share   bool           // the series was deleted, and others may still have the series
+	Stamped bool           // the time of the value is to be shown
 	Words   []uint64       // the value, as layout.Family.ValueWords lists the words
 	Native  *layout.Native // the native buckets of a native histogram; otherwise nil
 }
@@ -79,7 +81,7 @@ func Decode(name string, value []byte) ([]Series, error) {
 			return nil, fmt.Errorf("two series with values %q: %w", values, layout.ErrDamaged)
 		}
 		seen[key] = true
-		all = append(all, Series{Family: f, Values: values, Created: created(metric), Share: f.Type.Cumulative() && f.Mode == 0 && metric.TimestampMs != nil, Words: words, Native: native})
+		all = append(all, Series{Family: f, Values: values, Created: created(metric), Share: f.Type.Cumulative() && f.Mode == 0 && metric.TimestampMs != nil, Stamped: f.Mode.Timed(), Words: words, Native: native})
 	}
 	return all, nil
 }
@@ -97,11 +99,11 @@ func convert(family *dto.MetricFamily, metric *dto.Metric, mode layout.Mode) (*l
 	var err error
 	switch t := family.GetType(); {
 	case t == dto.MetricType_COUNTER && metric.Counter != nil:
-		f.Type, words = layout.Counter, number(mode, metric.Counter.GetValue())
+		f.Type, words = layout.Counter, number(mode, metric.Counter.GetValue(), nil)
 	case t == dto.MetricType_GAUGE && metric.Gauge != nil:
-		f.Type, words = layout.Gauge, number(mode, metric.Gauge.GetValue())
+		f.Type, words = layout.Gauge, number(mode, metric.Gauge.GetValue(), metric.TimestampMs)
 	case t == dto.MetricType_UNTYPED && metric.Untyped != nil:
-		f.Type, words = layout.Untyped, number(mode, metric.Untyped.GetValue())
+		f.Type, words = layout.Untyped, number(mode, metric.Untyped.GetValue(), metric.TimestampMs)
 	case t == dto.MetricType_SUMMARY && metric.Summary != nil:
 		s := metric.Summary
 		f.Type, words = layout.Summary, []uint64{s.GetSampleCount(), math.Float64bits(s.GetSampleSum())}
@@ -120,13 +122,18 @@ func convert(family *dto.MetricFamily, metric *dto.Metric, mode layout.Mode) (*l
 	return f, values, words, err
 }
 
-// number returns the words of a single number: a gauge by its mode, or a counter, as either the
-// integer part or the float part.
-func number(mode layout.Mode, v float64) []uint64 {
-	const maxWhole = 1 << 53 // above 1<<53 float64 has no fractions
+// number returns the words of a single number: a gauge by its mode, with its timestamp if the mode
+// needs a time, or a counter, as either the integer part or the float part.
+func number(mode layout.Mode, v float64, timestampMs *int64) []uint64 {
+	const (
+		maxWhole        = 1 << 53 // above 1<<53 float64 has no fractions
+		maxMilliseconds = math.MaxInt64 / int64(time.Millisecond)
+	)
 	switch whole := uint64(v); {
+	case mode.Timed() && timestampMs == nil:
+		return nil // the value needs a time
 	case mode.Timed():
-		return nil // the value would need a time
+		return []uint64{1, math.Float64bits(v), uint64(max(-maxMilliseconds, min(*timestampMs, maxMilliseconds)) * int64(time.Millisecond))}
 	case mode.Valid():
 		return []uint64{layout.EncodeGauge(v)}
 	case v >= 0 && v <= maxWhole && float64(whole) == v:

@@ -51,6 +51,7 @@ type metric struct {
 	histogram *dto.Histogram
 	summary   *dto.Summary
 	untyped   *dto.Untyped
+	timestamp *int64 // milliseconds; nil: none
 }
 
 // Desc implements prometheus.Metric.
@@ -58,7 +59,7 @@ func (m *metric) Desc() *prometheus.Desc { return m.desc }
 
 // Write implements prometheus.Metric.
 func (m *metric) Write(out *dto.Metric) error {
-	out.Label = m.labels
+	out.Label, out.TimestampMs = m.labels, m.timestamp
 	out.Counter, out.Gauge, out.Histogram, out.Summary, out.Untyped = m.counter, m.gauge, m.histogram, m.summary, m.untyped
 	return nil
 }
@@ -256,10 +257,10 @@ func (b *block) value(out *metric, m *merge.Merger, f *merge.Family, s *merge.Se
 		}
 	case layout.Gauge:
 		out.gauge = take(&b.gaugeBlock)
-		out.gauge.Value = b.float(s.Gauge())
+		out.gauge.Value, out.timestamp = b.float(s.Gauge()), stamp(s)
 	case layout.Untyped:
 		out.untyped = take(&b.untypedBlock)
-		out.untyped.Value = b.float(s.Gauge())
+		out.untyped.Value, out.timestamp = b.float(s.Gauge()), stamp(s)
 	case layout.Histogram, layout.NativeHistogram:
 		count, sum := s.Observations()
 		out.histogram = take(&b.histoBlock)
@@ -280,6 +281,14 @@ func (b *block) value(out *metric, m *merge.Merger, f *merge.Family, s *merge.Se
 		out.summary.SampleCount, out.summary.SampleSum = b.integer(count), b.float(sum)
 		out.summary.CreatedTimestamp = start
 	}
+}
+
+// stamp returns the timestamp of a sample in milliseconds, nil for the time of the scrape.
+func stamp(s *merge.Series) *int64 {
+	if at, shown := s.Stamp(); shown {
+		return new(at / int64(time.Millisecond))
+	}
+	return nil
 }
 
 func exemplar(e *merge.Exemplar) *dto.Exemplar {

@@ -182,7 +182,7 @@ func (s *Scanner) update(t *tracked, p *Process) {
 func Inputs(entries []reader.Entry) []merge.Input {
 	inputs := make([]merge.Input, 0, len(entries))
 	for _, e := range entries {
-		inputs = append(inputs, merge.Input{Family: e.Family, Values: e.Values, Created: e.Created, At: e.At, Gone: e.Gone, Share: e.Share})
+		inputs = append(inputs, merge.Input{Family: e.Family, Values: e.Values, Created: e.Created, At: e.At, Gone: e.Gone, Share: e.Share, Stamped: e.Stamped})
 	}
 	return inputs
 }

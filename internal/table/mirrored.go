@@ -105,7 +105,7 @@ func (t *Table) takeMirrored(m *mirrored, f Mirrored) error {
 		known = known && t.fixed[h.value].entry >= 0 // TakeMirrored may have failed half way before
 		if known {
 			e := &t.entries[t.fixed[h.value].entry]
-			if !bytes.Equal(m.base, f.Base) || e.Created != s.Created || e.Share != s.Share {
+			if !bytes.Equal(m.base, f.Base) || e.Created != s.Created || e.Share != s.Share || e.Stamped != s.Stamped {
 				// The series was deleted, or made again: the former series leaves with its start
 				// timestamp.
 				t.leaveHeld(h)
@@ -154,7 +154,7 @@ func (t *Table) addMirrored(s mirror.Series, wording string, base []uint64, base
 	if err != nil {
 		return h, err
 	}
-	e := Entry{Family: family, Values: s.Values, Created: s.Created, Mirrored: true, Share: s.Share}
+	e := Entry{Family: family, Values: s.Values, Created: s.Created, Mirrored: true, Share: s.Share, Stamped: s.Stamped}
 	h.value, err = t.AddFixed(e, nil)
 	if err != nil || !based {
 		return h, err

@@ -39,6 +39,7 @@ type Entry struct {
 	Gone     bool     // the series was deleted, and its values have no meaning
 	Mirrored bool     // of a foreign collector
 	Share    bool     // the series was deleted, and others may still have the series: see merge.Input
+	Stamped  bool     // the time of the value is to be shown: see merge.Input
 
 	Cells layout.Place // of the values, in a file; zero for mirrored series
 }
