@@ -49,6 +49,13 @@ type Opts struct {
 	// processes stay until another collector, or [compact.Run], absorbs the processes.
 	NoAbsorption bool
 
+	// CollectorErrors makes an error or panic of a foreign collector of Store an error of Gather, as
+	// if the scraped registry had the collector: see [store.Store.CollectorErrors]. Choose the
+	// answer to the scrape by promhttp.HandlerOpts.ErrorHandling; by default promhttp answers
+	// status 500 without any metric. false: such errors are in the log and in
+	// mpmetrics_unmirrored_total.
+	CollectorErrors bool
+
 	// Timeout bounds the reading of one collection. A collection that takes longer leaves the
 	// cumulative metrics out. The next collection goes on with the unread files. 0: 8 s, a little
 	// less than Prometheus waits for a scrape by default.
@@ -76,6 +83,7 @@ type Collector struct {
 	log     *slog.Logger
 	timeout time.Duration
 	bad     error // why the location is unusable
+	errors  bool  // Opts.CollectorErrors
 
 	describe sync.Once
 	descs    []*prometheus.Desc // written by describe
@@ -98,6 +106,7 @@ func New(o Opts) *Collector {
 	c := &Collector{
 		store:   o.Store,
 		log:     o.Logger,
+		errors:  o.CollectorErrors,
 		timeout: cmp.Or(o.Timeout, scan.DefaultTimeout),
 		merger:  merge.New(),
 		render:  render.New(func(name string) bool { return selfNames[name] }),
@@ -267,7 +276,20 @@ func (c *Collector) collect() []prometheus.Metric {
 		state.degraded = degradedReason(c.store.Degraded())
 	}
 	state.seconds = time.Since(start).Seconds()
-	return append(metrics, c.totals.metrics(state)...)
+	metrics = append(metrics, c.totals.metrics(state)...)
+	return append(metrics, c.collectorErrors()...)
+}
+
+// collectorErrors returns a metric that makes Gather return the errors of foreign collectors.
+func (c *Collector) collectorErrors() []prometheus.Metric {
+	if !c.errors || c.store == nil {
+		return nil
+	}
+	err := c.store.CollectorErrors()
+	if err == nil {
+		return nil
+	}
+	return []prometheus.Metric{prometheus.NewInvalidMetric(prometheus.NewInvalidDesc(err), err)}
 }
 
 // collectAll returns the metrics that a collector sends.

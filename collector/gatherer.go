@@ -2,6 +2,7 @@ package collector
 
 import (
 	"cmp"
+	"errors"
 	"slices"
 	"strings"
 
@@ -36,14 +37,11 @@ func NewGatherer(local prometheus.Gatherer, o Opts) *Gatherer {
 // [Gatherer.Gather] return the local families alone.
 func (g *Gatherer) Close() error { return g.collector.Close() }
 
-// Gather implements [prometheus.Gatherer]. After an error of the local registry, Gather returns the
-// error and the gathered families.
+// Gather implements [prometheus.Gatherer]. After an error of the local registry, or with
+// Opts.CollectorErrors of a foreign collector, Gather returns the error and the gathered families.
 func (g *Gatherer) Gather() ([]*dto.MetricFamily, error) {
-	merged, err := g.registry.Gather()
-	if err != nil {
-		return nil, err
-	}
-	local, err := g.local.Gather()
+	merged, mergedErr := g.registry.Gather()
+	local, localErr := g.local.Gather()
 	taken := map[string]bool{}
 	for _, f := range merged {
 		for _, name := range exposedNames(f) {
@@ -60,7 +58,7 @@ func (g *Gatherer) Gather() ([]*dto.MetricFamily, error) {
 	}
 	g.collector.overlap(overlaps)
 	slices.SortFunc(merged, func(a, b *dto.MetricFamily) int { return cmp.Compare(a.GetName(), b.GetName()) })
-	return merged, err
+	return merged, errors.Join(mergedErr, localErr)
 }
 
 // exposedNames returns the names of a family's samples.

@@ -17,6 +17,6 @@
 //	                               Registerer. A wrapped Registerer of a store mirrors the metric,
 //	                               so that SIGKILL loses the last interval
 //
-// A metric whose function computes the value, such as a GaugeFunc, has no cell in a file: the
-// Registerer of the store mirrors the metric.
+// A metric whose function computes the value, such as a GaugeFunc, and a summary with Objectives
+// have no cells in a file: the Registerer of the store mirrors the metric.
 package promauto

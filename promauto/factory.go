@@ -83,14 +83,23 @@ func (f Factory) NewGaugeVec(o prometheus.GaugeOpts, labelNames []string) *prome
 	return f.instruments().NewGaugeVec(o, labelNames)
 }
 
-// NewSummary makes a summary, or panics for an invalid or a duplicate definition.
+// NewSummary makes a summary, or panics for an invalid or a duplicate definition. A summary with
+// Objectives is mirrored, without its quantiles: quantiles of several processes do not merge.
 func (f Factory) NewSummary(o prometheus.SummaryOpts) prometheus.Summary {
-	return f.instruments().NewSummary(o)
+	return f.summaries(o).NewSummary(o)
 }
 
-// NewSummaryVec makes a vec of summaries, or panics for an invalid or a duplicate definition.
+// NewSummaryVec makes a vec of summaries, or panics for an invalid or a duplicate definition; see
+// [Factory.NewSummary].
 func (f Factory) NewSummaryVec(o prometheus.SummaryOpts, labelNames []string) *prometheus.SummaryVec {
-	return f.instruments().NewSummaryVec(o, labelNames)
+	return f.summaries(o).NewSummaryVec(o, labelNames)
+}
+
+func (f Factory) summaries(o prometheus.SummaryOpts) instruments {
+	if len(o.Objectives) > 0 {
+		return f.foreign
+	}
+	return f.instruments()
 }
 
 // NewHistogram makes a histogram, or panics for an invalid or a duplicate definition.

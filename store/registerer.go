@@ -37,6 +37,12 @@ func (s *Store) Registerer() prometheus.Registerer {
 	return &registerer{s}
 }
 
+// CollectorErrors returns the errors and panics of the collectors of [Store.Registerer] at the last
+// look, with the names of their families; nil if there are none. The valid metrics of such a
+// collector are mirrored. In memory CollectorErrors returns nil: the default registry gathers the
+// collectors, and returns their errors.
+func (s *Store) CollectorErrors() error { return s.foreign.Failures() }
+
 // registerer implements prometheus.Registerer. The registry of the store knows each collector, and
 // the own instruments too, so that a name is used once.
 type registerer struct{ store *Store }

@@ -1,0 +1,94 @@
+package collector_test
+
+import (
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/mpmetrics/mpmetrics/collector"
+)
+
+// failing is a collector with a metric, and with a mishap after the metric.
+type failing struct {
+	desc   *prometheus.Desc
+	mishap func(ch chan<- prometheus.Metric)
+}
+
+func (f failing) Describe(ch chan<- *prometheus.Desc) { ch <- f.desc }
+
+func (f failing) Collect(ch chan<- prometheus.Metric) {
+	ch <- prometheus.MustNewConstMetric(f.desc, prometheus.GaugeValue, 1, "sound")
+	f.mishap(ch)
+}
+
+// brokenMetric is a metric that cannot be written.
+type brokenMetric struct{ prometheus.Metric }
+
+func brokenOf(d *prometheus.Desc) prometheus.Metric {
+	return brokenMetric{prometheus.NewInvalidMetric(d, errors.New("database is away"))}
+}
+
+// The error of a foreign collector reaches who chose so, and does not cost the other metrics.
+func TestCollectorErrors(t *testing.T) {
+	desc := prometheus.NewDesc("rows", "h", []string{"table"}, nil)
+	for _, c := range []struct {
+		name   string
+		mishap func(ch chan<- prometheus.Metric)
+		text   string // "": no error
+	}{
+		{"all is well", func(chan<- prometheus.Metric) {}, ""},
+		{"a metric is an error", func(ch chan<- prometheus.Metric) { ch <- brokenOf(desc) }, "database is away"},
+		{"a metric of no description is an error", func(ch chan<- prometheus.Metric) {
+			err := errors.New("table is gone")
+			ch <- prometheus.NewInvalidMetric(prometheus.NewInvalidDesc(err), err)
+		}, "table is gone"},
+		{"a panic", func(chan<- prometheus.Metric) { panic("index out of luck") }, "index out of luck"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := open(t, t.TempDir(), "1")
+			s.Registerer().MustRegister(failing{desc, c.mishap})
+			promauto.With(s.Registerer()).NewCounter(prometheus.CounterOpts{Name: "others_total", Help: "h"}).Add(3)
+			for _, o := range []struct {
+				name    string
+				chosen  bool
+				handles promhttp.HandlerErrorHandling
+				status  int
+			}{
+				{"not chosen", false, promhttp.HTTPErrorOnError, http.StatusOK},
+				{"chosen", true, promhttp.HTTPErrorOnError, http.StatusInternalServerError},
+				{"chosen, and the scrape goes on", true, promhttp.ContinueOnError, http.StatusOK},
+			} {
+				t.Run(o.name, func(t *testing.T) {
+					if c.text == "" {
+						o.status = http.StatusOK
+					}
+					opts := collector.Opts{Store: s.Store, NoAbsorption: true, CollectorErrors: o.chosen}
+					scraped := collector.New(opts)
+					defer scraped.Close()
+					registry := prometheus.NewRegistry()
+					registry.MustRegister(scraped)
+					for name, g := range map[string]prometheus.Gatherer{"registry": registry, "Gatherer": gathererOf(t, prometheus.NewRegistry(), opts)} {
+						_, err := g.Gather()
+						if got := err != nil; got != (o.chosen && c.text != "") || got && !strings.Contains(err.Error(), c.text) {
+							t.Errorf("%s: error %v", name, err)
+						}
+						w := httptest.NewRecorder()
+						promhttp.HandlerFor(g, promhttp.HandlerOpts{ErrorHandling: o.handles}).ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+						if w.Code != o.status {
+							t.Errorf("%s: status %d, want %d", name, w.Code, o.status)
+						}
+						if w.Code == http.StatusOK && !strings.Contains(w.Body.String(), "\nothers_total 3\n") {
+							t.Errorf("%s: the metric of another collector is missing:\n%s", name, w.Body)
+						}
+					}
+				})
+			}
+		})
+	}
+}
