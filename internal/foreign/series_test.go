@@ -353,3 +353,38 @@ func TestEmptyLabelIsAbsent(t *testing.T) {
 		})
 	}
 }
+
+// A series of any type that dips, goes on from what was shown, and the dip is counted.
+func TestDipsOfEveryType(t *testing.T) {
+	summaryOf := func(count uint64, sum float64) *dto.Metric {
+		return &dto.Metric{Summary: &dto.Summary{SampleCount: &count, SampleSum: &sum}}
+	}
+	for _, c := range []struct {
+		name   string
+		looks  []*dto.Metric
+		want   float64 // at last
+		resets int
+	}{
+		{name: "counter", looks: []*dto.Metric{counted(1000000, time.Time{}), counted(1000001, time.Time{}), counted(999999, time.Time{}), counted(1000004, time.Time{})}, want: 2000005, resets: 1},
+		{name: "counter that dips each time", looks: []*dto.Metric{counted(3, time.Time{}), counted(2, time.Time{}), counted(1, time.Time{})}, want: 6, resets: 2},
+		{name: "count of a summary", looks: []*dto.Metric{summaryOf(9, 1), summaryOf(4, 2)}, want: 13, resets: 1},
+		{name: "sum of a summary, with negative observations", looks: []*dto.Metric{summaryOf(9, 1), summaryOf(10, -2)}, want: 10},
+		{name: "count of a histogram", looks: []*dto.Metric{histogramOf(9, map[float64]uint64{1: 4}), histogramOf(5, map[float64]uint64{1: 4})}, want: 14, resets: 1},
+		{name: "bucket of a histogram", looks: []*dto.Metric{histogramOf(9, map[float64]uint64{1: 4}), histogramOf(10, map[float64]uint64{1: 3})}, want: 19, resets: 1},
+		{name: "native bucket", looks: []*dto.Metric{nativeOf(2, 3, 4), nativeOf(2, 9, 2)}, want: 18, resets: 1},
+		{name: "gauge", looks: []*dto.Metric{{Gauge: &dto.Gauge{Value: new(5.0)}}, {Gauge: &dto.Gauge{Value: new(2.0)}}}, want: 2},
+		{name: "counter that is not a number for a moment", looks: []*dto.Metric{counted(7, time.Time{}), counted(math.NaN(), time.Time{}), counted(8, time.Time{})}, want: 8},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w, told := newWorld(t), newTold("f")
+			w.add(told)
+			got := 0.0
+			for _, told.show = range c.looks {
+				got = numberOf(only(t, w.flush()))
+			}
+			if got != c.want || w.resets["f"] != c.resets {
+				t.Errorf("%v after %d resets, want %v after %d", got, w.resets["f"], c.want, c.resets)
+			}
+		})
+	}
+}
