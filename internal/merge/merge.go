@@ -406,27 +406,31 @@ func (m *Merger) sweep() {
 	m.added = slices.DeleteFunc(m.added, unused)
 }
 
-// insert puts the new series in their places, without sorting all series: a process with many
-// series that makes one more must stay cheap.
+// insert puts the new families and series in their places, without sorting all families and
+// series: a process with many series that makes one more must stay cheap.
 func (m *Merger) insert() {
 	byFamily := map[*Family][]*Series{}
 	for _, s := range m.added {
 		byFamily[s.family] = append(byFamily[s.family], s)
 	}
+	var fresh []*Family
 	for f, series := range byFamily {
 		if len(f.Series) == 0 {
-			at, _ := slices.BinarySearchFunc(m.families, f.Name, func(f *Family, name string) int { return strings.Compare(f.Name, name) })
-			m.families = slices.Insert(m.families, at, f)
+			fresh = append(fresh, f)
 		}
-		slices.SortFunc(series, compareLabels)
-		f.Series = mergeSorted(f.Series, series)
+		f.Series = mergeSorted(f.Series, series, compareLabels)
+	}
+	if len(fresh) > 0 {
+		m.families = mergeSorted(m.families, fresh, func(a, b *Family) int { return strings.Compare(a.Name, b.Name) })
 	}
 }
 
-func mergeSorted(a, b []*Series) []*Series {
-	out := make([]*Series, 0, len(a)+len(b))
+// mergeSorted merges b, in any order, into the sorted a. mergeSorted sorts b.
+func mergeSorted[T any](a, b []T, compare func(T, T) int) []T {
+	slices.SortFunc(b, compare)
+	out := make([]T, 0, len(a)+len(b))
 	for len(b) > 0 {
-		n, _ := slices.BinarySearchFunc(a, b[0], compareLabels)
+		n, _ := slices.BinarySearchFunc(a, b[0], compare)
 		out = append(append(out, a[:n]...), b[0])
 		a, b = a[n:], b[1:]
 	}
