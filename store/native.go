@@ -41,13 +41,23 @@ func makeNativeHistogramVec(s *Store, o prometheus.HistogramOpts, labels prometh
 	f := nativeFamily(o, labels)
 	vec := asHistogramVec(prometheus.NewMetricVec(f.Desc, func(values ...string) prometheus.Metric {
 		orDefault(s) // the first With of a vec of package level binds the default store
-		return prometheus.NewHistogramVec(o, f.Def.LabelNames).WithLabelValues(values...).(prometheus.Metric)
+		return makeNativeSeries(o, f.Def.LabelNames, values)
 	}))
 	// Invalid options panic now, and not at the first With.
 	_ = prometheus.NewHistogramVec(o, f.Def.LabelNames).WithLabelValues(make([]string, len(f.Def.LabelNames))...)
 	f.Collector = vec
 	bindTo(s, f)
 	return vec
+}
+
+// makeNativeSeries makes a histogram of a vec. Values that are not UTF-8 come from a curried vec,
+// and only a curried vec of client_golang takes them.
+func makeNativeSeries(o prometheus.HistogramOpts, names, values []string) prometheus.Metric {
+	curried := prometheus.Labels{}
+	for i, name := range names {
+		curried[name] = values[i]
+	}
+	return prometheus.NewHistogramVec(o, names).MustCurryWith(curried).WithLabelValues().(prometheus.Metric)
 }
 
 // lateNative is a native histogram of package level without labels. An observation binds the

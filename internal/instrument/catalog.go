@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"sync"
 	"sync/atomic"
+	"unicode/utf8"
 
 	"github.com/mpmetrics/mpmetrics/internal/layout"
 )
@@ -151,7 +152,7 @@ func (c *Catalog) reserve(s *Series) bool {
 	if s.Family.Unlimited {
 		return true
 	}
-	if s.tooLong() {
+	if s.unreadable() {
 		c.dropped.Add(1)
 		return false
 	}
@@ -164,13 +165,14 @@ func (c *Catalog) reserve(s *Series) bool {
 	return true
 }
 
-// tooLong reports whether readers would refuse the record of a series.
-func (s *Series) tooLong() bool {
+// unreadable reports whether readers would refuse the record of a series. A curried vec lets values
+// in that are not UTF-8: client_golang does not look at the curried values.
+func (s *Series) unreadable() bool {
 	const head = 64 // more than the numbers before the label values take
 	n := head
 	for _, v := range s.Values {
 		n += binary.MaxVarintLen32 + len(v)
-		if len(v) > layout.MaxLabelBytes {
+		if len(v) > layout.MaxLabelBytes || !utf8.ValidString(v) {
 			return true
 		}
 	}
