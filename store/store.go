@@ -135,7 +135,7 @@ func (s *Store) Close() error {
 		<-s.flushed
 	}
 	s.catalog.Sweep(true)
-	s.flush(context.Background())
+	s.published(s.foreign.Flush(context.Background()))
 	s.countDropped()
 	return s.place.Close()
 }
@@ -168,13 +168,12 @@ func (s *Store) Flush(ctx context.Context) error {
 	if closed {
 		return ErrClosed
 	}
-	s.flush(ctx)
+	s.published(s.foreign.Flush(ctx))
 	return s.Degraded()
 }
 
-// flush is Flush for the background work: an error is kept for Degraded and logged once.
-func (s *Store) flush(ctx context.Context) {
-	err := s.foreign.Flush(ctx)
+// published takes the result of a flush: an error is kept for Degraded and logged once.
+func (s *Store) published(err error) {
 	s.mu.Lock()
 	before := s.unflushed
 	s.unflushed = err
@@ -248,7 +247,7 @@ func (s *Store) flushes() {
 		case <-s.stop:
 			return
 		case <-timer.C:
-			s.flush(context.Background())
+			s.published(s.foreign.FlushUnasked(context.Background()))
 			pause = min(2*pause, s.opts.FlushInterval)
 			timer.Reset(pause)
 		}

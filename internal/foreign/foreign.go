@@ -162,12 +162,22 @@ func (m *Mirror) resume(guards []*guard) {
 // Flush gathers the collectors. When Flush returns, other processes see the result, and every other
 // value of the place.
 func (m *Mirror) Flush(ctx context.Context) error {
+	return m.flush(ctx, func(*guard) bool { return true })
+}
+
+// FlushUnasked is Flush in the background: collectors that may not be complete yet wait for a
+// later flush.
+func (m *Mirror) FlushUnasked(ctx context.Context) error {
+	return m.flush(ctx, (*guard).settled)
+}
+
+func (m *Mirror) flush(ctx context.Context, ready func(*guard) bool) error {
 	m.flushing.Lock()
 	defer m.flushing.Unlock()
 	if !m.Place.Ready() {
 		return nil
 	}
-	m.gather()
+	m.gather(ready)
 	if changed := m.encode(); !changed.Empty() {
 		m.Place.Stage(changed)
 	}
@@ -182,12 +192,13 @@ func (m *Mirror) Close() {
 	m.guards = nil
 }
 
-// gather takes the content of all collectors into the families. The caller holds flushing.
-func (m *Mirror) gather() {
+// gather takes the content of the ready collectors into the families. The caller holds flushing.
+func (m *Mirror) gather(ready func(*guard) bool) {
 	m.mu.Lock()
 	guards := slices.Clone(m.guards)
 	m.mu.Unlock()
 	m.resume(guards)
+	guards = slices.DeleteFunc(guards, func(g *guard) bool { return !ready(g) })
 	m.take(guards) // looks that ended since the last flush
 	if slow := lookAt(guards, m.patience); slow > 0 {
 		m.leftOut(reasonSlow, "", fmt.Errorf("%d collectors took more than %v", slow, m.patience), slow)

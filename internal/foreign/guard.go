@@ -12,9 +12,10 @@ import (
 // mirror shows the last metrics of the collector, and all other collectors go on.
 type guard struct {
 	collector prometheus.Collector
-	id        string // identity of the collector
-	names     string // the families of the collector, for an error
-	own       bool   // the collector is an own native histogram
+	id        string    // identity of the collector
+	names     string    // the families of the collector, for an error
+	own       bool      // the collector is an own native histogram
+	complete  time.Time // before, the collector may lack parts
 
 	collection *collection // belongs to the holder of the claim
 
@@ -26,10 +27,22 @@ type guard struct {
 	took   time.Duration // of the last look
 }
 
+// settling is how long a collector without descriptors is left alone after its registration, unless
+// somebody asks for its metrics. The exporter of OpenTelemetry registers its collector before the
+// collector is complete, and the program connects the exporter with its meters after that.
+const settling = 100 * time.Millisecond
+
 func newGuard(c prometheus.Collector, own bool) *guard {
 	descs := Describe(c)
-	return &guard{collector: c, id: Identity(descs), names: namesOf(descs), own: own, collection: newCollection()}
+	g := &guard{collector: c, id: Identity(descs), names: namesOf(descs), own: own, collection: newCollection()}
+	if len(descs) == 0 {
+		g.complete = time.Now().Add(settling)
+	}
+	return g
 }
+
+// settled reports whether the collector is complete, as far as anybody can tell.
+func (g *guard) settled() bool { return time.Now().After(g.complete) }
 
 // claim claims the guard for a look, unless an earlier look is still running. slow reports
 // whether the last look took longer than patience.
