@@ -113,31 +113,43 @@ type removed struct {
 	series    []*series
 }
 
+// lastPatience is how long Remove waits for a collector: no later look makes up for the last look.
+const lastPatience = 2 * time.Second
+
 // Remove takes a last look at a collector, and forgets the collector: its counts stay, its gauges
 // leave with the next flush. The registry of the store knows the collector by its descriptors.
 func (m *Mirror) Remove(c prometheus.Collector) {
-	m.flushing.Lock()
-	defer m.flushing.Unlock()
-	id := Identity(Describe(c))
-	m.mu.Lock()
-	i := slices.IndexFunc(m.guards, func(g *guard) bool { return g.id == id })
-	if i < 0 {
-		m.mu.Unlock()
+	g := m.takeOut(Identity(Describe(c)))
+	if g == nil {
 		return
 	}
-	g := m.guards[i]
-	m.guards = slices.Delete(m.guards, i, i+1)
-	m.mu.Unlock()
+	g.lookLast(lastPatience) // flushes go on meanwhile
+	m.flushing.Lock()
+	defer m.flushing.Unlock()
 	last := []*guard{g}
 	m.resume(last)
-	m.take(last)
-	lookAt(last, m.patience)
 	m.take(last)
 	stay := slices.DeleteFunc(m.leave(g), func(s *series) bool { return s.began != 0 })
 	if len(stay) > 0 && reflect.TypeOf(g.collector).Comparable() {
 		m.removed = append(m.removed, removed{g.collector, stay})
 		m.removed = m.removed[max(0, len(m.removed)-mostRemoved):]
 	}
+}
+
+// takeOut takes the guard of a collector out of the guards, after the flush that may look at the
+// collector. takeOut returns nil if there is no such collector.
+func (m *Mirror) takeOut(id string) *guard {
+	m.flushing.Lock()
+	defer m.flushing.Unlock()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	i := slices.IndexFunc(m.guards, func(g *guard) bool { return g.id == id })
+	if i < 0 {
+		return nil
+	}
+	g := m.guards[i]
+	m.guards = slices.Delete(m.guards, i, i+1)
+	return g
 }
 
 // resume lets collectors that were unregistered, and registered again, go on with their series.

@@ -66,6 +66,18 @@ func lookAt(guards []*guard, patience time.Duration) (slow int) {
 	return slow + newLook(prompt...).wait(patience)
 }
 
+// lookLast takes a look that begins after the call. lookLast waits for at most patience, also for
+// an earlier look to end.
+func (g *guard) lookLast(patience time.Duration) {
+	const pause = time.Millisecond
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(pause) {
+		if free, _ := g.claim(patience); free {
+			newLook(g).wait(time.Until(deadline))
+			return
+		}
+	}
+}
+
 func newLook(guards ...*guard) *look {
 	return &look{queue: guards, returned: make(chan struct{}, len(guards))}
 }

@@ -195,3 +195,39 @@ func BenchmarkLook(b *testing.B) {
 		}
 	}
 }
+
+// The last look at a collector begins after an earlier look has ended, and its metrics are taken.
+// A collector that hangs does not hold its unregistering up for ever.
+func TestLastLook(t *testing.T) {
+	w := newWorld(t)
+	w.m.patience = 10 * time.Millisecond
+	var v atomic.Int64
+	v.Store(1)
+	running, release := make(chan struct{}), make(chan struct{})
+	hang := atomic.Bool{}
+	c := collect(func(ch chan<- prometheus.Metric) {
+		if hang.Load() {
+			close(running)
+			<-release
+			hang.Store(false)
+		}
+		ch <- prometheus.MustNewConstMetric(prometheus.NewDesc("c_total", "h", nil, nil), prometheus.CounterValue, float64(v.Load()))
+	})
+	w.add(c)
+	w.flush()
+	hang.Store(true)
+	w.flush()
+	<-running
+	time.AfterFunc(50*time.Millisecond, func() { close(release) })
+	v.Store(2)
+	w.m.Remove(c)
+	if got := w.values(); got["c_total"] != 2 {
+		t.Errorf("%v, want the 2 of the last look", got)
+	}
+	begin, end := time.Now(), make(chan struct{})
+	defer close(end)
+	guardsOf(collect(func(chan<- prometheus.Metric) { <-end }))[0].lookLast(20 * time.Millisecond)
+	if took := time.Since(begin); took > 5*time.Second {
+		t.Errorf("the last look at a collector that hangs takes %v", took)
+	}
+}
