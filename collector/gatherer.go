@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
@@ -19,14 +20,20 @@ type Gatherer struct {
 	local     prometheus.Gatherer
 	collector *Collector
 	registry  *prometheus.Registry // has collector alone
+
+	mu    sync.Mutex
+	taken map[string]bool // names of the last complete gathering; nil before; replaced, never changed
 }
 
 // NewGatherer makes a [Gatherer] of a local registry, usually [prometheus.DefaultGatherer], and of
 // the families of a [Collector] with o. Use a Gatherer if the local registry has collectors of the
 // process itself, such as the Go collector, whose families other processes may publish too. For a
 // name in both, the Gatherer shows the merged family, leaves the local family out, and counts the
-// local family in mpmetrics_conflicts_total{reason="overlap"}. Do not register another Collector in
-// the local registry.
+// local family in mpmetrics_conflicts_total{reason="overlap"}. While merged families are left out,
+// because some file cannot be read (mpmetrics_up is 0), their names stay taken: the count of one
+// process in place of the total would be a dip. Before the first complete gathering the names are
+// unknown, and local counters, histograms and summaries are left out. Do not register another
+// Collector in the local registry.
 func NewGatherer(local prometheus.Gatherer, o Opts) *Gatherer {
 	g := &Gatherer{local: local, collector: New(o), registry: prometheus.NewRegistry()}
 	g.registry.MustRegister(g.collector)
@@ -42,23 +49,51 @@ func (g *Gatherer) Close() error { return g.collector.Close() }
 func (g *Gatherer) Gather() ([]*dto.MetricFamily, error) {
 	merged, mergedErr := g.registry.Gather()
 	local, localErr := g.local.Gather()
-	taken := map[string]bool{}
-	for _, f := range merged {
-		for _, name := range exposedNames(f) {
-			taken[name] = true
-		}
-	}
+	names, complete := namesOf(merged), g.collector.complete()
+	before := g.names(names, complete)
 	var overlaps []string
 	for _, f := range local {
-		if slices.ContainsFunc(exposedNames(f), func(name string) bool { return taken[name] }) {
+		switch {
+		case slices.ContainsFunc(exposedNames(f), func(name string) bool { return names[name] || before[name] }):
 			overlaps = append(overlaps, f.GetName())
-			continue
+		case before == nil && !complete && cumulative(f):
+		default:
+			merged = append(merged, f)
 		}
-		merged = append(merged, f)
 	}
 	g.collector.overlap(overlaps)
 	slices.SortFunc(merged, func(a, b *dto.MetricFamily) int { return cmp.Compare(a.GetName(), b.GetName()) })
 	return merged, errors.Join(mergedErr, localErr)
+}
+
+// names returns the names of the last complete gathering, nil before the first.
+func (g *Gatherer) names(now map[string]bool, complete bool) map[string]bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if complete {
+		g.taken = now
+	}
+	return g.taken
+}
+
+// namesOf returns the names of all samples of families.
+func namesOf(families []*dto.MetricFamily) map[string]bool {
+	names := map[string]bool{}
+	for _, f := range families {
+		for _, name := range exposedNames(f) {
+			names[name] = true
+		}
+	}
+	return names
+}
+
+// cumulative reports whether the values of a family never go down.
+func cumulative(f *dto.MetricFamily) bool {
+	switch f.GetType() {
+	case dto.MetricType_COUNTER, dto.MetricType_HISTOGRAM, dto.MetricType_SUMMARY:
+		return true
+	}
+	return false
 }
 
 // exposedNames returns the names of a family's samples.

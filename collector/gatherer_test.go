@@ -2,7 +2,12 @@ package collector_test
 
 import (
 	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -10,6 +15,7 @@ import (
 	dto "github.com/prometheus/client_model/go"
 
 	"github.com/mpmetrics/mpmetrics/collector"
+	"github.com/mpmetrics/mpmetrics/internal/layout"
 	"github.com/mpmetrics/mpmetrics/internal/testing/promtest"
 	"github.com/mpmetrics/mpmetrics/store"
 )
@@ -108,4 +114,54 @@ func TestUnusableLocation(t *testing.T) {
 			t.Errorf("%s: mpmetrics_up: got %v (there: %v), want 0", location, up, there)
 		}
 	}
+}
+
+// Names of merged families stay taken while a scrape is incomplete: the count of this process alone
+// would be a dip of the total. Before the first complete scrape no local count is shown.
+func TestGathererShowsNoLocalCountInPlaceOfTheTotal(t *testing.T) {
+	dir := t.TempDir()
+	local := prometheus.NewRegistry()
+	var own *store.Store
+	for _, value := range []float64{990, 10} {
+		s := open(t, dir, fmt.Sprint(value))
+		own = s.Store
+		all := []prometheus.Collector{
+			prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "requests_total", Help: "h"}, func() float64 { return value }),
+			prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "open", Help: "h"}, func() float64 { return value }),
+		}
+		s.Registerer().MustRegister(all...)
+		if err := s.Flush(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if value == 10 {
+			local.MustRegister(all...)
+		}
+	}
+	local.MustRegister(
+		prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "local_total", Help: "h"}, func() float64 { return 5 }),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "local", Help: "h"}, func() float64 { return 6 }),
+	)
+	o := collector.Opts{Store: own, NoAbsorption: true, Logger: slog.New(slog.DiscardHandler)}
+	g := gathererOf(t, local, o)
+	o.Timeout = 1 // nothing is read in a nanosecond
+	hasty := gathererOf(t, local, o)
+
+	shown := func(g prometheus.Gatherer) samples {
+		out := samples{}
+		for name, v := range promtest.Flatten(promtest.Gather(t, g)) {
+			if !strings.HasPrefix(name, "mpmetrics_") || name == "mpmetrics_up" {
+				out[name] = v
+			}
+		}
+		return out
+	}
+	equal(t, "incomplete from the start", shown(hasty), samples{"mpmetrics_up": 0, "open": 10, "local": 6})
+	complete := samples{"mpmetrics_up": 1, "requests_total": 1000, "open": 1000, "local_total": 5, "local": 6}
+	equal(t, "complete", shown(g), complete)
+	if err := os.RemoveAll(filepath.Join(dir, layout.Subdirectory)); err != nil {
+		t.Fatal(err)
+	}
+	incomplete := shown(g)
+	delete(incomplete, "open") // some of the gauges may be there
+	equal(t, "incomplete", incomplete, samples{"mpmetrics_up": 0, "local_total": 5, "local": 6})
 }
