@@ -23,7 +23,7 @@ func Parse(text string) (*Selector, error) {
 	case p.rest() == "":
 		return s, nil
 	case !p.take("{"):
-		return nil, p.errorf(p.at, "want { or the end, not %s", p.next())
+		return nil, p.errorf(p.at, "want { or the end, not %s%s", p.next(), p.quotedName())
 	}
 	if err := p.braces(s); err != nil {
 		return nil, err
@@ -45,6 +45,16 @@ func (p *parser) rest() string { return p.text[p.at:] }
 
 func (p *parser) errorf(at int, format string, args ...any) error {
 	return &Error{Text: p.text, Position: at, Message: fmt.Sprintf(format, args...)}
+}
+
+// quotedName returns a hint for a text that looks like a name with other characters than letters,
+// digits, "_" and ":", such as the dots of OpenTelemetry; "" for another text.
+func (p *parser) quotedName() string {
+	name := strings.TrimSpace(p.text)
+	if strings.ContainsAny(name, " \t\n\r{}()[]\"'`=~!<>@,*+%^") || !utf8.ValidString(name) {
+		return ""
+	}
+	return fmt.Sprintf("; a name with such a character stands in quotes: {%q}", name)
 }
 
 // next describes the character at the position, for an error.
