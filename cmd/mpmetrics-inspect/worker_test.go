@@ -25,6 +25,8 @@ import (
 //	native:wait_seconds=0.3
 //	summary:size_bytes=100
 //	mirrored:jobs_total=4
+//	quantiles:took_seconds=0.1    mirrored without its quantiles
+//	function:lag_total=-1         a mirrored counter of any value
 //
 // It answers "ok" when it has done the arguments, and each line. A label value may
 // stand in quotes, as in Go.
@@ -125,6 +127,14 @@ func (w *updates) make(kind, mode, name string, labels []string) (func([]string,
 		vec := prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help(name)}, labels)
 		s.Registerer().MustRegister(vec)
 		return func(values []string, v float64) { vec.WithLabelValues(values...).Add(v) }, nil
+	case "quantiles":
+		sum := prometheus.NewSummary(prometheus.SummaryOpts{Name: name, Help: help(name), Objectives: map[float64]float64{0.5: 0.05}})
+		s.Registerer().MustRegister(sum)
+		return func(_ []string, v float64) { sum.Observe(v) }, nil
+	case "function":
+		var last float64
+		s.Registerer().MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: name, Help: help(name)}, func() float64 { return last }))
+		return func(_ []string, v float64) { last = v }, nil
 	case "gauge":
 		var modes []store.MergeMode
 		for m := store.All; m <= store.LiveMean; m++ {

@@ -305,6 +305,10 @@ func (d *doctor) foreign() {
 	}
 }
 
+// expectedQuantiles is the label of quantiles that are not mirrored. The Go collector has some, so
+// every process with a Go collector counts them, and nothing is wrong.
+var expectedQuantiles = layout.Label{Name: "reason", Value: "quantiles"}
+
 // series checks the metrics of processes about mpmetrics.
 func (d *doctor) series() {
 	s := d.survey
@@ -317,7 +321,11 @@ func (d *doctor) series() {
 			continue
 		}
 		for _, series := range f.merged.Series {
-			if v := s.value(f, series); v.Number() > 0 {
+			v := s.value(f, series)
+			if slices.Contains(v.Labels, expectedQuantiles) {
+				continue
+			}
+			if v.Number() > 0 {
 				d.add("series", Warning, v.Series(), "is "+FormatNumber(v.Number()), advice[0], advice[1])
 			}
 		}
