@@ -105,7 +105,7 @@ type jsonMoment struct {
 	Live       int               `json:"live"`
 	Dead       int               `json:"dead"`
 	SeriesN    int               `json:"series_total"`
-	Rate       float64           `json:"rate"`
+	Rate       jsonNumber        `json:"rate"`
 	Processes  []jsonProcessRate `json:"processes"`
 	Series     []jsonSeriesRate  `json:"series"`
 	ProblemsN  int               `json:"problems_total"`
@@ -114,18 +114,18 @@ type jsonMoment struct {
 }
 
 type jsonProcessRate struct {
-	File    string  `json:"file"`
-	PID     int     `json:"pid"`
-	Program string  `json:"program"`
-	State   string  `json:"state"`
-	Rate    float64 `json:"rate"`
+	File    string     `json:"file"`
+	PID     int        `json:"pid"`
+	Program string     `json:"program"`
+	State   string     `json:"state"`
+	Rate    jsonNumber `json:"rate"`
 }
 
 type jsonSeriesRate struct {
 	Name   string            `json:"name"`
 	Labels map[string]string `json:"labels"`
 	Value  jsonNumber        `json:"value"`
-	Rate   float64           `json:"rate"`
+	Rate   jsonNumber        `json:"rate"`
 }
 
 func (e *environment) writeMoment(m *inspect.Moment) error {
@@ -133,14 +133,14 @@ func (e *environment) writeMoment(m *inspect.Moment) error {
 	if e.format == jsonFormat {
 		j := jsonMoment{
 			document: documentOf("watch", m.Survey), Complete: m.Err == nil, Seconds: m.Interval.Seconds(),
-			Live: m.Count(inspect.Live), Dead: m.Count(inspect.Dead), SeriesN: len(m.Series), Rate: m.Rate,
+			Live: m.Count(inspect.Live), Dead: m.Count(inspect.Dead), SeriesN: len(m.Series), Rate: jsonNumber(m.Rate),
 			Processes: []jsonProcessRate{}, Series: []jsonSeriesRate{}, ProblemsN: len(m.Problems), ArchivedN: m.Archive.Absorbed, Quarantine: len(m.Quarantine),
 		}
 		for _, p := range m.Processes {
-			j.Processes = append(j.Processes, jsonProcessRate{p.Name, p.PID, p.Program, string(p.State), p.Rate})
+			j.Processes = append(j.Processes, jsonProcessRate{p.Name, p.PID, p.Program, string(p.State), jsonNumber(p.Rate)})
 		}
 		for _, s := range top {
-			j.Series = append(j.Series, jsonSeriesRate{s.Family.Name, jsonLabels(s.Labels), jsonNumber(s.Number()), s.Rate})
+			j.Series = append(j.Series, jsonSeriesRate{s.Family.Name, jsonLabels(s.Labels), jsonNumber(s.Number()), jsonNumber(s.Rate)})
 		}
 		return json.NewEncoder(e.stdout).Encode(j)
 	}
