@@ -146,9 +146,21 @@ func (b *tab) navigate(url string) {
 	b.do(chromedp.Navigate(url))
 }
 
+// click clicks an element. The page writes its rows anew by itself: the node that was found may be
+// gone before the click, and then the next one is found.
 func (b *tab) click(selector string) {
 	b.t.Helper()
-	b.do(chromedp.Click(chromedp.CSS(selector)))
+	const tries = 20
+	var err error
+	for range tries {
+		err = chromedp.Do(b.ctx, chromedp.Click(chromedp.CSS(selector)))
+		if err == nil || !strings.Contains(err.Error(), "Could not find node") {
+			break
+		}
+	}
+	if err != nil {
+		b.t.Fatal(err)
+	}
 }
 
 func (b *tab) number(expression string) float64 {
