@@ -323,14 +323,6 @@ func (c *Collector) scan() state {
 	return state
 }
 
-// complete reports whether the last collection had all cumulative metrics. The families of an
-// unusable location were never shown: nothing is missing.
-func (c *Collector) complete() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.incomplete == nil
-}
-
 // logChange logs when collections become incomplete, or complete again, and not at every scrape.
 func (c *Collector) logChange(err error) {
 	switch {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/mpmetrics/mpmetrics/internal/layout"
 	"github.com/mpmetrics/mpmetrics/internal/merge"
+	"github.com/mpmetrics/mpmetrics/internal/mirror"
 )
 
 // Gatherer implements [prometheus.Gatherer] for a local registry and merged families. Make a
@@ -49,7 +50,7 @@ func (g *Gatherer) Close() error { return g.collector.Close() }
 func (g *Gatherer) Gather() ([]*dto.MetricFamily, error) {
 	merged, mergedErr := g.registry.Gather()
 	local, localErr := g.local.Gather()
-	names, complete := namesOf(merged), g.collector.complete()
+	names, complete := namesOf(merged), g.complete(merged)
 	before := g.names(names, complete)
 	var overlaps []string
 	for _, f := range local {
@@ -64,6 +65,15 @@ func (g *Gatherer) Gather() ([]*dto.MetricFamily, error) {
 	g.collector.overlap(overlaps)
 	slices.SortFunc(merged, func(a, b *dto.MetricFamily) int { return cmp.Compare(a.GetName(), b.GetName()) })
 	return merged, errors.Join(mergedErr, localErr)
+}
+
+const upName = layout.ReservedPrefix + "up"
+
+// complete reports whether no merged family is missing. The families of an unusable location were
+// never shown, and a closed collector shows none: nothing is missing then.
+func (g *Gatherer) complete(merged []*dto.MetricFamily) bool {
+	at, found := slices.BinarySearchFunc(merged, upName, func(f *dto.MetricFamily, name string) int { return cmp.Compare(f.GetName(), name) })
+	return !found || g.collector.bad != nil || merged[at].Metric[0].GetGauge().GetValue() == 1
 }
 
 // names returns the names of the last complete gathering, nil before the first.
@@ -89,23 +99,12 @@ func namesOf(families []*dto.MetricFamily) map[string]bool {
 
 // cumulative reports whether the values of a family never go down.
 func cumulative(f *dto.MetricFamily) bool {
-	switch f.GetType() {
-	case dto.MetricType_COUNTER, dto.MetricType_HISTOGRAM, dto.MetricType_SUMMARY:
-		return true
-	}
-	return false
+	return f.GetType() != dto.MetricType_GAUGE_HISTOGRAM && mirror.TypeOf(f.GetType()).Cumulative()
 }
 
 // exposedNames returns the names of a family's samples.
 func exposedNames(f *dto.MetricFamily) []string {
-	t := layout.Counter // or another type with one sample
-	switch f.GetType() {
-	case dto.MetricType_HISTOGRAM, dto.MetricType_GAUGE_HISTOGRAM:
-		t = layout.Histogram
-	case dto.MetricType_SUMMARY:
-		t = layout.Summary
-	}
-	return merge.SampleNames(f.GetName(), t)
+	return merge.SampleNames(f.GetName(), mirror.TypeOf(f.GetType()))
 }
 
 // overlap counts each local family that is left out once. One line names all families, because the

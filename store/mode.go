@@ -8,6 +8,7 @@ import (
 
 	"github.com/mpmetrics/mpmetrics/internal/layout"
 	"github.com/mpmetrics/mpmetrics/internal/merge"
+	"github.com/mpmetrics/mpmetrics/internal/mirror"
 )
 
 // MergeMode says how the samples of several processes become one sample: of gauges, by an
@@ -97,17 +98,7 @@ func (o *Opts) modeOf(f *dto.MetricFamily) (mode layout.Mode, configured, omit b
 	case configured:
 		return layout.Mode(given), true, false
 	}
-	switch f.GetType() {
-	case dto.MetricType_GAUGE:
-		mode = merge.RuleOf(f.GetName()).Mode
-	case dto.MetricType_UNTYPED:
-		mode = merge.UntypedRuleOf(f.GetName()).Mode
-	case dto.MetricType_COUNTER:
-		if r, known := merge.CounterRuleOf(f.GetName()); known {
-			mode = r.Mode
-		}
-	}
-	return mode, false, false
+	return merge.RuleFor(mirror.TypeOf(f.GetType()), f.GetName()).Mode, false, false
 }
 
 // configuredMode returns the mode that is configured for a family.

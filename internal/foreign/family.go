@@ -44,21 +44,9 @@ const maxKeyBytes = bbolt.MaxKeySize
 
 // definition returns the definition of a series as a reader sees the definition, without bounds.
 func (f *family) definition(labels []layout.Label) layout.Family {
-	d := layout.Family{Name: f.name, Help: f.help, Unit: f.unit, Mode: f.mode}
+	d := layout.Family{Type: mirror.TypeOf(f.kind), Name: f.name, Help: f.help, Unit: f.unit, Mode: f.mode}
 	for _, l := range labels {
 		d.LabelNames = append(d.LabelNames, l.Name)
-	}
-	switch f.kind {
-	case dto.MetricType_COUNTER:
-		d.Type = layout.Counter
-	case dto.MetricType_GAUGE:
-		d.Type = layout.Gauge
-	case dto.MetricType_UNTYPED:
-		d.Type = layout.Untyped
-	case dto.MetricType_SUMMARY:
-		d.Type = layout.Summary
-	case dto.MetricType_HISTOGRAM:
-		d.Type = layout.Histogram
 	}
 	return d
 }

@@ -46,13 +46,7 @@ func kindOf(m *dto.Metric) (dto.MetricType, bool) {
 }
 
 // cumulative reports whether the values of a type only grow.
-func cumulative(kind dto.MetricType) bool {
-	switch kind {
-	case dto.MetricType_COUNTER, dto.MetricType_SUMMARY, dto.MetricType_HISTOGRAM:
-		return true
-	}
-	return false
-}
+func cumulative(kind dto.MetricType) bool { return mirror.TypeOf(kind).Cumulative() }
 
 // errImpossible is the error of a value that no counting can have: the total of all processes would
 // go down by a negative value.

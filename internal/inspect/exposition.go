@@ -14,6 +14,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/mpmetrics/mpmetrics/internal/layout"
+	"github.com/mpmetrics/mpmetrics/internal/merge"
 	"github.com/mpmetrics/mpmetrics/internal/mirror"
 	"github.com/mpmetrics/mpmetrics/internal/selector"
 )
@@ -66,22 +67,10 @@ func filter(families []*dto.MetricFamily, sel *selector.Selector) []*dto.MetricF
 				}
 				return ""
 			}
-			return !slices.ContainsFunc(SampleNames(f), func(name string) bool { return sel.Matches(name, label) })
+			return !slices.ContainsFunc(merge.SampleNames(f.GetName(), mirror.TypeOf(f.GetType())), func(name string) bool { return sel.Matches(name, label) })
 		})
 	}
 	return slices.DeleteFunc(families, func(f *dto.MetricFamily) bool { return len(f.Metric) == 0 })
-}
-
-// SampleNames are the sample names of a family, the name of the family first.
-func SampleNames(f *dto.MetricFamily) []string {
-	name := f.GetName()
-	switch f.GetType() {
-	case dto.MetricType_HISTOGRAM, dto.MetricType_GAUGE_HISTOGRAM:
-		return []string{name, name + "_bucket", name + "_count", name + "_sum"}
-	case dto.MetricType_SUMMARY:
-		return []string{name, name + "_count", name + "_sum"}
-	}
-	return []string{name}
 }
 
 // GatherProcesses returns the families with one series for each process with a share in a merged
