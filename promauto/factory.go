@@ -112,20 +112,20 @@ func (f Factory) NewHistogramVec(o prometheus.HistogramOpts, labelNames []string
 	return f.instruments().NewHistogramVec(o, labelNames)
 }
 
-// NewCounterFunc makes a counter whose value is the result of a function, or panics for an invalid or a
-// duplicate definition.
+// NewCounterFunc makes a counter whose value is the result of a function. NewCounterFunc panics for
+// an invalid or a duplicate definition.
 func (f Factory) NewCounterFunc(o prometheus.CounterOpts, function func() float64) prometheus.CounterFunc {
 	return f.foreign.NewCounterFunc(o, function)
 }
 
-// NewGaugeFunc makes a gauge whose value is the result of a function, or panics for an invalid or a
-// duplicate definition.
+// NewGaugeFunc makes a gauge whose value is the result of a function. NewGaugeFunc panics for
+// an invalid or a duplicate definition.
 func (f Factory) NewGaugeFunc(o prometheus.GaugeOpts, function func() float64) prometheus.GaugeFunc {
 	return f.foreign.NewGaugeFunc(o, function)
 }
 
-// NewUntypedFunc makes an untyped metric whose value is the result of a function, or panics for an invalid or a
-// duplicate definition.
+// NewUntypedFunc makes an untyped metric whose value is the result of a function. NewUntypedFunc
+// panics for an invalid or a duplicate definition.
 func (f Factory) NewUntypedFunc(o prometheus.UntypedOpts, function func() float64) prometheus.UntypedFunc {
 	return f.foreign.NewUntypedFunc(o, function)
 }

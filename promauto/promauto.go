@@ -36,17 +36,20 @@ func NewHistogramVec(o prometheus.HistogramOpts, labelNames []string) *prometheu
 	return onDefault().NewHistogramVec(o, labelNames)
 }
 
-// NewCounterFunc makes a counter whose value is the result of a function; see [Factory.NewCounterFunc].
+// NewCounterFunc makes a counter whose value is the result of a function; see
+// [Factory.NewCounterFunc].
 func NewCounterFunc(o prometheus.CounterOpts, function func() float64) prometheus.CounterFunc {
 	return onDefault().NewCounterFunc(o, function)
 }
 
-// NewGaugeFunc makes a gauge whose value is the result of a function; see [Factory.NewGaugeFunc].
+// NewGaugeFunc makes a gauge whose value is the result of a function; see
+// [Factory.NewGaugeFunc].
 func NewGaugeFunc(o prometheus.GaugeOpts, function func() float64) prometheus.GaugeFunc {
 	return onDefault().NewGaugeFunc(o, function)
 }
 
-// NewUntypedFunc makes an untyped metric whose value is the result of a function; see [Factory.NewUntypedFunc].
+// NewUntypedFunc makes an untyped metric whose value is the result of a function; see
+// [Factory.NewUntypedFunc].
 func NewUntypedFunc(o prometheus.UntypedOpts, function func() float64) prometheus.UntypedFunc {
 	return onDefault().NewUntypedFunc(o, function)
 }
