@@ -161,7 +161,8 @@ func (h *handle) Families() []*layout.Family { return memoryFamilies }
 func (h *handle) Entries() []reader.Entry { return memoryEntries }
 
 // Gone implements scan.File.
-func (h *handle) Gone() int { return 0 }
+func (h *handle) Gone() int   { return 0 }
+func (h *handle) Shares() int { return 0 }
 
 // Size implements scan.File.
 func (h *handle) Memory() int64 { return 0 }

@@ -12,7 +12,8 @@ import (
 // series hardly ever:
 //
 //	series  version, then for each slot: kind, and unless the slot is empty family,
-//	        created, label values, and with a base its words
+//	        created, label values, and with a base its words; a share is a deleted
+//	        series, see record.go
 //	values  version of the series, then for each slot with a series the words of
 //	        its value
 //
@@ -28,7 +29,8 @@ const (
 	emptySlot   = 0
 	seriesSlot  = 1
 	basedSlot   = 2
-	noSlotAfter = basedSlot
+	shareSlots  = 2 // further: share, and share with a base
+	noSlotAfter = basedSlot + shareSlots
 )
 
 // Slot is one series of a block.
@@ -37,21 +39,25 @@ type Slot struct {
 	Created int64  // Unix nanoseconds
 	Values  []string
 	Base    []uint64 // as Family.ValueWords lists them; nil: no base
+	Share   bool
 }
 
 // AppendSlots appends the series of a block. nil is an empty slot.
 func AppendSlots(b []byte, version uint64, families func(number uint32) *Family, slots []*Slot) []byte {
 	b = binary.AppendUvarint(b, version)
 	for _, s := range slots {
-		switch {
-		case s == nil:
+		if s == nil {
 			b = append(b, emptySlot)
 			continue
-		case s.Base == nil:
-			b = append(b, seriesSlot)
-		default:
-			b = append(b, basedSlot)
 		}
+		kind := byte(seriesSlot)
+		if s.Base != nil {
+			kind = basedSlot
+		}
+		if s.Share {
+			kind += shareSlots
+		}
+		b = append(b, kind)
 		b = binary.AppendUvarint(b, uint64(s.Family))
 		b = appendStrings(appendTime(b, s.Created), s.Values)
 		if s.Base != nil {
@@ -76,10 +82,17 @@ func DecodeSlots(b []byte, families func(number uint32) *Family) (version uint64
 			slots = append(slots, nil)
 			continue
 		}
-		s := &Slot{Family: d.uint32(), Created: d.time(), Values: d.strings(MaxLabelBytes)}
+		s := &Slot{Share: kind > basedSlot}
+		if s.Share {
+			kind -= shareSlots
+		}
+		s.Family, s.Created, s.Values = d.uint32(), d.time(), d.strings(MaxLabelBytes)
 		f := families(s.Family)
 		if d.err == nil && f == nil {
 			d.fail("unknown family %d", s.Family)
+		}
+		if d.err == nil && s.Share && f.ByMode() {
+			d.fail("share of %v %q", f.Type, f.Name)
 		}
 		if d.err == nil {
 			d.err = f.validateValues(s.Values)

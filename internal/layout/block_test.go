@@ -32,6 +32,8 @@ func TestBlock(t *testing.T) {
 		{Family: 3, Created: 10, Base: []uint64{3, math.Float64bits(2.5), 1, 1, 1}},
 		{Family: 4, Created: 11},
 		{Family: 0, Created: -1, Values: []string{""}, Base: []uint64{1, 0}},
+		{Family: 0, Created: 12, Values: []string{"b"}, Share: true},
+		{Family: 4, Created: 13, Base: []uint64{1, 0}, Share: true},
 	}
 	encoded := AppendSlots(nil, 42, blockFamily, slots)
 	version, got, err := DecodeSlots(encoded, blockFamily)
@@ -42,6 +44,11 @@ func TestBlock(t *testing.T) {
 		t.Error(diff)
 	}
 
+	gauge := AppendSlots(nil, 1, blockFamily, []*Slot{{Family: 1, Share: true}})
+	if _, _, err := DecodeSlots(gauge, blockFamily); !errors.Is(err, ErrDamaged) {
+		t.Errorf("a share of a gauge: %v, want %v", err, ErrDamaged)
+	}
+
 	words := []uint64{
 		5, math.Float64bits(0.1),
 		EncodeGauge(-3),
@@ -49,6 +56,8 @@ func TestBlock(t *testing.T) {
 		4, math.Float64bits(math.Inf(1)), 1, 2, 1,
 		0, 0,
 		math.MaxUint64, math.Float64bits(math.NaN()),
+		1, 0,
+		2, math.Float64bits(3),
 	}
 	var families []*Family
 	values := AppendVersion(nil, 42)

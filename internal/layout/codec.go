@@ -98,6 +98,14 @@ func (d *decoder) float64() float64 { return math.Float64frombits(d.uint64()) }
 
 func (d *decoder) uint32() uint32 { return uint32(d.uvarint(math.MaxUint32)) }
 
+func (d *decoder) bool() bool {
+	b := d.byte()
+	if b > 1 {
+		d.fail("%d, want 0 or 1", b)
+	}
+	return b == 1
+}
+
 func (d *decoder) time() int64 { return int64(d.uint64()) }
 
 func (d *decoder) id() (id ID) {

@@ -13,7 +13,9 @@ import (
 //	family  number, type, mode, name, help, unit, labels, const labels, bounds
 //	series  number, family, slab, word, created, label values
 //	gone    series, time
+//	share   series, 1 if the series is a share from now on, 0 if not
 //
+// A share is a deleted series whose count is added to the total only while others have the series.
 // archive.go lists the kinds for archives only.
 type RecordKind uint8
 
@@ -22,6 +24,7 @@ const (
 	FamilyRecord RecordKind = 1
 	SeriesRecord RecordKind = 2
 	GoneRecord   RecordKind = 4 // 3 was never written
+	ShareRecord  RecordKind = 5
 )
 
 // RecordWordBytes is the size of the word before each payload.
@@ -97,7 +100,13 @@ type Gone struct {
 	Time   int64 // Unix nanoseconds
 }
 
-// SeriesOf returns the series number in the payload of a series or gone record.
+// Share says whether a series is a share from now on.
+type Share struct {
+	Series uint32
+	On     bool
+}
+
+// SeriesOf returns the series number in the payload of a series, gone or share record.
 func SeriesOf(payload []byte) uint32 {
 	n, _ := binary.Uvarint(payload[1:])
 	return uint32(n)
@@ -150,6 +159,16 @@ func AppendGone(b []byte, g Gone) []byte {
 	return appendTime(b, g.Time)
 }
 
+// AppendShare appends the payload of a share record.
+func AppendShare(b []byte, s Share) []byte {
+	b = append(b, byte(ShareRecord))
+	b = binary.AppendUvarint(b, uint64(s.Series))
+	if s.On {
+		return append(b, 1)
+	}
+	return append(b, 0)
+}
+
 func appendPlace(b []byte, p Place) []byte {
 	b = binary.AppendUvarint(b, uint64(p.Slab))
 	return binary.AppendUvarint(b, uint64(p.Word))
@@ -161,6 +180,7 @@ type Record struct {
 	Family *Family
 	Series *Series
 	Gone   *Gone
+	Share  *Share
 
 	// In archives only.
 	State    *State
@@ -194,6 +214,8 @@ func DecodeRecord(payload []byte) (Record, error) {
 		r.Series = s
 	case GoneRecord:
 		r.Gone = &Gone{Series: d.uint32(), Time: d.time()}
+	case ShareRecord:
+		r.Share = &Share{Series: d.uint32(), On: d.bool()}
 	default:
 		d.archived(kind, &r)
 	}

@@ -33,6 +33,8 @@ func TestRecordRoundTrip(t *testing.T) {
 		},
 		{name: "rank", payload: AppendRank(nil, &Rank{Family: 1, ID: ID{2}}), want: Record{Rank: &Rank{Family: 1, ID: ID{2}}}},
 		{name: "dead", payload: AppendDead(nil, &Dead{ID: ID{2}, Label: "1"}), want: Record{Dead: &Dead{ID: ID{2}, Label: "1"}}},
+		{name: "share", payload: AppendShare(nil, Share{Series: 300, On: true}), want: Record{Share: &Share{Series: 300, On: true}}},
+		{name: "no share", payload: AppendShare(nil, Share{Series: math.MaxUint32}), want: Record{Share: &Share{Series: math.MaxUint32}}},
 		{name: "gone", payload: AppendGone(nil, Gone{Series: 1, Time: -2}), want: Record{Gone: &Gone{Series: 1, Time: -2}}},
 	}
 	for _, test := range tests {
@@ -362,6 +364,8 @@ func FuzzDecodeRecord(f *testing.F) {
 			again = AppendSeries(nil, r.Series)
 		case r.Gone != nil:
 			again = AppendGone(nil, *r.Gone)
+		case r.Share != nil:
+			again = AppendShare(nil, *r.Share)
 		case r.State != nil:
 			again = AppendState(nil, r.State)
 		case r.Rank != nil:

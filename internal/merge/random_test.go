@@ -112,10 +112,16 @@ func randomRun(t *testing.T, r *rand.Rand) bool {
 		case op < 9:
 			if a := pick(); len(a.inputs) > 0 {
 				i := r.IntN(len(a.inputs))
-				a.inputs[i].Gone = true
-				m.Remove(a.member, i)
+				if f := a.families[a.inputs[i].Family]; f.Type.Cumulative() && !f.ByMode() && r.IntN(2) == 0 {
+					a.inputs[i].Share = !a.inputs[i].Share
+					m.SetShare(a.member, i, a.inputs[i].Share)
+					what = "share"
+				} else {
+					a.inputs[i].Gone = true
+					m.Remove(a.member, i)
+					what = "remove"
+				}
 			}
-			what = "remove"
 		case op < 11:
 			// To the model nothing happens: absorption must not show.
 			a := pick()

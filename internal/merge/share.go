@@ -1,5 +1,7 @@
 package merge
 
+import "slices"
+
 // A program deletes a series of a vec, and other processes still have the series. Without the part
 // of the program the total would dip, and Prometheus would take the dip for a reset. So a process
 // keeps its part of some deleted series: a share. A share is merged while a living process, or an
@@ -12,6 +14,20 @@ type shares struct {
 	inputs   []int // indexes into Member.inputs
 	counters []counterRun
 	terms    []term
+}
+
+// SetShare notes whether an input is a share.
+func (m *Merger) SetShare(mb *Member, input int, share bool) {
+	in := &mb.inputs[input]
+	if in.Share == share {
+		return
+	}
+	in.Share, mb.fresh, m.stale = share, false, true
+	if share {
+		mb.shares.inputs = append(mb.shares.inputs, input)
+	} else {
+		mb.shares.inputs = slices.DeleteFunc(mb.shares.inputs, func(i int) bool { return i == input })
+	}
 }
 
 // placeShares finds the merged series of all shares. All other inputs are placed.

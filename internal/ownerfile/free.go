@@ -15,7 +15,11 @@ type Run struct {
 	word   uint32 // in the body of the slab
 	words  uint32
 	record uint32 // bytes of the record in the log
+	share  uint32 // bytes of its share record in the log; 0: the series is no share
 }
+
+// Share reports whether the series is a share.
+func (r *Run) Share() bool { return r.share > 0 }
 
 func (r *Run) place() layout.Place { return layout.Place{Slab: r.slab.header.Number, Word: r.word} }
 

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
 	"sync"
@@ -193,12 +194,33 @@ func (p *File) AppendSeries(family uint32, created int64, values []string, words
 	return ok
 }
 
+// AppendDeleted is AppendSeries for a share: readers of a file that is not published yet see the
+// series and its share record at once.
+func (p *File) AppendDeleted(family uint32, created int64, values []string, words int, use func([]atomic.Uint64)) (r Run, ok bool) {
+	const most = 64 // bytes of a share record
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.scratch = layout.AppendSeries(p.scratch[:0], &layout.Series{Number: math.MaxUint32, Family: family, Place: layout.Place{Slab: math.MaxUint32, Word: math.MaxUint32}, Values: values})
+	if !p.logRoom(len(p.scratch), most) {
+		return Run{}, false
+	}
+	if r, ok = p.appendSeries(nil, family, created, values, words, use); ok {
+		p.appendShare(&r, true)
+	}
+	return r, ok
+}
+
 // ReplaceSeries is AppendSeries, and appends the gone record of another series first, unless gone
 // is nil: a reader never sees both series. A process killed between the two records leaves neither
 // series.
 func (p *File) ReplaceSeries(gone *Run, family uint32, created int64, values []string, words int, use func([]atomic.Uint64)) (r Run, ok bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	return p.appendSeries(gone, family, created, values, words, use)
+}
+
+// appendSeries is ReplaceSeries. mu is held.
+func (p *File) appendSeries(gone *Run, family uint32, created int64, values []string, words int, use func([]atomic.Uint64)) (r Run, ok bool) {
 	r, again, ok := p.place(words)
 	if !ok {
 		return Run{}, false
@@ -217,7 +239,7 @@ func (p *File) ReplaceSeries(gone *Run, family uint32, created int64, values []s
 			return Run{}, false
 		}
 		p.append(p.farewell)
-		p.livingBytes -= int(gone.record)
+		p.livingBytes -= int(gone.record + gone.share)
 	}
 	use(p.take(r, again))
 	p.append(p.scratch)
@@ -241,7 +263,31 @@ func (p *File) AppendGone(r Run, unixNano int64) (done bool) {
 		return false
 	}
 	p.append(p.farewell)
-	p.livingBytes -= int(r.record)
+	p.livingBytes -= int(r.record + r.share)
+	return true
+}
+
+// AppendShare makes a series of the file a share, or a series as before. AppendShare returns false
+// if the file has no room, or refuses appends.
+func (p *File) AppendShare(r *Run, on bool) (done bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.appendShare(r, on)
+}
+
+// appendShare is AppendShare. mu is held.
+func (p *File) appendShare(r *Run, on bool) (done bool) {
+	p.farewell = layout.AppendShare(p.farewell[:0], layout.Share{Series: r.number, On: on})
+	if !p.logRoom(len(p.farewell)) {
+		return false
+	}
+	p.append(p.farewell)
+	p.livingBytes -= int(r.share)
+	r.share = 0
+	if on {
+		r.share = uint32(layout.RecordBytes(len(p.farewell)))
+		p.livingBytes += int(r.share)
+	}
 	return true
 }
 

@@ -14,8 +14,8 @@ import (
 	"github.com/mpmetrics/mpmetrics/internal/mapped"
 )
 
-// When more than half of the log is dead (series with a gone record, and the gone records), the
-// owner rewrites the log:
+// When more than half of the log is dead (series with a gone record, the gone records, and share
+// records with a later share record), the owner rewrites the log:
 //
 //   1. The owner copies the living records into a log slab outside the log: a new slab, or a slab
 //      of a former log.
@@ -158,14 +158,14 @@ func (p *File) walk(from, end mark, do func(payload []byte, word uint64) error) 
 
 // rewrite is the work: steps 1 to 5. growing is held.
 func (p *File) rewrite(now time.Time, from, end mark) error {
-	gone, err := p.goneIn(from, end)
+	deleted, err := p.deletedIn(from, end)
 	if err != nil {
 		return err
 	}
 	living := 0
 	err = p.walk(from, end, func(payload []byte, _ uint64) error {
-		if !gone.dead(payload) {
-			living += layout.RecordBytes(len(payload))
+		if !deleted.dead(payload) {
+			living += layout.RecordBytes(len(payload)) + layout.RecordBytes(len(deleted.shareOf(payload)))
 		}
 		return nil
 	})
@@ -179,10 +179,16 @@ func (p *File) rewrite(now time.Time, from, end mark) error {
 	next := &tail{}
 	next.install(s)
 	err = p.walk(from, end, func(payload []byte, word uint64) error { // 1
-		if gone.dead(payload) {
+		if deleted.dead(payload) {
 			return nil
 		}
-		return next.copyIn(payload, word)
+		if err := next.copyIn(payload, word); err != nil {
+			return err
+		}
+		if share := deleted.shareOf(payload); share != nil {
+			return next.copyIn(share, layout.RecordWord(share))
+		}
+		return nil
 	})
 	// Do most of step 2 without mu, because appends wait for mu.
 	for range 2 {
@@ -211,29 +217,49 @@ func (p *File) rewrite(now time.Time, from, end mark) error {
 	return p.db.View(p.checkMoved)
 }
 
-// goneSeries are the series with a gone record.
-type goneSeries map[uint32]bool
+// deletedSeries are the series with a gone record, and the shares.
+type deletedSeries struct{ gone, share map[uint32]bool }
 
-// dead reports whether the record is not copied: a gone record, or the record of a deleted series.
-func (g goneSeries) dead(payload []byte) bool {
+// dead reports whether the record is not copied: a gone record, the record of a deleted series, or a
+// share record, which follows the record of its series in the new log.
+func (d *deletedSeries) dead(payload []byte) bool {
 	switch layout.RecordKind(payload[0]) {
-	case layout.GoneRecord:
+	case layout.GoneRecord, layout.ShareRecord:
 		return true
 	case layout.SeriesRecord:
-		return g[layout.SeriesOf(payload)]
+		return d.gone[layout.SeriesOf(payload)]
 	}
 	return false
 }
 
-func (p *File) goneIn(from, end mark) (goneSeries, error) {
-	gone := goneSeries{}
+// shareOf returns the share record that follows a record in the new log, nil for none.
+func (d *deletedSeries) shareOf(payload []byte) []byte {
+	if layout.RecordKind(payload[0]) != layout.SeriesRecord {
+		return nil
+	}
+	series := layout.SeriesOf(payload)
+	if !d.share[series] {
+		return nil
+	}
+	return layout.AppendShare(nil, layout.Share{Series: series, On: true})
+}
+
+func (p *File) deletedIn(from, end mark) (*deletedSeries, error) {
+	d := &deletedSeries{gone: map[uint32]bool{}, share: map[uint32]bool{}}
 	err := p.walk(from, end, func(payload []byte, _ uint64) error {
-		if layout.RecordKind(payload[0]) == layout.GoneRecord {
-			gone[layout.SeriesOf(payload)] = true
+		switch layout.RecordKind(payload[0]) {
+		case layout.GoneRecord:
+			d.gone[layout.SeriesOf(payload)] = true
+		case layout.ShareRecord:
+			r, err := layout.DecodeRecord(payload)
+			if err != nil {
+				return err
+			}
+			d.share[r.Share.Series] = r.Share.On
 		}
 		return nil
 	})
-	return gone, err
+	return d, err
 }
 
 // slabFor returns an empty, mapped log slab. The slab has room for the living records, and for as

@@ -180,6 +180,8 @@ func (r *File) apply(payload []byte) error {
 		return r.addSeries(rec.Series)
 	case rec.Gone != nil:
 		return r.remove(rec.Gone)
+	case rec.Share != nil:
+		return r.share(rec.Share)
 	}
 	return fmt.Errorf("record of an archive in the file of a process: %w", layout.ErrDamaged)
 }
@@ -259,6 +261,18 @@ func (r *File) remove(g *layout.Gone) error {
 		// The cells of the entry may belong to a later series.
 		r.used -= r.table.Families()[r.table.Entries()[i].Family].CellWords()
 	}
+	return nil
+}
+
+func (r *File) share(s *layout.Share) error {
+	i, err := r.find(s.Series)
+	if err != nil {
+		return err
+	}
+	if f := r.table.Families()[r.table.Entries()[i].Family]; f.ByMode() {
+		return fmt.Errorf("share of %v %q: %w", f.Type, f.Name, layout.ErrDamaged)
+	}
+	r.table.SetShare(i, s.On)
 	return nil
 }
 

@@ -276,6 +276,9 @@ func (r *File) Natives() map[int]*layout.Native { return r.table.Natives() }
 // Gone returns the number of entries that are Gone.
 func (r *File) Gone() int { return r.table.Gone() }
 
+// Shares returns how often an entry became a share, or a series again.
+func (r *File) Shares() int { return r.table.Shares() }
+
 // Header returns the header record.
 func (r *File) Header() *layout.Header { return r.header }
 

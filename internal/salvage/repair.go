@@ -177,12 +177,17 @@ func (s *Found) write(path, sub string) error {
 		}
 	}
 	for _, x := range s.Series {
-		err := grown(p, func() bool {
-			return p.AppendSeries(numbers[x.Family], x.Created, x.Values, len(x.Cells), func(cells []atomic.Uint64) {
-				for i, v := range x.Cells {
-					cells[i].Store(v)
-				}
-			})
+		use := func(cells []atomic.Uint64) {
+			for i, v := range x.Cells {
+				cells[i].Store(v)
+			}
+		}
+		err := grown(p, func() (ok bool) {
+			if x.Share {
+				_, ok = p.AppendDeleted(numbers[x.Family], x.Created, x.Values, len(x.Cells), use)
+				return ok
+			}
+			return p.AppendSeries(numbers[x.Family], x.Created, x.Values, len(x.Cells), use)
 		})
 		if err != nil {
 			return err

@@ -46,6 +46,8 @@ type Series struct {
 	Created int64
 	Cells   []uint64
 
+	Share bool // the series is a share
+
 	number uint32
 	place  layout.Place
 }
@@ -96,6 +98,7 @@ type salvor struct {
 	families map[uint32]int                        // number to index in found.Families
 	series   map[uint32]int                        // number to index in found.Series
 	gone     map[uint32]bool                       // numbers
+	shares   map[uint32]bool                       // numbers
 	damaged  bool                                  // the log has gaps
 	lost     int                                   // series with a lost family
 }
@@ -152,7 +155,7 @@ func (s *salvor) findSlabs() {
 // log reads all readable records, of former logs too: which log is in force does not matter. A
 // series keeps its number in a rewritten log, and a series deleted in one log is deleted in all.
 func (s *salvor) log() {
-	s.gone = map[uint32]bool{}
+	s.gone, s.shares = map[uint32]bool{}, map[uint32]bool{}
 	numbers := slices.Sorted(maps.Keys(s.slabs[layout.LogSlab]))
 	if len(numbers) == 0 {
 		s.lose("the series log")
@@ -248,6 +251,8 @@ func (s *salvor) apply(r layout.Record) {
 		})
 	case r.Gone != nil:
 		s.gone[r.Gone.Series] = true
+	case r.Share != nil:
+		s.shares[r.Share.Series] = r.Share.On
 	}
 }
 
@@ -280,6 +285,7 @@ func (s *salvor) cells() {
 			inconsistent++
 			continue
 		}
+		x.Share = s.shares[x.number]
 		oldest = min(oldest, x.Created)
 		kept = append(kept, x)
 	}

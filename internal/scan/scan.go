@@ -104,7 +104,8 @@ type Reading interface {
 	Header() *layout.Header
 	Families() []*layout.Family
 	Entries() []reader.Entry
-	Gone() int // entries that are Gone
+	Gone() int   // entries that are Gone
+	Shares() int // how often an entry became a share, or a series again
 	Exemplars() map[string][]mirror.Exemplar
 	Size() int64 // bytes that were read
 }

@@ -72,6 +72,7 @@ type known struct {
 
 	families int // number of families in the merger
 	removed  int // number of Gone entries that the merger knows
+	shares   int // changes of Share that the merger knows
 }
 
 // New returns a Scanner that merges the metrics of a source, and finally closes the source.
@@ -169,6 +170,12 @@ func (s *Scanner) update(t *tracked, p *Process) {
 			if e.Gone {
 				s.merger.Remove(t.member, i)
 			}
+		}
+	}
+	if t.reading.Shares() != t.shares {
+		t.shares = t.reading.Shares()
+		for i, e := range entries[:known] {
+			s.merger.SetShare(t.member, i, e.Share)
 		}
 	}
 	if len(families) == t.families && len(entries) == known {

@@ -153,7 +153,7 @@ func (v *view) takeBlock(field string) error {
 		case s == nil:
 			v.drop(&before)
 			continue
-		case before.Slot != nil && before.Family == s.Family && before.Created == s.Created && slices.Equal(before.Values, s.Values) && slices.Equal(before.Base, s.Base):
+		case before.Slot != nil && before.Family == s.Family && before.Created == s.Created && slices.Equal(before.Values, s.Values) && slices.Equal(before.Base, s.Base) && before.Share == s.Share:
 			b.slots[i] = before
 		default:
 			v.drop(&before)
@@ -184,7 +184,7 @@ func (v *view) takeBlock(field string) error {
 
 func (v *view) addSlot(s *layout.Slot) (slot, error) {
 	added := slot{Slot: s}
-	e := table.Entry{Family: v.numbers[remote.Number(int(s.Family))], Values: s.Values, Created: s.Created}
+	e := table.Entry{Family: v.numbers[remote.Number(int(s.Family))], Values: s.Values, Created: s.Created, Share: s.Share}
 	var err error
 	added.entry, err = v.Add(e)
 	if err != nil || s.Base == nil {

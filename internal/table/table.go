@@ -51,6 +51,7 @@ type Table struct {
 	entries  []Entry
 	words    int   // of all values
 	gone     int   // entries that are Gone
+	shares   int   // calls of SetShare
 	memory   int64 // of the table, an estimate
 	natives  map[int]*layout.Native
 
@@ -190,6 +191,15 @@ func (t *Table) Leave(i int) bool {
 	}
 	return true
 }
+
+// SetShare notes whether an entry is a share.
+func (t *Table) SetShare(i int, share bool) {
+	t.entries[i].Share = share
+	t.shares++
+}
+
+// Shares returns how often SetShare was called.
+func (t *Table) Shares() int { return t.shares }
 
 // LeaveFixed marks the entries of values as Gone.
 func (t *Table) LeaveFixed(numbers []int) {

@@ -233,7 +233,7 @@ func forgedRecord(r *rand.Rand) []byte {
 		return r.Uint32() >> r.IntN(32)
 	}
 	place := layout.Place{Slab: number(), Word: number()}
-	switch r.IntN(8) {
+	switch r.IntN(9) {
 	case 0:
 		return layout.AppendFamily(nil, number(), &layout.Family{
 			Type: layout.Type(r.IntN(6)), Mode: layout.Mode(r.IntN(14)), Name: []string{"good_total", "other", "", "\xff", "mpmetrics_up"}[r.IntN(5)],
@@ -246,6 +246,8 @@ func forgedRecord(r *rand.Rand) []byte {
 	case 5:
 		return layout.AppendTotal(nil, &layout.Total{Family: number(), Values: []string{"x"}})
 	case 6:
+		return layout.AppendShare(nil, layout.Share{Series: number(), On: r.IntN(2) == 0})
+	case 7:
 		return layout.AppendAbsorbed(nil, []layout.Absorbed{{ID: layout.NewID()}})
 	}
 	return noise(r, 1+r.IntN(60))
