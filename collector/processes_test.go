@@ -376,8 +376,8 @@ func TestSIGKILLEndsLiveGauge(t *testing.T) {
 	equal(t, "killed, for a new collector", fresh(t, dir), samples{"kept": 4, "c_total": 3})
 }
 
-// What is deleted in one process leaves with its share. What others have
-// counted stays, that of the dead too; when all have deleted a gauge, it is gone.
+// A gauge that is deleted in one process is that of the others, and gone when all have deleted it. A
+// counter that others have stays as it is, and so does a counter that the dead had.
 func TestDeletionInOneOfTwoProcesses(t *testing.T) {
 	dir := t.TempDir()
 	gauges := func(w *writer) *prometheus.GaugeVec {
@@ -405,11 +405,11 @@ func TestDeletionInOneOfTwoProcesses(t *testing.T) {
 	becomes("before", samples{`g{l="a"}`: 8, `c_total{l="a"}`: 123, `c_total{l="mine"}`: 7})
 	g1.DeleteLabelValues("a")
 	c1.Reset()
-	becomes("deleted in one", samples{`g{l="a"}`: 3, `c_total{l="a"}`: 103})
+	becomes("deleted in one", samples{`g{l="a"}`: 3, `c_total{l="a"}`: 123})
 	c1.WithLabelValues("a").Inc()
-	becomes("made again", samples{`g{l="a"}`: 3, `c_total{l="a"}`: 104})
+	becomes("made again", samples{`g{l="a"}`: 3, `c_total{l="a"}`: 124})
 	g2.DeletePartialMatch(prometheus.Labels{"l": "a"})
 	c2.Reset()
 	c1.Reset()
-	becomes("deleted in both", samples{`c_total{l="a"}`: 100})
+	becomes("deleted in both", samples{`c_total{l="a"}`: 124})
 }

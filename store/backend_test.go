@@ -107,10 +107,18 @@ func (w *witness) Depart(s *instrument.Series) {
 	w.say("depart", s.Family.Def.Name, strings.Join(s.Values, " "))
 }
 
-func (w *witness) Hand(from instrument.Instrument, to instrument.Heir) {
+func (w *witness) Hand(from instrument.Instrument, to instrument.Heir) bool {
 	w.locked()
 	to.TakeOver(from)
 	w.say("hand", to.Base().Family.Def.Name, strings.Join(to.Base().Values, " "))
+	return true
+}
+
+// Share keeps no share.
+func (w *witness) Share(from instrument.Instrument, to instrument.Heir) bool {
+	w.locked()
+	w.say("share", to.Base().Family.Def.Name, strings.Join(to.Base().Values, " "))
+	return false
 }
 
 func (w *witness) Shows(s *instrument.Series) bool { return slices.Contains(w.entered, s) }
@@ -174,7 +182,7 @@ func TestPlaceKnowsSeries(t *testing.T) {
 
 	vec.DeleteLabelValues("1", "x")
 	vec.WithLabelValues("1", "x").Inc()
-	w.is("enter vec_total 1 x after an earlier one")
+	w.is("hand vec_total 1 x")
 
 	vec.WithLabelValues("2", "y").Inc()
 	vec.WithLabelValues("3", "z").Inc() // beyond
@@ -184,7 +192,7 @@ func TestPlaceKnowsSeries(t *testing.T) {
 
 	vec.DeleteLabelValues("2", "y")
 	s.catalog.Sweep(true)
-	w.is("depart vec_total 2 y")
+	w.is("share vec_total 2 y, depart vec_total 2 y")
 	vec.WithLabelValues("4", "u").Inc() // in its place
 	vec.DeleteLabelValues("3", "z")
 	vec.WithLabelValues("3", "z").Inc() // beyond, as before
@@ -194,7 +202,7 @@ func TestPlaceKnowsSeries(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	w.is("depart vec_total 4 u, flush, close")
+	w.is("share vec_total 4 u, depart vec_total 4 u, flush, close")
 	if err := s.Close(); err != nil || len(w.take()) > 0 {
 		t.Error("closed twice")
 	}

@@ -82,7 +82,7 @@ func (s *Store) bind(f *instrument.Family) {
 		panic(err) // a foreign metric may have the name of a metric about mpmetrics; the service must not end for it
 	}
 	if f.Mirrored && s.place.Shared() {
-		s.foreign.AddOwn(f)
+		s.foreign.Add(f.Collector)
 	}
 	s.catalog.Add(f)
 }

@@ -59,10 +59,14 @@
 //
 // Vecs are client_golang's own, and do not tell when a series is deleted. The
 // background work looks each second, or after twenty times as long as a look
-// takes, ten seconds at most. Then the share of this process is no longer in the
-// merged output; the shares of other processes are, and the shares of the dead. A counter
-// that other processes have is smaller then, and Prometheus takes the drop for a reset. A
-// series that is made again starts at zero at once, also before that look.
+// takes, ten seconds at most. Then a gauge leaves the merged output, and a counter,
+// histogram or summary leaves if no other process, living or dead, has the series. If
+// another process has the series, the total keeps what this process counted: a smaller
+// total would look like a reset to Prometheus. A process keeps the counts of the 1000
+// series that were deleted last.
+//
+// A series that is made again goes on from there, also before that look; in its own
+// process it starts at zero, as in client_golang. A gauge is new.
 //
 // # Versions
 //

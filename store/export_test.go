@@ -41,6 +41,12 @@ func OpenIdle(o Opts) (*Store, error) {
 
 func (s *Store) file() *owner.Place { return s.place.(*owner.Place) }
 
+// NoShares lets deleted series leave with their counts, and their cells be used again at once.
+func (s *Store) NoShares() { s.catalog.MostShares = 0 }
+
+// MostShares bounds the shares of deleted series.
+func (s *Store) MostShares(n int) { s.catalog.MostShares = n }
+
 // Path returns the path of the store's file, "" without one.
 func (s *Store) Path() string { return s.file().Path() }
 

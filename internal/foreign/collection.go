@@ -26,6 +26,7 @@ import (
 // A collection belongs to the holder of the claim of its guard.
 type collection struct {
 	closed    *atomic.Bool // by the mirror: a running look passes quickly
+	vec       bool         // of a vec of client_golang
 	look      uint64       // number of the last look
 	at        int64        // the start of the last look, Unix nanoseconds
 	lost      bool         // the look could not read a metric, which may be any series
@@ -181,7 +182,7 @@ func (c *collection) partOf(d *prometheus.Desc) (*part, error) {
 		c.fault(reasonLimit, t.name, fmt.Errorf("no room in %d bytes of all families", maxMirrorBytes), 1)
 		return nil, nil
 	case p == nil:
-		p = &part{collection: c, descText: t, bytes: t.size()}
+		p = &part{collection: c, descText: t, bytes: t.size(), judged: c.vec, steady: c.vec}
 		c.bytes += p.bytes
 		c.parts[t.name] = p
 	case p.descText == t:
@@ -415,8 +416,8 @@ func (c *collection) judge(p *part) {
 		return
 	}
 	moved := 2*p.moved > met
-	fresh := moved && (p.movedBefore || !p.judged) // a vec was reset if its metrics moved once
-	p.judged, p.movedBefore = met > 0, moved
+	fresh := moved && (p.movedBefore || !p.judged) && !c.vec // a vec was reset if its metrics moved
+	p.judged, p.movedBefore = met > 0 || c.vec, moved
 	if fresh == p.fresh {
 		return
 	}

@@ -148,9 +148,9 @@ func (m *Mirror) makeRoom(f *family, more int) bool {
 
 // keep keeps a series that lost its owner, if the values of the series are summed up: another series
 // with the same labels may follow, and adds up. keep reports whether the series stays.
-func (m *Mirror) keep(s *series, why standing, own bool) bool {
+func (m *Mirror) keep(s *series, why standing) bool {
 	f := s.family
-	if own || !cumulative(f.kind) || f.mode != 0 {
+	if !cumulative(f.kind) || f.mode != 0 {
 		m.drop(s)
 		return false
 	}

@@ -83,13 +83,8 @@ func New(c Config) *Mirror {
 }
 
 // Add mirrors a collector, which the registry of the store has accepted, from the next flush on.
-func (m *Mirror) Add(c prometheus.Collector) { m.add(c, false) }
-
-// AddOwn is Add for a native histogram of mpmetrics, or a vec of native histograms.
-func (m *Mirror) AddOwn(f *instrument.Family) { m.add(f.Collector, true) }
-
-func (m *Mirror) add(c prometheus.Collector, own bool) {
-	g := newGuard(c, own)
+func (m *Mirror) Add(c prometheus.Collector) {
+	g := newGuard(c)
 	g.collection.closed = &m.closed
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -14,7 +14,6 @@ type guard struct {
 	collector prometheus.Collector
 	id        string    // identity of the collector
 	names     string    // the families of the collector, for an error
-	own       bool      // the collector is an own native histogram
 	complete  time.Time // before, the collector may lack parts
 
 	collection *collection // belongs to the holder of the claim
@@ -32,13 +31,24 @@ type guard struct {
 // collector is complete, and the program connects the exporter with its meters after that.
 const settling = 100 * time.Millisecond
 
-func newGuard(c prometheus.Collector, own bool) *guard {
+func newGuard(c prometheus.Collector) *guard {
 	descs := Describe(c)
-	g := &guard{collector: c, id: Identity(descs), names: namesOf(descs), own: own, collection: newCollection()}
+	g := &guard{collector: c, id: Identity(descs), names: namesOf(descs), collection: newCollection()}
+	g.collection.vec = isVec(c)
 	if len(descs) == 0 {
 		g.complete = time.Now().Add(settling)
 	}
 	return g
+}
+
+// isVec reports whether a collector is a vec of client_golang, which shows the same metric for a
+// series in each look.
+func isVec(c prometheus.Collector) bool {
+	switch c.(type) {
+	case *prometheus.CounterVec, *prometheus.GaugeVec, *prometheus.HistogramVec, *prometheus.SummaryVec, *prometheus.MetricVec:
+		return true
+	}
+	return false
 }
 
 // settled reports whether the collector is complete, as far as anybody can tell.

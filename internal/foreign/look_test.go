@@ -24,7 +24,7 @@ func constant(name string, v float64) prometheus.Metric {
 
 func guardsOf(all ...prometheus.Collector) (guards []*guard) {
 	for _, c := range all {
-		guards = append(guards, newGuard(c, false))
+		guards = append(guards, newGuard(c))
 	}
 	return guards
 }

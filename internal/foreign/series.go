@@ -96,9 +96,6 @@ func (s *series) total() value {
 	return s.base.plus(s.last)
 }
 
-// renew forgets all that the series counted.
-func (s *series) renew() { s.base, s.last, s.looked = value{}, value{}, 0 }
-
 // validate returns why a reader would refuse the series.
 func (s *series) validate() error {
 	d := s.family.definition(s.labels)

@@ -40,7 +40,7 @@ func (m *Mirror) takeGone(g *guard) {
 	c := g.collection
 	for _, r := range c.gone {
 		if s := r.series; s.owner == r {
-			m.keep(s, deleted, g.own)
+			m.keep(s, deleted)
 		}
 	}
 	c.gone = nil
@@ -63,9 +63,6 @@ func (m *Mirror) takeRecords(g *guard) (conflict error) {
 					conflict = err
 				}
 			case s == nil:
-			case r.remade && g.own:
-				s.renew()
-				m.update(s, r, c.at)
 			case r.changed:
 				m.update(s, r, c.at)
 			default:
@@ -132,7 +129,7 @@ func (m *Mirror) leave(g *guard) (stay []*series) {
 			if s.owner == nil || s.owner.part.collection != g.collection {
 				continue
 			}
-			if m.keep(s, left, false) {
+			if m.keep(s, left) {
 				stay = append(stay, s)
 			}
 		}

@@ -19,15 +19,21 @@ type Host interface {
 	Enter(i Instrument, earlier *Series)
 	// Depart notes that a series was deleted.
 	Depart(s *Series)
-	// Hand lets an instrument take over the cells of another.
-	Hand(from Instrument, to Heir)
+	// Hand lets an instrument take over the cells of another. Hand reports false if it cannot.
+	Hand(from Instrument, to Heir) bool
+	// Share is Hand for the share of a deleted series.
+	Share(from Instrument, to Heir) bool
 }
 
 // Catalog lists the families and the series of one store, and keeps the series within a
 // limit.
 type Catalog struct {
-	host      Host
-	most      int64        // series that may be published
+	host Host
+	most int64 // series that may be published
+
+	// MostShares bounds the shares of deleted series: DefaultShares, less for tests.
+	MostShares int
+
 	exemplars ExemplarList // the instruments that have exemplars
 
 	published atomic.Int64  // series that count against the limit
@@ -37,13 +43,15 @@ type Catalog struct {
 	// instrument: see package place.
 	mu       sync.Mutex
 	families []*Family
-	born     uint64            // series of vecs made so far
-	rests    map[string]*rests // by the wording of the definition
+	born     uint64 // series of vecs made so far
+	kept     kept
 }
 
 // NewCatalog makes an empty catalog that publishes at most so many series. Use must be
 // called before the first family is added.
-func NewCatalog(most int) *Catalog { return &Catalog{most: int64(most)} }
+func NewCatalog(most int) *Catalog {
+	return &Catalog{most: int64(most), MostShares: DefaultShares}
+}
 
 // Use names the host of all series.
 func (c *Catalog) Use(h Host) { c.host = h }
@@ -52,8 +60,8 @@ func (c *Catalog) Use(h Host) { c.host = h }
 func (c *Catalog) Add(f *Family) {
 	c.mu.Lock()
 	c.families = append(c.families, f)
-	if len(c.rests) > 0 {
-		f.rests = c.rests[f.Def.Wording()]
+	if len(c.kept.byWording) > 0 {
+		f.rests = c.kept.byWording[f.Def.Wording()]
 		if f.rests != nil {
 			f.Record = f.rests.family.Record
 		}
@@ -87,7 +95,7 @@ func (c *Catalog) Each(do func(Instrument)) {
 			do(i)
 		}
 	}
-	for _, i := range c.restingInstruments() {
+	for _, i := range c.rests() {
 		do(i)
 	}
 }
@@ -117,8 +125,11 @@ func (c *Catalog) Start(i Instrument) {
 		return
 	}
 	earlier := c.replaces(s)
-	if earlier == nil && c.inherit(i) {
+	if c.inherit(i, earlier) {
 		return
+	}
+	if earlier != nil {
+		c.markGone(earlier)
 	}
 	if c.reserve(s) {
 		c.host.Enter(i, earlier)
@@ -137,9 +148,7 @@ func (c *Catalog) replaces(s *Series) (earlier *Series) {
 	if f.Single != nil {
 		return nil
 	}
-	if earlier = f.children.find(s.hash, s.Values); earlier != nil {
-		c.markGone(earlier)
-	}
+	earlier = f.children.find(s.hash, s.Values)
 	c.born++
 	s.born = c.born
 	f.children.add(s)

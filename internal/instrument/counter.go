@@ -36,6 +36,8 @@ type Counter struct {
 	former atomic.Pointer[leftCells]
 
 	exemplars exemplars
+
+	base *[layout.CounterWords]uint64 // the zero of Write; nil: zero. Written before the first update
 }
 
 var (
@@ -55,7 +57,7 @@ func CounterFamily(o prometheus.CounterOpts, labels prometheus.ConstrainableLabe
 // NewCounter makes a series of the family, which does not count yet.
 func (f *Family) NewCounter(values ...string) *Counter {
 	c := &Counter{}
-	c.begin(f, values)
+	c.begin(c, f, values)
 	return c
 }
 
@@ -132,7 +134,12 @@ func (c *Counter) Collect(ch chan<- prometheus.Metric) { ch <- c }
 func (c *Counter) Write(out *dto.Metric) error {
 	var value [layout.CounterWords]uint64
 	c.Load(value[:])
-	v := float64(value[integerPart]) + math.Float64frombits(value[floatPart])
+	v := math.Float64frombits(value[floatPart])
+	if b := c.base; b != nil {
+		value[integerPart] -= b[integerPart]
+		v -= math.Float64frombits(b[floatPart])
+	}
+	v += float64(value[integerPart])
 	out.Label = c.LabelPairs()
 	out.Counter = &dto.Counter{Value: &v, CreatedTimestamp: c.startTimestamp(), Exemplar: c.exemplars.get(0)}
 	return nil

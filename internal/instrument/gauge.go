@@ -54,11 +54,11 @@ var (
 func (f *Family) NewGauge(values ...string) AnyGauge {
 	if f.Def.Mode.Timed() {
 		g := &TimedGauge{}
-		g.begin(f, values)
+		g.begin(g, f, values)
 		return g
 	}
 	g := &Gauge{}
-	g.begin(f, values)
+	g.begin(g, f, values)
 	return g
 }
 

@@ -19,6 +19,8 @@ type Histogram struct {
 	group  group
 
 	exemplars exemplars
+
+	base []uint64 // the zero of Write, as Load loads it; nil: zero. Written before the first update
 }
 
 var (
@@ -49,7 +51,7 @@ func HistogramFamily(o prometheus.HistogramOpts, labels prometheus.Constrainable
 // NewHistogram makes a series of the family, which does not count yet.
 func (f *Family) NewHistogram(values ...string) *Histogram {
 	h := &Histogram{bounds: f.Def.Bounds}
-	h.begin(f, values)
+	h.begin(h, f, values)
 	return h
 }
 
@@ -105,11 +107,17 @@ func (h *Histogram) Write(out *dto.Metric) error {
 	h.group.mu.Lock()
 	defer h.group.mu.Unlock()
 	count, sum := h.group.current()
+	if h.base != nil {
+		count, sum = count-h.base[0], sum-math.Float64frombits(h.base[1])
+	}
 	buckets := make([]*dto.Bucket, len(h.bounds))
 	var cumulative uint64
 	for i, bound := range h.bounds {
 		if h.group.words != nil {
 			cumulative += h.group.words[layout.BucketWord+i]
+		}
+		if h.base != nil {
+			cumulative -= h.base[2+i]
 		}
 		buckets[i] = &dto.Bucket{UpperBound: new(bound), CumulativeCount: new(cumulative), Exemplar: h.exemplars.get(i)}
 	}

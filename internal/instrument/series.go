@@ -56,6 +56,7 @@ type Series struct {
 	// series would cost one more allocation.
 	Place ownerfile.Place
 
+	self Instrument  // that has the series
 	gone atomic.Bool // deleted from its vec; see Gone
 
 	// Guarded by the lock of the Catalog; counted alone has a meaning for a series
@@ -69,9 +70,9 @@ type Series struct {
 	seen uint64 // the last sweep that met the series; for the sweep alone
 }
 
-// begin is the constructor.
-func (s *Series) begin(f *Family, values []string) {
-	s.Family, s.Values = f, values
+// begin is the constructor, for an instrument.
+func (s *Series) begin(self Instrument, f *Family, values []string) {
+	s.self, s.Family, s.Values = self, f, values
 	s.Created.Store(time.Now().UnixNano())
 }
 

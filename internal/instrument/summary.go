@@ -2,6 +2,7 @@ package instrument
 
 import (
 	"fmt"
+	"math"
 	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -17,6 +18,8 @@ const noBucket = -1
 type Summary struct {
 	Series
 	group group
+
+	base []uint64 // the zero of Write, as Load loads it; nil: zero. Written before the first update
 }
 
 // SummaryFamily makes the definition of a summary. SummaryFamily panics for options that
@@ -34,7 +37,7 @@ func SummaryFamily(o prometheus.SummaryOpts, labels prometheus.ConstrainableLabe
 // NewSummary makes a series of the family, which does not count yet.
 func (f *Family) NewSummary(values ...string) *Summary {
 	s := &Summary{}
-	s.begin(f, values)
+	s.begin(s, f, values)
 	return s
 }
 
@@ -53,6 +56,9 @@ func (s *Summary) Collect(ch chan<- prometheus.Metric) { ch <- s }
 // Write implements prometheus.Metric.
 func (s *Summary) Write(out *dto.Metric) error {
 	count, sum := s.group.read()
+	if s.base != nil {
+		count, sum = count-s.base[0], sum-math.Float64frombits(s.base[1])
+	}
 	out.Label = s.LabelPairs()
 	out.Summary = &dto.Summary{SampleCount: &count, SampleSum: &sum, CreatedTimestamp: s.startTimestamp()}
 	return nil

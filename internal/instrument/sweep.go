@@ -13,7 +13,8 @@ import "time"
 //
 //  1. The catalog takes the series out of the children, gives its place below the limit
 //     back, and marks the series as gone. From now on no place publishes the series.
-//  2. The place is told, and hides the series from all readers.
+//  2. The place is told, and hides a gauge from all readers. Of a cumulative series a
+//     share may stay: see rest.go.
 
 const (
 	// sweepShare bounds the time for sweeping a vec: one part in so many.
@@ -27,7 +28,9 @@ const (
 
 // markGone is step 1. mu is held.
 func (c *Catalog) markGone(s *Series) {
-	s.Family.children.remove(s)
+	if s.Family.Single == nil {
+		s.Family.children.remove(s)
+	}
 	s.gone.Store(true)
 	if s.counted {
 		c.published.Add(-1)
@@ -73,8 +76,7 @@ func (c *Catalog) sweepFamily(f *Family) {
 		all := f.children.all
 		for i := min(at, len(all)) - 1; i >= max(0, at-sweepChunk); i-- {
 			if s := f.children.all[i]; s.seen != f.sweeps && s.born <= born {
-				c.markGone(s)
-				c.host.Depart(s)
+				c.leave(s.self, true)
 			}
 		}
 		c.mu.Unlock()

@@ -76,6 +76,7 @@ type freedRun struct {
 func (p *Place) release() {
 	p.mu.Lock()
 	p.repay()
+	p.noteShares()
 	done := p.leaving
 	p.leaving = nil
 	p.mu.Unlock()

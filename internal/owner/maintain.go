@@ -150,7 +150,7 @@ func (p *Place) publishAll(f *ownerfile.File) {
 			return
 		}
 		p.mu.Lock()
-		waiting := len(p.pending) + len(p.owed)
+		waiting := len(p.pending) + len(p.owed) + len(p.shares)
 		p.mu.Unlock()
 		if waiting == 0 {
 			return

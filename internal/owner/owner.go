@@ -65,6 +65,7 @@ type Place struct {
 	pending []instrument.Instrument // on the heap, waiting for room in the file
 	owed    []*instrument.Series    // gone, and there was no room for their gone records
 	leaving []*instrument.Series    // gone, and to be released
+	shares  []*instrument.Series    // shares whose records had no room
 	why     error                   // there is no file, or no room in the file
 
 	mirroring sync.Mutex // held over transactions; guards mirror
@@ -266,7 +267,7 @@ func (p *Place) disown() error {
 	p.catalog.Each(instrument.Instrument.Leave)
 	err := p.closeFiles()
 	p.mu.Lock()
-	p.pending, p.owed, p.leaving = nil, nil, nil // the parent publishes and releases its own
+	p.pending, p.owed, p.leaving, p.shares = nil, nil, nil, nil // the parent publishes and releases its own
 	p.why = place.ErrForked
 	p.mu.Unlock()
 	return err

@@ -25,24 +25,62 @@ func (p *Place) Enter(i instrument.Instrument, earlier *instrument.Series) {
 
 // Hand implements place.Place. While the series move into another file, the heir waits on the heap
 // for the new file, like a new series.
-func (p *Place) Hand(from instrument.Instrument, to instrument.Heir) {
+func (p *Place) Hand(from instrument.Instrument, to instrument.Heir) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	s, t := from.Base(), to.Base()
+	home, run := s.Place.Home.Load(), s.Place.Run
+	here := home != nil && home == p.part.Load()
+	if here && run.Share() && !home.AppendShare(&run, false) {
+		return false
+	}
 	to.TakeOver(from)
-	home := s.Place.Home.Load()
 	s.Place.Home.Store(nil)
 	switch at := slices.Index(p.pending, from); {
 	case at >= 0:
 		p.pending[at] = to
-	case home == nil:
-	case home == p.part.Load():
-		t.Place.Run = s.Place.Run
+	case here:
+		t.Place.Run = run
 		t.Place.Home.Store(home)
-	default:
+	case home != nil:
 		to.Leave()
 		p.wait(to)
 	}
+	return true
+}
+
+// Share implements place.Place. A series that readers do not see has no share.
+func (p *Place) Share(from instrument.Instrument, to instrument.Heir) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	s, t := from.Base(), to.Base()
+	home := s.Place.Home.Load()
+	if home == nil || home != p.part.Load() {
+		return false
+	}
+	to.TakeOver(from)
+	s.Place.Home.Store(nil)
+	t.Place.Run = s.Place.Run
+	t.Place.Home.Store(home)
+	p.shares = append(p.shares, t)
+	p.noteShares()
+	return true
+}
+
+// noteShares appends the share records for which there was no room before. Readers see the series
+// as it was until then. mu is held.
+func (p *Place) noteShares() {
+	for n, s := range p.shares {
+		home := s.Place.Home.Load()
+		if s.Gone() || home == nil {
+			continue // made again, or beyond the bound
+		}
+		if home != p.part.Load() || !home.AppendShare(&s.Place.Run, true) {
+			p.shares = p.shares[n:]
+			return
+		}
+	}
+	p.shares = nil
 }
 
 // wait lets an instrument on the heap wait for room. mu is held.
@@ -102,10 +140,16 @@ func (p *Place) publishIn(f *ownerfile.File, i instrument.Instrument, gone *owne
 	if !ok {
 		return false
 	}
-	run, ok := f.ReplaceSeries(gone, number, s.Created.Load(), s.Values, s.Family.Def.CellWords(), func(cells []atomic.Uint64) {
+	use := func(cells []atomic.Uint64) {
 		s.Place.Home.Store(f)
 		i.Use(cells)
-	})
+	}
+	var run ownerfile.Run
+	if s.Place.Run.Share() { // the series moves from another file
+		run, ok = f.AppendDeleted(number, s.Created.Load(), s.Values, s.Family.Def.CellWords(), use)
+	} else {
+		run, ok = f.ReplaceSeries(gone, number, s.Created.Load(), s.Values, s.Family.Def.CellWords(), use)
+	}
 	if ok {
 		s.Place.Run = run
 	}

@@ -37,7 +37,10 @@ func (Memory) Enter(i instrument.Instrument, _ *instrument.Series) { i.Keep() }
 func (Memory) Depart(*instrument.Series) {}
 
 // Hand implements Place.
-func (Memory) Hand(from instrument.Instrument, to instrument.Heir) { to.TakeOver(from) }
+func (Memory) Hand(instrument.Instrument, instrument.Heir) bool { return false }
+
+// Share implements Place.
+func (Memory) Share(instrument.Instrument, instrument.Heir) bool { return false }
 
 // Shows implements Place.
 func (Memory) Shows(*instrument.Series) bool { return false }

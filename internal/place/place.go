@@ -75,9 +75,15 @@ type Place interface {
 	Depart(s *instrument.Series)
 
 	// Hand lets an instrument take over the cells of another instrument of the same series, with all
-	// that was counted: readers notice nothing. The instrument from counts on the heap afterwards,
-	// to no effect, and its series is gone. The locks and the prohibitions are those of Enter.
-	Hand(from instrument.Instrument, to instrument.Heir)
+	// that was counted. Readers notice nothing, but that a share is a series again. The instrument
+	// from counts on the heap afterwards, to no effect, and its series is gone. Hand returns false,
+	// and changes nothing, if the place cannot do so now. The locks and the prohibitions are those
+	// of Enter.
+	Hand(from instrument.Instrument, to instrument.Heir) bool
+
+	// Share is Hand after the deletion of a series: the series is a share from now on, which
+	// readers add to the series of other processes.
+	Share(from instrument.Instrument, to instrument.Heir) bool
 
 	// Shows reports whether a series is published, or certain to be published. Exemplars
 	// are written only for such series. Shows takes no lock.

@@ -195,17 +195,28 @@ func (w *writer) created() int64      { return (*w.instrument.Load()).Base().Cre
 func (w *writer) load(words []uint64) { (*w.instrument.Load()).Load(words) }
 
 // Hand implements place.Place.
-func (p *Place) Hand(from instrument.Instrument, to instrument.Heir) {
+func (p *Place) Hand(from instrument.Instrument, to instrument.Heir) bool {
+	return p.hand(from, to, false)
+}
+
+// Share implements place.Place.
+func (p *Place) Share(from instrument.Instrument, to instrument.Heir) bool {
+	return p.hand(from, to, true)
+}
+
+func (p *Place) hand(from instrument.Instrument, to instrument.Heir, share bool) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	to.TakeOver(from)
 	before, there := p.placed[from.Base()]
-	if !there {
-		return
+	if !there || p.publisher == nil {
+		return false
 	}
+	to.TakeOver(from)
 	delete(p.placed, from.Base())
 	p.placed[to.Base()] = before
 	before.writer.instrument.Store(new(instrument.Instrument(to)))
+	p.publisher.SetShare(before.Series, share)
+	return true
 }
 
 // Depart implements place.Place.

@@ -30,8 +30,9 @@ type Series struct {
 	load    func(words []uint64)
 
 	// For the flush of the Publisher alone.
-	at   int // slot plus one; 0: none
-	base []uint64
+	at    int // slot plus one; 0: none
+	base  []uint64
+	share bool // of a deleted series
 }
 
 // NewSeries makes a series that was not added yet. created returns the start timestamp, Unix
@@ -58,6 +59,7 @@ type Publisher struct {
 	mu    sync.Mutex
 	added []addition
 	gone  []*Series
+	share map[*Series]bool  // series that become shares, or series again
 	named map[string]string // values by name; empty: removed
 
 	// flushing guards the fields below, over exchanges with the server.
@@ -122,7 +124,7 @@ type field struct {
 func NewPublisher(s remote.Server, h layout.Header, live time.Duration) *Publisher {
 	return &Publisher{
 		server: s, header: h, live: live, now: time.Now,
-		named: map[string]string{}, numbers: map[string]uint32{}, fields: map[string]*field{},
+		share: map[*Series]bool{}, named: map[string]string{}, numbers: map[string]uint32{}, fields: map[string]*field{},
 	}
 }
 
@@ -139,6 +141,13 @@ func (p *Publisher) Remove(s *Series) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.gone = append(p.gone, s)
+}
+
+// SetShare makes a series a share with the next Flush, or a series again.
+func (p *Publisher) SetShare(s *Series, share bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.share[s] = share
 }
 
 // Set publishes values by name with the next Flush: see remote.MirrorField and
@@ -185,8 +194,8 @@ func (p *Publisher) flush(ctx context.Context, live time.Duration) error {
 // takeIn takes the changes since the last flush.
 func (p *Publisher) takeIn() {
 	p.mu.Lock()
-	added, gone, named := p.added, p.gone, p.named
-	p.added, p.gone, p.named = nil, nil, map[string]string{}
+	added, gone, share, named := p.added, p.gone, p.share, p.named
+	p.added, p.gone, p.share, p.named = nil, nil, map[*Series]bool{}, map[string]string{}
 	p.mu.Unlock()
 	for _, a := range added {
 		if a.earlier != nil && a.earlier.at > 0 {
@@ -196,6 +205,12 @@ func (p *Publisher) takeIn() {
 		}
 		b, i := p.place(a.series)
 		b.slots[i], b.stale = a.series, true
+	}
+	for s, is := range share {
+		if s.share != is && s.at > 0 {
+			b, _ := p.place(s)
+			s.share, b.stale = is, true
+		}
 	}
 	for _, s := range gone {
 		if s.at == 0 {
@@ -359,7 +374,7 @@ func (p *Publisher) encode(b *ownBlock) {
 		for ; empty > 0; empty-- {
 			slots = append(slots, nil)
 		}
-		slots = append(slots, &layout.Slot{Family: p.number(s.family), Created: s.created(), Values: s.values, Base: s.base})
+		slots = append(slots, &layout.Slot{Family: p.number(s.family), Created: s.created(), Values: s.values, Base: s.base, Share: s.share})
 	}
 	p.seq++ // a version that no other block has had
 	b.version = p.seq

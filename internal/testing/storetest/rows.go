@@ -36,7 +36,7 @@ var rows = []row{
 	{name: "histograms and summaries are of one instant", test: oneInstant},
 	{name: "gauges never set read zero", test: neverSet},
 	{name: "exemplars are shown", test: exemplars},
-	{name: "a deleted series leaves, and restarts", test: deleted},
+	{name: "a deleted series leaves, and goes on when made again", test: deleted},
 	{name: "an unregistered counter goes on when made again, and a gauge is new", test: unregistered},
 	{name: "native histograms are shown", test: natives},
 	{name: "the Registerer's collectors are shown", test: registered},
@@ -170,14 +170,22 @@ func deleted(t *trial) {
 	t.shows("before", g, map[string]float64{"c_total/x": 5, "c_total/y": 7})
 	before := t.metrics(g)["c_total/x"].Counter.CreatedTimestamp.AsTime()
 	v.DeleteLabelValues("x")
-	held.Inc() // without effect on shown values
 	v.WithLabelValues("x").Add(2)
-	t.shows("made again, at once", g, map[string]float64{"c_total/x": 2, "c_total/y": 7})
-	if after := t.metrics(g)["c_total/x"].Counter.CreatedTimestamp.AsTime(); !after.After(before) {
+	held.Inc() // without effect on shown values
+	t.shows("made again, at once", g, map[string]float64{"c_total/x": 7, "c_total/y": 7})
+	if after := t.metrics(g)["c_total/x"].Counter.CreatedTimestamp.AsTime(); !after.Equal(before) {
 		t.Errorf("start timestamp %v, %v before", after, before)
 	}
+	other := t.open()
+	w := other.NewCounterVec(counterOpts("c_total"), labels)
+	w.WithLabelValues("x").Add(1)
 	v.Reset()
+	t.comesTo("all deleted, another process has one", g, map[string]float64{"c_total/x": 8, "c_total/y": absent})
+	held.Inc()
+	w.Reset()
 	t.comesTo("all deleted", g, map[string]float64{"c_total/x": absent, "c_total/y": absent})
+	v.WithLabelValues("x").Add(1)
+	t.comesTo("made again", g, map[string]float64{"c_total/x": 9, "c_total/y": absent})
 }
 
 func unregistered(t *trial) {

@@ -26,8 +26,9 @@ const replaced = 10
 const replacePace = 2 * time.Millisecond
 
 // replace deletes series and makes them again, for ever: args are the directory and the
-// name of the writer. The value of each says in which round it was made. Nearly all of
-// the log is dead at any time, so it is written anew again and again.
+// name of the writer. The value of a gauge says in which round it was made; a histogram goes
+// on when it is made again. The gauges leave dead records, so the log is written anew again
+// and again.
 func replace(args []string) error {
 	s, err := store.Open(store.Opts{Location: args[0], Logger: silent})
 	if err != nil {
@@ -35,7 +36,7 @@ func replace(args []string) error {
 	}
 	writer := prometheus.Labels{"writer": args[1]}
 	rounds := s.NewCounterVec(prometheus.CounterOpts{Name: "whole_total", Help: "Rounds.", ConstLabels: writer}, []string{"goroutine"})
-	made := s.NewCounterVec(prometheus.CounterOpts{Name: "made_total", Help: "Rounds of the making.", ConstLabels: writer}, []string{"goroutine", "n"})
+	made := s.NewGaugeVec(prometheus.GaugeOpts{Name: "made_total", Help: "Round of the making.", ConstLabels: writer}, []string{"goroutine", "n"}, store.Max)
 	values := s.NewHistogramVec(prometheus.HistogramOpts{Name: "values", Help: "Rounds of the making.", ConstLabels: writer}, []string{"goroutine", "n"})
 	var wg sync.WaitGroup
 	for g := range goroutines {
@@ -45,7 +46,7 @@ func replace(args []string) error {
 				n := strconv.Itoa(round % replaced)
 				made.DeleteLabelValues(name, n)
 				values.DeleteLabelValues(name, n)
-				made.WithLabelValues(name, n).Add(float64(round))
+				made.WithLabelValues(name, n).Set(float64(round))
 				values.WithLabelValues(name, n).Observe(float64(round))
 				rounds.WithLabelValues(name).Inc()
 				witness(byte(g))
@@ -58,7 +59,7 @@ func replace(args []string) error {
 }
 
 // Killed at any moment of the rewrite of the series log, a process leaves each of its series
-// once, each with its own count.
+// once, each with its own value, and each observation of histograms that were deleted and made again.
 func TestDeletionSIGKILL(t *testing.T) {
 	kills := 24
 	if effort.Soak() {
@@ -124,8 +125,12 @@ func killReplacing(t *testing.T, writer string) (generation, made int) {
 			if got := values[key("made_total", writer, name, n)]; got.count != float64(round) {
 				t.Errorf("writer %s, goroutine %s: series %s is %v, want %d", writer, name, n, got.count, round)
 			}
-			if got := values[key("values", writer, name, n)]; got.count != 1 || got.sum != float64(round) {
-				t.Errorf("writer %s, goroutine %s: histogram %s is %+v, want one observation of %d", writer, name, n, got, round)
+			count, sum := 0.0, 0.0
+			for r := round; r > 0; r -= replaced {
+				count, sum = count+1, sum+float64(r)
+			}
+			if got := values[key("values", writer, name, n)]; got.count != count || got.sum != sum {
+				t.Errorf("writer %s, goroutine %s: histogram %s is %+v, want %v observations of %v", writer, name, n, got, count, sum)
 			}
 		}
 		made += done

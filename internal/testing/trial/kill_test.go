@@ -255,5 +255,5 @@ func valueOf(m *dto.Metric) value {
 		}
 		return v
 	}
-	return value{count: m.GetCounter().GetValue()}
+	return value{count: m.GetCounter().GetValue() + m.GetGauge().GetValue()}
 }
