@@ -111,10 +111,7 @@ func absorbRest(t testing.TB, dir string) compact.Report {
 // Real processes: three compactors at once are killed at random points,
 // over and over, under writers that come and go and a scrape that never stops.
 func TestSIGKILLOfCompactors(t *testing.T) {
-	kills := 500
-	if effort.Soak() {
-		kills = 10_000
-	}
+	kills := effort.Rounds(100, 500, 10_000)
 	const (
 		compactors = 3
 		writers    = 2
@@ -195,10 +192,7 @@ func temporaries(t testing.TB, dir string) (names []string) {
 
 // Of several compactors one is at work at any time, whatever their number.
 func TestOneOfManyCompactorsAtATime(t *testing.T) {
-	length := time.Second
-	if effort.Soak() {
-		length = time.Minute
-	}
+	length := time.Duration(effort.Rounds(200, 1000, 60_000)) * time.Millisecond
 	for _, compactors := range []int{2, 3, 5, 8} {
 		t.Run(strconv.Itoa(compactors), func(t *testing.T) { manyCompactors(t, compactors, length) })
 	}
@@ -238,8 +232,8 @@ func manyCompactors(t *testing.T, compactors int, length time.Duration) {
 	})
 	// On a busy machine it takes longer until enough have died for anything to
 	// be absorbed.
-	enough := int64(3 * minDead)
-	for begin := time.Now(); time.Since(begin) < length || l.deaths.Load() < enough && time.Since(begin) < 20*length; {
+	enough := int64(effort.Rounds(minDead+perChild, 3*minDead, 3*minDead))
+	for begin := time.Now(); time.Since(begin) < length || l.deaths.Load() < enough && time.Since(begin) < length+20*time.Second; {
 		time.Sleep(length / 100)
 	}
 	stop.Store(true)

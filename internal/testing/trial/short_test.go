@@ -25,11 +25,11 @@ import (
 // without Close or is killed. To readers there is no difference.
 func TestManyShortProcesses(t *testing.T) {
 	const (
-		processes = 5000
-		atMost    = 1000 // files, at any time
-		live      = 4
-		interval  = 100 * time.Millisecond
+		atMost   = 1000 // files, at any time
+		live     = 4
+		interval = 100 * time.Millisecond
 	)
+	processes := effort.Rounds(1000, 5000, 5000)
 	perChild := 10
 	if effort.Soak() {
 		perChild = 1
@@ -86,7 +86,7 @@ func TestManyShortProcesses(t *testing.T) {
 	got := o.scrape(t)
 	maps.DeleteFunc(got, func(k string, _ value) bool { return strings.HasPrefix(k, "crowd_total") })
 	l.check(t, got)
-	if n := o.self(t, "mpmetrics_absorbed_processes_total"); n != processes {
+	if n := o.self(t, "mpmetrics_absorbed_processes_total"); n != float64(processes) {
 		t.Errorf("%v processes were absorbed, want %d", n, processes)
 	}
 	after := medianScrape(t, o)
