@@ -14,7 +14,7 @@ SOAKTIME      ?= 8h
 export PATH := $(PATH):$(CURDIR)/.cache/deb/usr/bin
 
 .NOTPARALLEL:
-.PHONY: help demo test test386 soak fuzz bench lint fmt vet staticcheck tidy cross vulncheck deps clean
+.PHONY: help demo test test386 soak fuzz others bench lint fmt vet staticcheck tidy cross vulncheck deps clean
 
 help: ## show the targets
 	@sed -n 's/^\([a-z0-9]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r target text; do \
@@ -36,6 +36,9 @@ soak: ## the long tests too; takes hours, at most SOAKTIME (8h) for a package
 
 fuzz: ## each fuzz target for FUZZTIME (60s)
 	@./scripts/fuzz.sh $(FUZZTIME)
+
+others: ## the tests of client_golang and others with mpmetrics in its place, three minutes
+	@./scripts/others.sh
 
 bench: ## side by side with client_golang and others, eight minutes; SHORT=1: two
 	@./scripts/deps.sh peers || true # the report says what is missing

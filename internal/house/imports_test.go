@@ -40,7 +40,7 @@ var floors = [][]string{
 }
 
 // besides are folders whose packages stand above all floors: nothing of the library imports them.
-var besides = []string{"bench", "deploy", "examples", "fuzz", "internal/house", "internal/testing"}
+var besides = []string{"bench", "deploy", "examples", "fuzz", "internal/house", "internal/testing", "scripts"}
 
 func isBeside(dir string) bool {
 	return slices.ContainsFunc(besides, func(b string) bool { return dir == b || strings.HasPrefix(dir, b+"/") })
