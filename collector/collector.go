@@ -49,11 +49,11 @@ type Opts struct {
 	// processes stay until another collector, or [compact.Run], absorbs the processes.
 	NoAbsorption bool
 
-	// CollectorErrors makes an error or panic of a foreign collector of Store an error of Gather, as
-	// if the scraped registry had the collector: see [store.Store.CollectorErrors]. Choose the
-	// answer to the scrape by promhttp.HandlerOpts.ErrorHandling; by default promhttp answers
-	// status 500 without any metric. false: such errors are in the log and in
-	// mpmetrics_unmirrored_total.
+	// CollectorErrors makes an error or panic of a foreign collector of Store, or a conflict of two
+	// collectors, an error of Gather, as if the scraped registry had the collectors: see
+	// [store.Store.CollectorErrors]. Choose the answer to the scrape by
+	// promhttp.HandlerOpts.ErrorHandling; by default promhttp answers status 500 without any metric.
+	// false: such errors are in the log and in mpmetrics_unmirrored_total.
 	CollectorErrors bool
 
 	// Timeout bounds the reading of one collection. A collection that takes longer leaves the

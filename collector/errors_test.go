@@ -92,3 +92,56 @@ func TestCollectorErrors(t *testing.T) {
 		})
 	}
 }
+
+// unchecked is a collector that describes nothing, and sends the metrics that are in it at the moment.
+type unchecked struct{ metrics []prometheus.Metric }
+
+func (*unchecked) Describe(chan<- *prometheus.Desc) {}
+
+func (u *unchecked) Collect(ch chan<- prometheus.Metric) {
+	for _, m := range u.metrics {
+		ch <- m
+	}
+}
+
+// A registry returns an error for two collectors that do not agree about a family, or that show one
+// series.
+func TestErrorsOfCollectorsThatConflict(t *testing.T) {
+	metric := func(help string, kind prometheus.ValueType, v float64, table ...string) prometheus.Metric {
+		labels := []string{"table"}[:len(table)]
+		return prometheus.MustNewConstMetric(prometheus.NewDesc("rows", help, labels, nil), kind, v, table...)
+	}
+	first := metric("h", prometheus.CounterValue, 1)
+	for _, c := range []struct {
+		name   string
+		second prometheus.Metric
+		text   string
+	}{
+		{"the same series", metric("h", prometheus.CounterValue, 2), "was collected before with the same name and label values"},
+		{"another type", metric("h", prometheus.GaugeValue, 2, "a"), "a GAUGE"},
+		{"another help", metric("other", prometheus.CounterValue, 2, "a"), `help "other"`},
+		{"another series", metric("h", prometheus.CounterValue, 2, "a"), ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := open(t, t.TempDir(), "1")
+			second := &unchecked{[]prometheus.Metric{c.second}}
+			plain := prometheus.NewRegistry()
+			plain.MustRegister(&unchecked{[]prometheus.Metric{first}}, second)
+			if _, err := plain.Gather(); (err != nil) != (c.text != "") {
+				t.Fatalf("a registry of client_golang: error %v", err)
+			}
+			s.Registerer().MustRegister(&unchecked{[]prometheus.Metric{first}}, second)
+			g := gathererOf(t, prometheus.NewRegistry(), collector.Opts{Store: s.Store, NoAbsorption: true, CollectorErrors: true})
+			for range 2 { // the second look sees nothing new
+				_, err := g.Gather()
+				if got := err != nil; got != (c.text != "") || got && !strings.Contains(err.Error(), c.text) {
+					t.Errorf("error %v, want %q", err, c.text)
+				}
+			}
+			second.metrics = nil
+			if _, err := g.Gather(); err != nil {
+				t.Errorf("error %v after the end of the conflict", err)
+			}
+		})
+	}
+}

@@ -25,10 +25,11 @@ func (m *Mirror) take(guards []*guard) {
 	}
 	var conflict error
 	for _, g := range whole {
-		if err := m.takeRecords(g); err != nil {
+		err := m.takeRecords(g)
+		if err != nil {
 			conflict = err
 		}
-		g.abandon()
+		g.taken(err)
 	}
 	if conflict != nil {
 		m.leftOut(reasonError, "", conflict, 1)
