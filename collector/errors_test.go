@@ -10,6 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+	dto "github.com/prometheus/client_model/go"
 
 	"github.com/mpmetrics/mpmetrics/collector"
 )
@@ -34,6 +35,21 @@ func brokenOf(d *prometheus.Desc) prometheus.Metric {
 	return brokenMetric{prometheus.NewInvalidMetric(d, errors.New("database is away"))}
 }
 
+// labelled is a metric that writes labels of its own.
+type labelled struct {
+	prometheus.Metric
+	labels []string // names and values
+}
+
+func (l labelled) Write(out *dto.Metric) error {
+	err := l.Metric.Write(out)
+	out.Label = nil
+	for i := 0; i < len(l.labels); i += 2 {
+		out.Label = append(out.Label, &dto.LabelPair{Name: &l.labels[i], Value: &l.labels[i+1]})
+	}
+	return err
+}
+
 // The error of a foreign collector reaches who chose so, and does not cost the other metrics.
 func TestCollectorErrors(t *testing.T) {
 	desc := prometheus.NewDesc("rows", "h", []string{"table"}, nil)
@@ -48,6 +64,15 @@ func TestCollectorErrors(t *testing.T) {
 			err := errors.New("table is gone")
 			ch <- prometheus.NewInvalidMetric(prometheus.NewInvalidDesc(err), err)
 		}, "table is gone"},
+		{"a label value is not UTF-8", func(ch chan<- prometheus.Metric) {
+			ch <- labelled{prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, 1, ""), []string{"table", "\xff"}}
+		}, "UTF-8"},
+		{"a label is there twice", func(ch chan<- prometheus.Metric) {
+			ch <- labelled{prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, 1, ""), []string{"table", "a", "table", "b"}}
+		}, `"table"`},
+		{"a summary has a label of its own samples", func(ch chan<- prometheus.Metric) {
+			ch <- labelled{prometheus.MustNewConstSummary(prometheus.NewDesc("seconds", "h", nil, nil), 1, 1, nil), []string{"quantile", "a"}}
+		}, `"quantile"`},
 		{"a panic", func(chan<- prometheus.Metric) { panic("index out of luck") }, "index out of luck"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -41,6 +41,7 @@ type collection struct {
 	faults []fault
 
 	exemplars map[*record][]mirror.Exemplar // never empty
+	refusals  map[*record]error             // of the mirror, because a reader would refuse the series
 
 	metric dto.Metric        // that is being taken
 	labels []layout.Label    // of metric
@@ -94,7 +95,7 @@ func newCollection() *collection {
 	return &collection{
 		closed: &atomic.Bool{},
 		parts:  map[string]*part{}, descs: map[*prometheus.Desc]*part{}, byHash: map[uint64]*record{}, byAddress: map[uintptr]*record{},
-		exemplars: map[*record][]mirror.Exemplar{},
+		exemplars: map[*record][]mirror.Exemplar{}, refusals: map[*record]error{},
 	}
 }
 
@@ -446,6 +447,7 @@ func (c *collection) drop(p *part, which func(*record) bool) {
 		p.records = p.records[:len(p.records)-1]
 		c.resize(r, 0)
 		delete(c.exemplars, r)
+		delete(c.refusals, r)
 		c.forgetAddress(r)
 		c.forgetHash(r)
 		if r.series != nil {

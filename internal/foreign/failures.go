@@ -6,8 +6,8 @@ import (
 	"slices"
 )
 
-// Failures returns the errors of the last look at each collector, and its conflicts with other
-// collectors, with the names of its families; nil if all looks went well.
+// Failures returns the errors of the last look at each collector, and why the mirror left a series of
+// the look out, with the names of the families; nil if all looks went well.
 func (m *Mirror) Failures() error {
 	m.mu.Lock()
 	guards := slices.Clone(m.guards)
@@ -24,5 +24,5 @@ func (m *Mirror) Failures() error {
 func (g *guard) failure() error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return errors.Join(g.failed, g.conflict)
+	return errors.Join(g.failed, g.leftOut)
 }

@@ -88,8 +88,10 @@ func (m *Mirror) find(f *family, r *record) *series {
 func (m *Mirror) make(f *family, r *record) *series {
 	s := &series{family: f, labels: r.labels, hash: r.hash, owner: r}
 	if err := s.validate(); err != nil {
-		m.leftOut(reasonInvalid, f.name, fmt.Errorf("series %s: %w", labelText(s.labels), err), 1)
+		err = fmt.Errorf("series %s: %w", labelText(s.labels), err)
+		m.leftOut(reasonInvalid, f.name, err, 1)
 		r.refused = true
+		r.part.collection.refusals[r] = fmt.Errorf("family %s: %w", f.name, err)
 		return nil
 	}
 	if !m.makeRoom(f, int(r.size)) {

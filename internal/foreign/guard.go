@@ -18,13 +18,13 @@ type guard struct {
 
 	collection *collection // belongs to the holder of the claim
 
-	mu       sync.Mutex
-	busy     bool          // somebody holds the claim
-	whole    bool          // a look ended with a return of Collect, and the mirror has not taken it
-	ended    bool          // a look ended since the last outcome
-	failed   error         // error of the last look; the collection may still have metrics
-	conflict error         // of the last look that the mirror took, with another collector
-	took     time.Duration // of the last look
+	mu      sync.Mutex
+	busy    bool          // somebody holds the claim
+	whole   bool          // a look ended with a return of Collect, and the mirror has not taken it
+	ended   bool          // a look ended since the last outcome
+	failed  error         // error of the last look; the collection may still have metrics
+	leftOut error         // why the mirror left a series of the last look out
+	took    time.Duration // of the last look
 }
 
 // settling is how long a collector without descriptors is left alone after its registration, unless
@@ -92,11 +92,12 @@ func (g *guard) claimWhole() bool {
 	return true
 }
 
-// taken gives the claim of claimWhole back, with a conflict with another collector.
-func (g *guard) taken(conflict error) {
+// taken gives the claim of claimWhole back, with the reason for which the mirror left a series out: a
+// conflict with another collector, or a reader that would refuse the series.
+func (g *guard) taken(leftOut error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.busy, g.conflict = false, conflict
+	g.busy, g.leftOut = false, leftOut
 }
 
 // outcome returns the error of a look that ended since the last outcome.

@@ -1,6 +1,7 @@
 package foreign
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"strings"
@@ -28,6 +29,9 @@ func (m *Mirror) take(guards []*guard) {
 		err := m.takeRecords(g)
 		if err != nil {
 			conflict = err
+		}
+		for _, refusal := range g.collection.refusals {
+			err = cmp.Or(err, refusal)
 		}
 		g.taken(err)
 	}
