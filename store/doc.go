@@ -24,6 +24,8 @@
 //	                          | returned               | constructor returned*  |
 //	disk full, EIO, ENOMEM,   | goes on in its cells   | in memory, published   | complete but for the
 //	EMFILE, read-only remount |                        | when there is room     | series in memory
+//	privileges dropped, a     | goes on in its cells   | the same               | complete
+//	parent cannot be entered  |                        |                        |
 //	file or directory removed | goes on; in a new file | the same               | complete but for that
 //	under its process         | within a second        |                        | second
 //	process started while the | in memory, published   | the same               | the same

@@ -49,10 +49,14 @@ func (p *File) Check() error {
 		return nil
 	case err == nil, errors.Is(err, fs.ErrNotExist):
 		return fmt.Errorf("%s: %w", p.path, ErrRemoved)
-	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.ENOTDIR), errors.Is(err, syscall.ELOOP):
+	case errors.Is(err, syscall.ENOTDIR), errors.Is(err, syscall.ELOOP):
 		// Something else is in the place of the directory.
 		return fmt.Errorf("%w: %w", ErrRemoved, err)
+	case errors.Is(err, fs.ErrPermission) && p.Unlinked():
+		return fmt.Errorf("%w: %w", ErrRemoved, err)
 	}
+	// A directory that this process may not enter says nothing about the file: the process has dropped
+	// its privileges, or a parent is closed for a while. Readers of other users find the file.
 	return fmt.Errorf("check owner file: %w", err)
 }
 
