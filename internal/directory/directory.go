@@ -59,6 +59,23 @@ func Ensure(parent string, a Access) (string, error) {
 	if err := os.MkdirAll(parent, 0o755); err != nil {
 		return "", fmt.Errorf("make metrics directory: %w", err)
 	}
+	return ensureSubdirectory(parent, a)
+}
+
+// EnsureAgain is Ensure for a process that has had its file in the subdirectory. EnsureAgain makes
+// parent again, but nothing above parent: whoever removed that has done with the metrics, as the
+// end of a test has with its temporary directory. The error wraps fs.ErrNotExist then.
+func EnsureAgain(parent string, a Access) (string, error) {
+	if err := supported(parent); err != nil {
+		return "", err
+	}
+	if err := os.Mkdir(parent, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
+		return "", fmt.Errorf("make metrics directory again: %w", err)
+	}
+	return ensureSubdirectory(parent, a)
+}
+
+func ensureSubdirectory(parent string, a Access) (string, error) {
 	sub := filepath.Join(parent, layout.Subdirectory)
 	mode := fs.FileMode(directoryMode)
 	if a.GroupShared {

@@ -145,7 +145,11 @@ func (p *Place) openFile() error {
 
 // prepareFile makes a file of this process that is not published yet.
 func (p *Place) prepareFile() (*ownerfile.File, error) {
-	sub, err := directory.Ensure(p.Dir, p.Access)
+	ensure := directory.Ensure
+	if p.current != nil {
+		ensure = directory.EnsureAgain
+	}
+	sub, err := ensure(p.Dir, p.Access)
 	if err != nil {
 		return nil, err
 	}
