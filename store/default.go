@@ -78,6 +78,13 @@ func openAndBind() (s *Store, waiting []lateCollector, why error) {
 	if s := defaultStore.Load(); s != nil {
 		return s, nil, nil
 	}
+	outside(func() { s, why = openAtLocation() })
+	return s, bindAll(s), why
+}
+
+// openAtLocation opens a store at $MPMETRICS_URL or $MPMETRICS_DIR. The store counts in memory after
+// an error.
+func openAtLocation() (s *Store, why error) {
 	s, why = prepare(Opts{})
 	switch {
 	case why != nil:
@@ -93,7 +100,7 @@ func openAndBind() (s *Store, waiting []lateCollector, why error) {
 		why = s.place.Open(context.Background())
 	}
 	s.maintain()
-	return s, bindAll(s), why
+	return s, why
 }
 
 // SetDefault makes s the default store. Call SetDefault at the beginning of main: before

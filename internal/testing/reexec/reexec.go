@@ -60,6 +60,14 @@ func Command(program string, args ...string) *exec.Cmd {
 	return As(program, exec.Command(os.Args[0], args...))
 }
 
+// Again returns the command that runs the test t in a child, where the test needs a process of its
+// own and a [testing.T]. The caller adds to the environment what tells the test that it is the child.
+func Again(t *testing.T) *exec.Cmd {
+	cmd := exec.Command(os.Args[0], "-test.run=^"+t.Name()+"$", "-test.timeout="+patience.String())
+	cmd.Env = append(cmd.Environ(), "GORACE=atexit_sleep_ms=0")
+	return cmd
+}
+
 // As makes a command that runs a test binary, directly or by another command such as strace, run
 // one of the programs of the binary.
 func As(program string, cmd *exec.Cmd) *exec.Cmd {
