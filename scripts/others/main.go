@@ -43,6 +43,7 @@ var suites = []suite{
 	{"go-grpc-middleware", "github.com/grpc-ecosystem/go-grpc-middleware/providers/prometheus", "."},
 	{"go-http-metrics", "github.com/slok/go-http-metrics", "metrics/prometheus"},
 	{"component-base/metrics", "k8s.io/component-base", "metrics"},
+	{"component-base/legacyregistry", "k8s.io/component-base", "metrics/legacyregistry"},
 	{"component-base/restclient", "k8s.io/component-base", "metrics/prometheus/restclient"},
 	{"component-base/testutil", "k8s.io/component-base", "metrics/testutil"},
 	{"opentelemetry", "go.opentelemetry.io/otel/exporters/prometheus", "."},
