@@ -98,7 +98,12 @@ func comeAndGo(b *testing.B, dir string, processes int) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	if err := archive.Publish(sub, temporary); err != nil {
+	root, err := os.OpenRoot(sub)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer root.Close()
+	if err := archive.Publish(root, temporary, false); err != nil {
 		b.Fatal(err)
 	}
 }

@@ -32,6 +32,11 @@ var (
 	// ErrNewer is returned when this program does not know the format of the archive. [Run] leaves
 	// the archive as it is; only a newer program can absorb.
 	ErrNewer = errors.New("the archive is of another format")
+
+	// ErrChanged is returned when compact.lock, the directory or the archive was removed or
+	// replaced during the absorption. [Run] gives up; batches before the change stay absorbed. The
+	// next Run reads everything again.
+	ErrChanged = errors.New("gave up")
 )
 
 func init() { ErrBusy = archive.ErrBusy }
@@ -50,8 +55,8 @@ const (
 // Run absorbs all dead processes of the directory that is configured for their stores. No process
 // has to stop during Run. A killed Run loses nothing: the next Run finishes the work.
 //
-//  1. Run locks compact.lock without waiting. If another absorption has the lock, Run returns
-//     [ErrBusy].
+//  1. Run locks compact.lock and the archive without waiting. If another absorption has a lock, Run
+//     returns [ErrBusy].
 //  2. Run probes each file with a shared lock for a moment. If the lock is free and the path still
 //     leads to the file, the owner is dead for ever.
 //  3. If the archive already holds the id of the process, an absorption was cut off after the
@@ -61,11 +66,12 @@ const (
 //  5. Run writes an archive with the old values, the new values and the ids under another name,
 //     syncs the archive, renames the archive to archive.mpm, and syncs the directory. The rename
 //     decides: before the rename nothing has happened, after the rename the whole batch is
-//     absorbed.
+//     absorbed. Right before the rename Run checks that compact.lock, the directory and the archive
+//     in place are the same as at the reading. Otherwise Run returns [ErrChanged].
 //  6. Run removes the absorbed files.
 //
 // Run checks the context between files. Run absorbs in batches of 256 files with pauses between the
-// batches, see [Limits].CoreShare. An absorbed batch stays absorbed if a later batch fails. A
+// batches, see [Limits].CoreShare. Each batch reads the archive anew. An absorbed batch stays absorbed if a later batch fails. A
 // missing directory is an error that wraps [fs.ErrNotExist].
 //
 // The location may also be the URL of a namespace on a server, such as
@@ -131,7 +137,7 @@ func (c *compactor) run(ctx context.Context) error {
 		return err
 	}
 	defer unlock()
-	if err := c.load(); err != nil {
+	if err := c.load(ctx); err != nil {
 		return err
 	}
 	c.report.Temporary = c.clean(ctx)
@@ -146,13 +152,16 @@ func (c *compactor) run(ctx context.Context) error {
 		if err := c.pause(ctx, took, waiting); err != nil {
 			return err
 		}
+		if err := c.load(ctx); err != nil {
+			return err
+		}
 	}
 }
 
-// load reads the archive. A damaged archive is put aside by the first commit.
-func (c *compactor) load() error {
+// load reads the archive. A damaged archive is put aside by the next commit.
+func (c *compactor) load(ctx context.Context) error {
 	err := scan.Prove(func() (err error) {
-		c.archive, err = c.readArchive()
+		c.archive, err = c.readArchive(ctx)
 		return err
 	})
 	if err == nil {

@@ -57,4 +57,4 @@ func (w Elsewhere) now() time.Time {
 func (w Elsewhere) Run(ctx context.Context, o Opts) (Report, error) { return run(ctx, w, o) }
 
 // Archive reads the archive.
-func (w Elsewhere) Archive() (*archive.Archive, error) { return w.readArchive() }
+func (w Elsewhere) Archive() (*archive.Archive, error) { return archive.Read(w.files.archive) }

@@ -37,11 +37,11 @@ func (w hooked) dead(name string) (bool, error) {
 	return w.files.dead(name)
 }
 
-func (w hooked) readArchive() (*archive.Archive, error) {
+func (w hooked) readArchive(ctx context.Context) (*archive.Archive, error) {
 	if err := w.before("readArchive", ""); err != nil {
 		return nil, err
 	}
-	return w.files.readArchive()
+	return w.files.readArchive(ctx)
 }
 
 func (w hooked) header(name string) (*layout.Header, error) {
@@ -72,6 +72,13 @@ func (w hooked) keep(reason string) error {
 		return err
 	}
 	return w.files.keep(reason)
+}
+
+func (w hooked) check() error {
+	if err := w.before("check", ""); err != nil {
+		return err
+	}
+	return w.files.check()
 }
 
 func (w hooked) publish(temporary string) error {

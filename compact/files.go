@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/mpmetrics/mpmetrics/internal/archive"
@@ -23,6 +24,12 @@ type files struct {
 	archiveParent string // as configured
 	access        directory.Access
 	archive       string // directory of the archive, usually sub; known under the lock
+
+	// Of an absorption: what it stands on. The directories are open: a change goes to the directory
+	// of the reading, whatever directory is at the path.
+	dir, archiveDir *os.Root
+	locks           []*archive.Locked // compact.lock in each of the directories
+	base            *archive.Locked   // the archive of the reading; nil: there was none
 }
 
 // find looks the directory up. find makes no directory: without a process there is nothing to
@@ -38,27 +45,104 @@ func find(dir string, o Opts) (*files, error) {
 
 func (w *files) path(name string) string { return filepath.Join(w.sub, name) }
 
-func (w *files) lock(context.Context) (func(), error) {
-	unlock, err := archive.Lock(w.sub)
+func (w *files) lock(context.Context) (unlock func(), err error) {
+	defer func() {
+		if err != nil {
+			w.unlock()
+		}
+	}()
+	w.dir, err = w.enter(w.sub)
 	if err != nil {
 		return nil, err
 	}
 	w.archive, err = archive.SettleLocked(w.sub, w.archiveParent, w.access)
 	if err != nil {
-		unlock()
 		return nil, err
 	}
-	if w.archive == w.sub {
-		return unlock, nil
+	w.archiveDir = w.dir
+	if w.archive != w.sub {
+		// Lock the directory of the archive too: otherwise two directories that share an archive by
+		// mistake would overwrite the archive of each other.
+		w.archiveDir, err = w.enter(w.archive)
+		if err != nil {
+			return nil, err
+		}
 	}
-	// Lock the archive too: otherwise two directories that share an archive by mistake would
-	// overwrite the archive of each other.
-	other, err := archive.Lock(w.archive)
+	return w.unlock, w.checkPlace()
+}
+
+// enter opens and locks a directory.
+func (w *files) enter(path string) (*os.Root, error) {
+	dir, err := os.OpenRoot(path)
 	if err != nil {
-		unlock()
 		return nil, err
 	}
-	return func() { other(); unlock() }, nil
+	l, err := archive.Lock(path)
+	if err != nil {
+		dir.Close()
+		return nil, err
+	}
+	w.locks = append(w.locks, l)
+	return dir, nil
+}
+
+func (w *files) unlock() {
+	w.base.Unlock()
+	for _, l := range slices.Backward(w.locks) {
+		l.Unlock()
+	}
+	for _, dir := range []*os.Root{w.dir, w.archiveDir} {
+		if dir != nil {
+			dir.Close()
+		}
+	}
+	w.base, w.locks, w.dir, w.archiveDir = nil, nil, nil, nil
+}
+
+// checkPlace checks that the paths lead to the open directories and to the locked files.
+func (w *files) checkPlace() error {
+	for _, dir := range []*os.Root{w.dir, w.archiveDir} {
+		open, err := dir.Stat(".")
+		if err != nil {
+			return err
+		}
+		named, err := os.Lstat(dir.Name())
+		if err != nil && !scan.Vanished(err) {
+			return err
+		}
+		if err != nil || !os.SameFile(open, named) {
+			return changed(dir.Name())
+		}
+	}
+	for _, l := range w.locks {
+		if err := checkInPlace(l); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func checkInPlace(l *archive.Locked) error {
+	same, err := l.InPlace()
+	if err == nil && !same {
+		err = changed(l.Name())
+	}
+	return err
+}
+
+func changed(path string) error {
+	return fmt.Errorf("%w: %s was removed or replaced during the absorption", ErrChanged, path)
+}
+
+func (w *files) check() error {
+	if err := w.checkPlace(); err != nil {
+		return err
+	}
+	if w.base != nil {
+		return checkInPlace(w.base)
+	}
+	// publish replaces no archive if there was none.
+	return nil
 }
 
 func (w *files) list(context.Context) ([]string, error) { return directory.List(w.sub) }
@@ -79,7 +163,19 @@ func (w *files) dead(name string) (bool, error) {
 	return f.SameAs(path)
 }
 
-func (w *files) readArchive() (*archive.Archive, error) { return archive.Read(w.archive) }
+func (w *files) readArchive(context.Context) (_ *archive.Archive, err error) {
+	w.base.Unlock()
+	w.base, err = archive.Hold(w.archive)
+	if err != nil {
+		return nil, err
+	}
+	a, err := archive.Read(w.archive)
+	if err == nil && a.Exists() {
+		// A new compact.lock does not know of the archive yet. An error here costs nothing now.
+		_ = archive.MarkPublished(w.archive)
+	}
+	return a, err
+}
 
 func (w *files) header(name string) (*layout.Header, error) { return reader.ReadHeader(w.path(name)) }
 
@@ -122,7 +218,7 @@ func (w *files) keep(reason string) error {
 	// Link instead of rename: the archive always has its own name. The second name depends on the
 	// archive alone, so that keep may be repeated.
 	name := fmt.Sprintf("archive-%s%s", info.ModTime().UTC().Format("20060102T150405.000000000"), layout.Extension)
-	err = os.Link(filepath.Join(w.archive, layout.ArchiveName), filepath.Join(dir, name))
+	err = w.archiveDir.Link(layout.ArchiveName, filepath.Join(layout.QuarantineName, name))
 	if err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
 	}
@@ -130,11 +226,17 @@ func (w *files) keep(reason string) error {
 	return nil
 }
 
-func (w *files) publish(temporary string) error { return archive.Publish(w.archive, temporary) }
+func (w *files) publish(temporary string) error {
+	err := archive.Publish(w.archiveDir, temporary, w.base == nil)
+	if errors.Is(err, fs.ErrExist) || errors.Is(err, fs.ErrNotExist) {
+		err = fmt.Errorf("%w: %w", changed(filepath.Join(w.archive, layout.ArchiveName)), err)
+	}
+	return err
+}
 
 func (w *files) syncRename() error { return directory.Sync(w.archive) }
 
-func (w *files) remove(name string) error { return os.Remove(w.path(name)) }
+func (w *files) remove(name string) error { return w.dir.Remove(name) }
 
 func (w *files) quarantine(_ context.Context, name, reason string) error {
 	dir, err := w.quarantineDir(w.sub)
@@ -145,7 +247,7 @@ func (w *files) quarantine(_ context.Context, name, reason string) error {
 	if _, err := os.Lstat(filepath.Join(dir, to)); err == nil {
 		to += "-" + layout.NewID().String() // an earlier file had the same name
 	}
-	if err := os.Rename(w.path(name), filepath.Join(dir, to)); err != nil {
+	if err := w.dir.Rename(name, filepath.Join(layout.QuarantineName, to)); err != nil {
 		return err
 	}
 	note(dir, to, reason)

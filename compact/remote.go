@@ -29,6 +29,7 @@ type partitions struct {
 	// The archive that the next archive is based on.
 	epoch, generation string
 	fields            map[string]string
+	stale             bool // the source has the archive before the last commit
 
 	taken map[layout.ID]remote.Partition // partitions that were read and not absorbed yet
 }
@@ -71,7 +72,13 @@ func (w *partitions) dead(name string) (bool, error) {
 	return !p.Live, nil
 }
 
-func (w *partitions) readArchive() (*archive.Archive, error) {
+func (w *partitions) readArchive(ctx context.Context) (*archive.Archive, error) {
+	if w.stale {
+		if err := w.look(ctx); err != nil {
+			return nil, err
+		}
+		w.stale = false
+	}
 	w.epoch, w.generation, w.fields = w.source.Base()
 	return w.source.Archive()
 }
@@ -131,7 +138,7 @@ func (w *partitions) commit(ctx context.Context, c change) (done committed, err 
 	if err != nil {
 		return done, fmt.Errorf("replace archive: %w", err)
 	}
-	w.fields, w.generation, w.epoch = fields, r.Next, cmp.Or(r.Anew, w.epoch)
+	w.fields, w.generation, w.epoch, w.stale = fields, r.Next, cmp.Or(r.Anew, w.epoch), true
 	for _, p := range r.Absorbed {
 		delete(w.taken, p.ID)
 	}

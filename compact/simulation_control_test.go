@@ -2,7 +2,9 @@ package compact
 
 import (
 	"context"
+	"errors"
 	"iter"
+	"math/rand/v2"
 	"testing"
 
 	"github.com/mpmetrics/mpmetrics/internal/archive"
@@ -159,27 +161,103 @@ func (s noRecheck) Archive(known *archive.Archive) (*archive.Archive, error) {
 	return a, err
 }
 
+// unchecked leaves one of the checks before the rename out.
+type unchecked struct {
+	*memoryWorld
+	what error
+}
+
+func (w unchecked) commit(_ context.Context, c change) (committed, error) { return commitSteps(w, c) }
+
+func (w unchecked) check() error {
+	err := w.memoryWorld.check()
+	if errors.Is(err, w.what) {
+		return nil
+	}
+	return err
+}
+
+// byPath does not check the directory, and publishes and removes by its path.
+type byPath struct{ unchecked }
+
+func (w byPath) commit(_ context.Context, c change) (committed, error) { return commitSteps(w, c) }
+
+func (w byPath) publish(temporary string) error {
+	if err := w.point("rename"); err != nil {
+		return err
+	}
+	return w.rename(w.memoryDir, temporary)
+}
+
+func (w byPath) remove(name string) error {
+	if err := w.point("remove"); err != nil {
+		return err
+	}
+	return w.memoryDir.remove(w.actor, name)
+}
+
+// archiveUnlocked does not lock the archive.
+type archiveUnlocked struct{ *memoryWorld }
+
+func (w archiveUnlocked) readArchive(ctx context.Context) (*archive.Archive, error) {
+	a, err := w.memoryWorld.readArchive(ctx)
+	if w.base != nil {
+		w.base.holder = nil
+	}
+	return a, err
+}
+
+// firstRenamed gives the first archive its name by a rename too.
+type firstRenamed struct{ *memoryWorld }
+
+func (w firstRenamed) commit(_ context.Context, c change) (committed, error) {
+	return commitSteps(w, c)
+}
+
+func (w firstRenamed) publish(temporary string) error {
+	if err := w.point("rename"); err != nil {
+		return err
+	}
+	return w.rename(w.dir, temporary)
+}
+
+type controlCase struct {
+	name        string
+	scenario    *scenario
+	preemptions int
+	gambles     int
+	control
+}
+
 // A control is tried further while it was found this rarely, or tried so rarely.
 const (
 	enough = 10
 	few    = 1000
 )
 
+// gamble runs a schedule at random: of the scenario if a person takes part in it, or
+// of any.
+func (c controlCase) gamble(all troupe, run int) *simulation {
+	if len(c.scenario.person) == 0 {
+		return gamble(all, c.control, 1, run)
+	}
+	return simulate(all, c.scenario, c.control, newGambler(rand.New(rand.NewPCG(1, uint64(run))), false))
+}
+
 // Every mistake is found, by few preemptions as well as at random.
 func TestSimulationControls(t *testing.T) {
-	for _, c := range []struct {
-		name        string
-		scenario    *scenario
-		preemptions int
-		gambles     int
-		control
-	}{
+	for _, c := range []controlCase{
 		{name: "unlink before rename", scenario: small(), preemptions: 1, gambles: 2000, control: control{func(w *memoryWorld) world { return &unlinkFirst{memoryWorld: w} }, theSource}},
 		{name: "archive read first", scenario: small(), preemptions: 1, gambles: 2000, control: control{theWorld, func(s *memorySource) scan.Disk { return &archiveFirst{memorySource: s} }}},
 		{name: "archive cached over a rename", scenario: small(), preemptions: 1, gambles: 2000, control: control{theWorld, func(s *memorySource) scan.Disk { return &cachedArchive{memorySource: s} }}},
 		{name: "exclusive probe", scenario: small(), preemptions: 1, gambles: 2000, control: control{func(w *memoryWorld) world { return exclusiveProbe{w} }, theSource}},
 		{name: "two floats", scenario: small(), preemptions: 1, gambles: 2000, control: control{func(w *memoryWorld) world { return twoFloats{w} }, theSource}},
 		{name: "epoch not rechecked", scenario: pruning(), preemptions: 2, gambles: 20_000, control: control{theWorld, func(s *memorySource) scan.Disk { return noRecheck{s} }}},
+		{name: "lock file not checked", scenario: disturbed(lockRemoved), preemptions: 1, gambles: 2000, control: control{func(w *memoryWorld) world { return unchecked{w, errLockLost} }, theSource}},
+		{name: "directory not checked", scenario: disturbed(directoryReplaced), preemptions: 1, gambles: 2000, control: control{func(w *memoryWorld) world { return byPath{unchecked{w, errDirLost}} }, theSource}},
+		{name: "archive not checked", scenario: disturbed(archiveReplaced), preemptions: 1, gambles: 2000, control: control{func(w *memoryWorld) world { return unchecked{w, errArchiveLost} }, theSource}},
+		{name: "archive not locked", scenario: disturbed(lockRemoved), preemptions: 2, gambles: 5000, control: control{func(w *memoryWorld) world { return archiveUnlocked{w} }, theSource}},
+		{name: "first archive renamed", scenario: first(lockRemoved), preemptions: 2, gambles: 5000, control: control{func(w *memoryWorld) world { return firstRenamed{w} }, theSource}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			if c.preemptions > 1 && effort.Few() {
@@ -204,7 +282,7 @@ func TestSimulationControls(t *testing.T) {
 			}
 			lucky := 0
 			for run := range c.gambles {
-				if x := gamble(all, c.control, 1, run); x.failed != nil {
+				if x := c.gamble(all, run); x.failed != nil {
 					lucky++
 				}
 			}

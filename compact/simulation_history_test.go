@@ -20,10 +20,22 @@ type scenario struct {
 	jump     time.Duration
 	jumps    int // of the clock, each at any moment
 
+	absorbed bool // the first of the dead is absorbed at the beginning
+	person   []interference
+
 	backwards bool // the directory lists the newest first
 
 	history []event
 }
+
+// interference is what a person does to a directory while absorptions are at work.
+type interference string
+
+const (
+	lockRemoved       interference = "remove compact.lock"
+	directoryReplaced interference = "replace the directory"
+	archiveReplaced   interference = "absorb without locks"
+)
 
 // addition is what a process adds to its counters.
 type addition struct {
@@ -45,6 +57,29 @@ type totals struct{ float, whole, kept, live float64 }
 // The parts of a sum that depends on the order: 2⁵² and a half is a tie, which
 // the smallest of the others decides.
 var delicate = []float64{0x1p52, 0.5, 0x1p-55, 0x1p-55, 0x1p-55, 0x1p-55}
+
+// truth is what all events amount to. was is the truth if the directory is not
+// replaced after so many of them; nil: the directory is never replaced.
+func (s *scenario) truth(was []totals, happened int) []totals {
+	var all []totals
+	m := s.begin()
+	for i, e := range s.history {
+		if was == nil {
+			all = append(all, e.totals)
+			continue
+		}
+		e.apply(m)
+		switch {
+		case i < happened:
+			all = append(all, was[i])
+			continue
+		case i == happened:
+			m.replace()
+		}
+		all = append(all, m.totals())
+	}
+	return all
+}
 
 // small is the scenario for schedules that are all tried.
 func small() *scenario {
@@ -74,6 +109,27 @@ func pruning() *scenario {
 	return s
 }
 
+// disturbed is one where a person does something to the directory, which has an
+// archive. Only the scrapes behind it are checked.
+func disturbed(what ...interference) *scenario {
+	s := &scenario{
+		absorbed: true,
+		dead:     []addition{{float: 0x1p52, whole: 1}, {float: 0.5, whole: 2}},
+		lives:    [][]addition{{{0x1p-55, 10}}},
+		runs:     1,
+		person:   what,
+	}
+	s.write()
+	return s
+}
+
+// first is one without an archive.
+func first(what ...interference) *scenario {
+	s := disturbed(what...)
+	s.absorbed = false
+	return s
+}
+
 // random is another scenario for each seed.
 func random(r *rand.Rand, pruning bool) *scenario {
 	s := &scenario{scrapes: 1 + r.IntN(4), runs: 1 + r.IntN(2), survives: r.IntN(2) == 0, backwards: r.IntN(2) == 0}
@@ -97,6 +153,15 @@ func random(r *rand.Rand, pruning bool) *scenario {
 		s.jumps = 3 + r.IntN(10) // of which some come late
 		s.jump = idRetention/2 + time.Duration(r.Int64N(int64(2*idRetention)))
 	}
+	if r.IntN(2) == 0 {
+		for range 1 + r.IntN(3) {
+			s.person = append(s.person, []interference{lockRemoved, archiveReplaced}[r.IntN(2)])
+		}
+		s.absorbed = len(s.dead) > 0 && r.IntN(4) > 0
+		if r.IntN(4) == 0 {
+			s.person[r.IntN(len(s.person))] = directoryReplaced
+		}
+	}
 	s.write()
 	return s
 }
@@ -104,7 +169,7 @@ func random(r *rand.Rand, pruning bool) *scenario {
 // begin makes the directory as it is at the beginning.
 func (s *scenario) begin() *memory {
 	m := newMemory()
-	m.backwards = s.backwards
+	m.backwards, m.disturbed = s.backwards, len(s.person) > 0
 	for i, a := range s.dead {
 		f := m.make(i + 1)
 		f.set(i)
@@ -181,7 +246,7 @@ func (m *memory) totals() totals {
 // check compares what a scrape showed with every moment of its time: first and
 // last are the events that had happened when it began and when it ended. It
 // compares bits, not numbers.
-func (s *scenario) check(first, last int, got totals) error {
+func check(truth []totals, first, last int, got totals) error {
 	for _, c := range []struct {
 		name  string
 		value func(totals) float64
@@ -193,8 +258,8 @@ func (s *scenario) check(first, last int, got totals) error {
 	} {
 		admissible := []float64{}
 		found := false
-		for _, e := range s.history[first : last+1] {
-			want := c.value(e.totals)
+		for _, t := range truth[first : last+1] {
+			want := c.value(t)
 			admissible = append(admissible, want)
 			found = found || math.Float64bits(want) == math.Float64bits(c.value(got))
 		}

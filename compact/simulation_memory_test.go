@@ -15,14 +15,36 @@ import (
 
 // memory is a directory in memory: what the actors share.
 type memory struct {
-	files       map[string]*memoryFile
-	temporary   map[string]*memoryArchive
-	archive     *memoryArchive // under its name; nil: there is none
-	locked      *actor         // holds compact.lock
+	*memoryDir  // at the path
+	locks       []*memoryLock
 	clock       time.Time
 	made        uint64   // files so far
+	disturbed   bool     // a person takes part
+	deciding    *actor   // has checked, and has not renamed yet
+	removals    uint64   // of compact.lock, of the directory, and of an archive that was read
 	backwards   bool     // names are listed from the last to the first
 	quarantined []string // what nobody should ever do here
+	broken      error    // a rule that an absorption broke
+}
+
+// memoryDir is a directory. An absorption that has it open keeps it when another
+// one takes the path.
+type memoryDir struct {
+	number    uint64 // its inode
+	files     map[string]*memoryFile
+	temporary map[string]*memoryArchive
+	archive   *memoryArchive // under its name; nil: there is none
+	lock      *memoryLock    // compact.lock; nil: there is none
+}
+
+func newMemoryDir() *memoryDir {
+	return &memoryDir{number: 1, files: map[string]*memoryFile{}, temporary: map[string]*memoryArchive{}}
+}
+
+// memoryLock is the lock of one file, whatever is at its path.
+type memoryLock struct {
+	holder *actor
+	of     digest // tells it from others
 }
 
 // memoryFile is the file of a process. Its series are there from the beginning.
@@ -41,9 +63,10 @@ func (f *memoryFile) inode() uint64 { return f.header.Inode }
 type memoryArchive struct {
 	header   layout.Header
 	payloads [][]byte
-	half     bool   // still being written
-	origin   digest // what its writer had seen: what is in it follows from that
-	written  time.Time
+	*memoryLock
+	half    bool   // still being written
+	origin  digest // what its writer had seen: what is in it follows from that
+	written time.Time
 }
 
 // What every process counts: two counters, one of which has a float part only,
@@ -73,10 +96,62 @@ var (
 )
 
 func newMemory() *memory {
-	return &memory{
-		files:     map[string]*memoryFile{},
-		temporary: map[string]*memoryArchive{},
-		clock:     time.Unix(1_800_000_000, 0),
+	return &memory{memoryDir: newMemoryDir(), clock: time.Unix(1_800_000_000, 0)}
+}
+
+// newLock makes the lock of a new file.
+func (m *memory) newLock(of digest) *memoryLock {
+	l := &memoryLock{of: of}
+	m.locks = append(m.locks, l)
+	return l
+}
+
+// take takes a lock, and reports whether it was free.
+func (l *memoryLock) take(a *actor) bool {
+	a.seen.add(uint64(l.of), bit(l.holder != nil))
+	if l.holder != nil {
+		return false
+	}
+	l.holder = a
+	return true
+}
+
+// holder is who can be cut off while another one waits: who holds compact.lock, or
+// a lock of a file that was removed.
+func (m *memory) holder() *actor {
+	if m.lock != nil && m.lock.holder != nil {
+		return m.lock.holder
+	}
+	for _, l := range m.locks {
+		if l.holder != nil {
+			return l.holder
+		}
+	}
+	return nil
+}
+
+// removeLock is what a person does who takes compact.lock for a stale one.
+func (m *memory) removeLock() {
+	m.lock = nil
+	m.removals++
+}
+
+// replace removes the directory. The living make it again, and their files: at
+// once, since it does not matter here what scrapes show meanwhile.
+func (m *memory) replace() {
+	was := m.memoryDir
+	m.memoryDir = newMemoryDir()
+	m.number = was.number + 1
+	m.removals++
+	for name, f := range was.files {
+		f.removed = true
+		if !f.alive {
+			continue
+		}
+		m.made++
+		again := &memoryFile{header: f.header, cells: f.cells, alive: true}
+		again.header.Inode = m.made
+		m.files[name] = again
 	}
 }
 
@@ -96,19 +171,12 @@ func idOf(n uint64) (id layout.ID) {
 	return id
 }
 
-// find opens a file by its name.
-func (m *memory) find(a *actor, name string) (*memoryFile, error) {
-	f := m.files[name]
-	a.seen.add(bit(f == nil))
-	if f == nil {
-		return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrNotExist}
-	}
-	return f, nil
-}
-
 // names lists the directory.
 func (m *memory) names(a *actor) []string {
-	names := []string{layout.LockName}
+	var names []string
+	if m.lock != nil {
+		names = append(names, layout.LockName)
+	}
 	if m.archive != nil {
 		names = append(names, layout.ArchiveName)
 	}
@@ -129,8 +197,18 @@ func (m *memory) names(a *actor) []string {
 	return names
 }
 
+// find opens a file by its name.
+func (m *memoryDir) find(a *actor, name string) (*memoryFile, error) {
+	f := m.files[name]
+	a.seen.add(bit(f == nil))
+	if f == nil {
+		return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrNotExist}
+	}
+	return f, nil
+}
+
 // remove unlinks a file.
-func (m *memory) remove(a *actor, name string) error {
+func (m *memoryDir) remove(a *actor, name string) error {
 	f, err := m.find(a, name)
 	if err == nil {
 		f.removed = true
@@ -157,14 +235,26 @@ func (m *memory) state() digest {
 	if m.archive != nil {
 		all.add(uint64(m.archive.origin))
 	}
-	all.add(uint64(m.clock.UnixNano()), uint64(len(m.quarantined)))
+	for _, l := range m.locks {
+		if l.holder != nil {
+			d := l.of
+			d.add(uint64(len(l.holder.name)), uint64(l.holder.name[len(l.holder.name)-1]))
+			all += d
+		}
+	}
+	all.add(uint64(m.clock.UnixNano()), uint64(len(m.quarantined)), m.removals, bit(m.lock != nil), bit(m.deciding != nil))
 	return all
 }
 
 // release drops the locks of an actor, as the kernel does at its death.
 func (m *memory) release(a *actor) {
-	if m.locked == a {
-		m.locked = nil
+	for _, l := range m.locks {
+		if l.holder == a {
+			l.holder = nil
+		}
+	}
+	if m.deciding == a {
+		m.deciding = nil
 	}
 	for _, f := range m.files {
 		if f.probed == a {

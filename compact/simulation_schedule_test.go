@@ -61,8 +61,8 @@ func newTroupe(t testing.TB) troupe {
 	return all
 }
 
-// maxActors are an owner, two compactors, a scraper and the clock.
-const maxActors = 5
+// maxActors are an owner, two compactors, a scraper, the clock and a person.
+const maxActors = 6
 
 // resume lets the actor go on to its next point or its end.
 func (a *actor) resume() {
@@ -186,7 +186,7 @@ func (s *schedule) moves(moves []move, current *actor) []move {
 			moves = append(moves, move{actor: a})
 		}
 	}
-	if h := s.memory.locked; h != nil && (current == nil || current == h || current.at == "lock") {
+	if h := s.memory.holder(); h != nil && (current == nil || current == h || current.at == "lock") {
 		moves = append(moves, move{h, true})
 	}
 	return moves
@@ -196,7 +196,7 @@ func (s *schedule) moves(moves []move, current *actor) []move {
 func (s *schedule) state(current *actor) digest {
 	d := s.memory.state()
 	for _, a := range s.actors {
-		d.add(uint64(a.seen), bit(a.ended), bit(a == current), bit(a == s.memory.locked))
+		d.add(uint64(a.seen), bit(a.ended), bit(a == current))
 	}
 	return d
 }

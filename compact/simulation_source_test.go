@@ -18,6 +18,7 @@ type memorySource struct {
 	*actor
 	*memory
 	begins func() // told when a scan begins
+	place  uint64 // the directory when it began
 }
 
 // Epoch implements scan.Disk.
@@ -26,14 +27,15 @@ func (s *memorySource) Epoch() (uint32, error) {
 		return 0, err
 	}
 	s.begins()
+	s.place = s.number
 	if s.memory.archive != nil {
 		s.seen.add(uint64(s.memory.archive.origin))
 	}
 	return s.memory.archive.epoch(), nil
 }
 
-// Place implements scan.Disk: nobody removes the directory here.
-func (s *memorySource) Place() uint64 { return 1 }
+// Place implements scan.Disk.
+func (s *memorySource) Place() uint64 { return s.place }
 
 // List implements scan.Disk.
 func (s *memorySource) List() ([]directory.Entry, error) {

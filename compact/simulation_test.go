@@ -20,7 +20,8 @@ import (
 )
 
 // The simulation: an owner, two compactors and a scraper do what ships, in a
-// directory in memory, one step at a time and in every order.
+// directory in memory, one step at a time and in every order, while a person removes
+// compact.lock, or the directory.
 
 var quiet = slog.New(slog.NewTextHandler(io.Discard, nil))
 
@@ -30,6 +31,8 @@ type simulation struct {
 	*schedule
 	control
 	happened int // events of the history
+	truth    []totals
+	replaced int // how often the directory was
 	outcome  outcome
 	shown    []totals // by all scrapes
 	left     [3]int   // files, temporary files and archives when all had ended
@@ -38,20 +41,24 @@ type simulation struct {
 }
 
 // outcome is what a simulation says about itself.
-type outcome struct{ scrapes, incomplete, crashes, pruned, steps int }
+type outcome struct{ scrapes, incomplete, crashes, pruned, gaveUp, steps int }
 
 func (o *outcome) add(p outcome) {
 	o.scrapes += p.scrapes
 	o.incomplete += p.incomplete
 	o.crashes += p.crashes
 	o.pruned += p.pruned
+	o.gaveUp += p.gaveUp
 	o.steps += p.steps
 }
 
 // simulate runs one schedule to its end, and behind it an absorption that nobody
 // disturbs.
 func simulate(all troupe, s *scenario, c control, ch chooser) *simulation {
-	x := &simulation{scenario: s, control: c, schedule: &schedule{memory: s.begin()}}
+	x := &simulation{scenario: s, control: c, schedule: &schedule{memory: s.begin()}, truth: s.truth(nil, 0)}
+	if s.absorbed {
+		x.absorbFirst()
+	}
 	watcher := x.newScraper()
 	x.join(all[0], "owner", x.own)
 	x.join(all[1], "compactor 1", x.compact)
@@ -65,6 +72,9 @@ func simulate(all troupe, s *scenario, c control, ch chooser) *simulation {
 	if s.jumps > 0 {
 		x.join(all[4], "clock", x.tick)
 	}
+	if len(s.person) > 0 {
+		x.join(all[5], "person", x.interfere)
+	}
 	if x.cut = !x.run(ch); x.cut {
 		return x
 	}
@@ -76,14 +86,38 @@ func simulate(all troupe, s *scenario, c control, ch chooser) *simulation {
 	watcher.scrape()
 	x.newScraper().scrape()
 	x.checkFiles()
-	if x.outcome.incomplete > 0 && x.outcome.crashes == 0 && x.outcome.pruned == 0 {
+	x.fail(x.memory.broken)
+	if x.outcome.incomplete > 0 && x.outcome.crashes == 0 && x.outcome.pruned == 0 && x.replaced == 0 {
 		x.fail(errors.New("a scrape was not complete, without a crash and without pruning"))
 	}
 	return x
 }
 
+// absorbLockless absorbs at once, whatever is locked. Between the check of another
+// one and its rename nothing but the locks could help.
+func (x *simulation) absorbLockless() {
+	if x.memory.deciding != nil {
+		return
+	}
+	w := lockless{&memoryWorld{actor: &actor{name: "lockless"}, memory: x.memory}}
+	x.memory.removals++
+	if _, err := run(context.Background(), w, Opts{Limits: Limits{CoreShare: 1}, Logger: quiet}); err != nil {
+		x.fail(err)
+	}
+}
+
+// absorbFirst absorbs the first of the dead before anybody takes turns.
+func (x *simulation) absorbFirst() {
+	first := layout.FileName(1, idOf(1))
+	all := x.memory.files
+	x.memory.files = map[string]*memoryFile{first: all[first]}
+	x.compact(&actor{name: "first"})
+	delete(all, first)
+	x.memory.files = all
+}
+
 func (x *simulation) fail(err error) {
-	if x.failed == nil {
+	if x.failed == nil && err != nil {
 		x.failed = err
 	}
 }
@@ -99,6 +133,25 @@ func (x *simulation) own(a *actor) {
 	}
 }
 
+// interfere is what a person does to the directory meanwhile.
+func (x *simulation) interfere(a *actor) {
+	for _, what := range x.person {
+		if a.point(string(what)) != nil {
+			return
+		}
+		switch what {
+		case lockRemoved:
+			x.memory.removeLock()
+		case archiveReplaced:
+			x.absorbLockless()
+		case directoryReplaced:
+			x.memory.replace()
+			x.truth = x.scenario.truth(x.truth, x.happened)
+			x.replaced++
+		}
+	}
+}
+
 // tick lets time pass.
 func (x *simulation) tick(a *actor) {
 	for range x.jumps {
@@ -111,7 +164,7 @@ func (x *simulation) tick(a *actor) {
 
 // compact is the life of a compactor.
 func (x *simulation) compact(a *actor) {
-	w := x.control.world(&memoryWorld{a, x.memory})
+	w := x.control.world(&memoryWorld{actor: a, memory: x.memory})
 	for range x.runs {
 		report, err := run(context.Background(), w, Opts{Limits: Limits{CoreShare: 1}, Logger: quiet})
 		x.outcome.pruned += report.Pruned
@@ -119,6 +172,8 @@ func (x *simulation) compact(a *actor) {
 		case a.crashed:
 			x.outcome.crashes++
 			return
+		case errors.Is(err, ErrChanged) && x.memory.removals > 0:
+			x.outcome.gaveUp++
 		case err != nil && !errors.Is(err, ErrBusy):
 			x.fail(fmt.Errorf("%s: %w", a.name, err))
 		}
@@ -150,6 +205,7 @@ type scraper struct {
 	scanner *scan.Scanner
 	merger  *merge.Merger
 	began   int // events that had happened; -1: not begun yet
+	place   int // how often the directory was replaced before the last scrape
 	last    totals
 }
 
@@ -169,6 +225,7 @@ func (x *simulation) newScraper() *scraper {
 func (s *scraper) scrape() {
 	s.began = -1
 	s.outcome.scrapes++
+	place := s.replaced
 	if s.scanner.Merge(context.Background()) != nil {
 		s.outcome.incomplete++
 		return
@@ -176,7 +233,13 @@ func (s *scraper) scrape() {
 	s.source.seen.add(uint64(s.happened))
 	got := s.totals()
 	s.simulation.shown = append(s.simulation.shown, got)
-	if err := s.check(s.began, s.happened, got); err != nil {
+	if place != s.replaced {
+		return // it shows parts of both
+	}
+	if place != s.place {
+		s.place, s.last = place, totals{} // what was removed does not come back
+	}
+	if err := check(s.truth, s.began, s.happened, got); err != nil {
 		s.fail(fmt.Errorf("scrape %d: %w", s.outcome.scrapes, err))
 	}
 	if got.float < s.last.float || got.whole < s.last.whole || got.kept < s.last.kept {
@@ -236,6 +299,9 @@ func TestSimulationEverySchedule(t *testing.T) {
 	}{
 		{name: "crash", scenario: small(), explorer: within(preemptions, 1)},
 		{name: "pruning", scenario: pruning(), explorer: within(preemptions, 0)},
+		{name: "lock removed", scenario: disturbed(lockRemoved), explorer: within(preemptions, 0)},
+		{name: "lock removed before the first archive", scenario: first(lockRemoved), explorer: within(preemptions, 0)},
+		{name: "directory replaced", scenario: disturbed(directoryReplaced), explorer: within(preemptions, 0)},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()

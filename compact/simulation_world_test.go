@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"iter"
 	"time"
 
@@ -18,20 +19,26 @@ import (
 type memoryWorld struct {
 	*actor
 	*memory
+	dir    *memoryDir     // open
+	locked *memoryLock    // compact.lock in it
+	base   *memoryArchive // locked; nil: there was none
+	stands error          // the last answer of check
 }
 
 func (w *memoryWorld) lock(context.Context) (func(), error) {
 	if err := w.point("lock"); err != nil {
 		return nil, err
 	}
-	w.seen.add(bit(w.locked != nil))
-	if w.locked != nil {
+	if w.memory.lock == nil {
+		w.memory.lock = w.newLock(digest(w.removals))
+	}
+	if !w.memory.lock.take(w.actor) {
 		return nil, ErrBusy
 	}
-	w.locked = w.actor
+	w.dir, w.locked = w.memoryDir, w.memory.lock
 	return func() {
 		if w.point("unlock") == nil {
-			w.locked = nil
+			w.release(w.actor)
 		}
 	}, nil
 }
@@ -55,11 +62,88 @@ func (w *memoryWorld) dead(name string) (bool, error) {
 	return !f.held(), nil
 }
 
-func (w *memoryWorld) readArchive() (*archive.Archive, error) {
+func (w *memoryWorld) readArchive(context.Context) (*archive.Archive, error) {
+	if err := w.hold(); err != nil {
+		return nil, err
+	}
 	if err := w.point("read archive"); err != nil {
 		return nil, err
 	}
 	return w.memory.archive.decode(w.actor, nil)
+}
+
+// disturbing is a point if a person takes part. Otherwise compact.lock keeps
+// everybody away who could do something here.
+func (w *memoryWorld) disturbing(at string) error {
+	if !w.disturbed {
+		return nil
+	}
+	return w.point(at)
+}
+
+// hold locks the archive.
+func (w *memoryWorld) hold() error {
+	if w.base != nil && w.base.holder == w.actor {
+		w.base.holder = nil
+	}
+	if err := w.disturbing("open archive"); err != nil {
+		return err
+	}
+	w.base = w.memory.archive
+	w.seen.add(bit(w.base != nil))
+	if w.base == nil {
+		return nil
+	}
+	if err := w.disturbing("lock archive"); err != nil {
+		return err
+	}
+	if !w.base.take(w.actor) {
+		w.base = nil
+		return ErrBusy
+	}
+	return nil
+}
+
+// lockless is an absorption that takes no lock.
+type lockless struct{ *memoryWorld }
+
+func (w lockless) lock(context.Context) (func(), error) {
+	w.dir = w.memoryDir
+	return func() {}, nil
+}
+
+func (w lockless) readArchive(context.Context) (*archive.Archive, error) {
+	w.base = w.memory.archive
+	return w.base.decode(w.actor, nil)
+}
+
+func (w lockless) commit(_ context.Context, c change) (committed, error) { return commitSteps(w, c) }
+
+func (w lockless) check() error { return nil }
+
+// What check finds.
+var (
+	errLockLost    = fmt.Errorf("%w: compact.lock", ErrChanged)
+	errDirLost     = fmt.Errorf("%w: directory", ErrChanged)
+	errArchiveLost = fmt.Errorf("%w: archive", ErrChanged)
+)
+
+func (w *memoryWorld) check() error {
+	if err := w.disturbing("check"); err != nil {
+		return err
+	}
+	w.stands = nil
+	switch {
+	case w.dir != w.memoryDir:
+		w.stands = errDirLost
+	case w.memory.lock != w.locked:
+		w.stands = errLockLost
+	case w.base != nil && w.memory.archive != w.base:
+		w.stands = errArchiveLost
+	}
+	w.seen.add(bit(w.stands != nil))
+	w.deciding = w.actor
+	return w.stands
 }
 
 func (w *memoryWorld) header(name string) (*layout.Header, error) {
@@ -102,6 +186,8 @@ func (w *memoryWorld) writeRecords(a *archive.Archive, records iter.Seq2[[]byte,
 		half:    true,
 		origin:  w.seen,
 		written: w.clock,
+
+		memoryLock: w.newLock(w.seen),
 	}
 	temporary := layout.ArchiveTemporary(a.Generation)
 	w.temporary[temporary] = m
@@ -126,22 +212,48 @@ func (w *memoryWorld) publish(temporary string) error {
 	if err := w.point("rename"); err != nil {
 		return err
 	}
-	m := w.temporary[temporary]
-	if m == nil || m.half {
-		return errors.New("the archive to be renamed is not there, or not whole")
+	w.decided()
+	if w.base == nil && w.dir.archive != nil {
+		w.seen.add(1)
+		return ErrChanged
 	}
-	delete(w.temporary, temporary)
-	w.memory.archive = m
+	return w.rename(w.dir, temporary)
+}
+
+// rename publishes an archive in a directory.
+func (w *memoryWorld) rename(dir *memoryDir, temporary string) error {
+	m := dir.temporary[temporary]
+	if m == nil {
+		return ErrChanged
+	}
+	if m.half {
+		return errors.New("the archive to be renamed is not whole")
+	}
+	if errors.Is(w.stands, errLockLost) {
+		w.broken = errors.New("an absorption that had lost compact.lock replaced the archive")
+	}
+	delete(dir.temporary, temporary)
+	dir.archive = m
 	return nil
 }
 
-func (w *memoryWorld) syncRename() error { return w.point("sync directory") }
+func (w *memoryWorld) syncRename() error {
+	w.decided()
+	return w.point("sync directory")
+}
+
+// decided ends what check began.
+func (w *memoryWorld) decided() {
+	if w.deciding == w.actor {
+		w.deciding = nil
+	}
+}
 
 func (w *memoryWorld) remove(name string) error {
 	if err := w.point("remove"); err != nil {
 		return err
 	}
-	return w.memory.remove(w.actor, name)
+	return w.dir.remove(w.actor, name)
 }
 
 func (w *memoryWorld) quarantine(_ context.Context, name, reason string) error {
@@ -149,7 +261,7 @@ func (w *memoryWorld) quarantine(_ context.Context, name, reason string) error {
 		return err
 	}
 	w.quarantined = append(w.quarantined, name+": "+reason)
-	return w.memory.remove(w.actor, name)
+	return w.dir.remove(w.actor, name)
 }
 
 func (w *memoryWorld) clean(context.Context) (removed int) {

@@ -21,13 +21,16 @@ type world interface {
 	// dead probes whether the owner of a file is dead, without a lock that a reader could take for
 	// the owner's lock.
 	dead(name string) (bool, error)
-	// readArchive reads the archive. Without an archive it returns an empty archive.
-	readArchive() (*archive.Archive, error)
+	// readArchive reads the archive in place. Without an archive it returns an empty archive. In a
+	// directory readArchive locks the archive until the next readArchive, or returns ErrBusy while
+	// another absorption has the lock.
+	readArchive(ctx context.Context) (*archive.Archive, error)
 	// header reads the header of a process's file, and read reads the whole file.
 	header(name string) (*layout.Header, error)
 	read(ctx context.Context, name string) (*process, error)
 
-	// commit makes a change. A crash at any moment leaves the place unchanged, or leaves absorbed
+	// commit makes a change, or returns ErrChanged if the place is not the place of the readings any
+	// more. A crash at any moment leaves the place unchanged, or leaves absorbed
 	// processes whose files are still to be removed.
 	commit(ctx context.Context, c change) (committed, error)
 	// quarantine moves a file to quarantine, with the reason beside the file.

@@ -59,6 +59,16 @@ func records(t testing.TB, a *Archive) [][]byte {
 	return all
 }
 
+// publishFile publishes a file in the directory at a path.
+func publishFile(dir, temporary string) error {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	return Publish(root, temporary, false)
+}
+
 func publish(t testing.TB, dir string, a *Archive) {
 	t.Helper()
 	temporary, err := a.Write(dir, header())
@@ -66,7 +76,7 @@ func publish(t testing.TB, dir string, a *Archive) {
 		err = Sync(dir, temporary)
 	}
 	if err == nil {
-		err = Publish(dir, temporary)
+		err = publishFile(dir, temporary)
 	}
 	if err != nil {
 		t.Fatal(err)

@@ -69,9 +69,9 @@ func Settle(sub, parent string, a directory.Access) (string, error) {
 		return dir, err
 	}
 	for begin := time.Now(); ; time.Sleep(time.Millisecond) {
-		unlock, err := Lock(sub)
+		l, err := Lock(sub)
 		if err == nil {
-			defer unlock()
+			defer l.Unlock()
 			return SettleLocked(sub, parent, a)
 		}
 		if !errors.Is(err, ErrBusy) || time.Since(begin) > settleTime {

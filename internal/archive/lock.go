@@ -2,10 +2,9 @@ package archive
 
 import (
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
-
-	"github.com/gofrs/flock"
 
 	"github.com/mpmetrics/mpmetrics/internal/directory"
 	"github.com/mpmetrics/mpmetrics/internal/layout"
@@ -14,23 +13,63 @@ import (
 // ErrBusy is returned when another absorption is at work.
 var ErrBusy = errors.New("another absorption is at work")
 
+// Locked is a file with an exclusive lock. The lock belongs to the file, not to the path: another
+// process may remove the file and lock a new file of the same name.
+type Locked struct{ file *directory.File }
+
 // Lock takes compact.lock in a directory, without waiting. Lock returns ErrBusy if another
 // absorption has the lock.
-func Lock(dir string) (unlock func(), err error) {
+func Lock(dir string) (*Locked, error) {
 	path := filepath.Join(dir, layout.LockName)
 	if err := directory.EnsureFile(path, directory.GroupWrites); err != nil {
 		return nil, err
 	}
-	l := flock.New(path, flock.SetFlag(os.O_RDONLY)) // EnsureFile has made the file
-	locked, err := l.TryLock()
+	return lock(path)
+}
+
+// Hold locks the archive in a directory, so that no other absorption replaces the archive, not even
+// an absorption with another compact.lock. Without an archive Hold returns nil.
+func Hold(dir string) (*Locked, error) {
+	l, err := lock(filepath.Join(dir, layout.ArchiveName))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	return l, err
+}
+
+func lock(path string) (*Locked, error) {
+	f, _, err := directory.OpenFile(path)
+	if err != nil {
+		return nil, err
+	}
+	locked, err := f.Lock()
 	if err == nil && !locked {
 		err = ErrBusy
 	}
 	if err != nil {
-		l.Close()
+		f.Close()
 		return nil, err
 	}
-	return func() { l.Close() }, nil
+	return &Locked{f}, nil
+}
+
+// Unlock drops the lock.
+func (l *Locked) Unlock() {
+	if l != nil {
+		l.file.Close()
+	}
+}
+
+// Name is the path of the locked file.
+func (l *Locked) Name() string { return l.file.Name() }
+
+// InPlace reports whether the path still leads to the locked file.
+func (l *Locked) InPlace() (bool, error) {
+	same, err := l.file.SameAs(l.file.Name())
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	return same, err
 }
 
 // published is the content of compact.lock after the first archive: from then on a missing archive
@@ -42,8 +81,8 @@ func isPublished(dir string) bool {
 	return err == nil && info.Size() > 0
 }
 
-// markPublished notes that an archive exists. The caller has the lock.
-func markPublished(dir string) error {
+// MarkPublished notes that an archive exists. The caller has the lock.
+func MarkPublished(dir string) error {
 	if isPublished(dir) {
 		return nil
 	}

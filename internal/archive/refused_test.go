@@ -129,7 +129,7 @@ func TestArchiveWithoutState(t *testing.T) {
 }
 
 func TestPublishNothing(t *testing.T) {
-	err := Publish(t.TempDir(), layout.ArchiveTemporary(layout.NewID()))
+	err := publishFile(t.TempDir(), layout.ArchiveTemporary(layout.NewID()))
 	wantError(t, err, "publish archive", os.ErrNotExist)
 }
 

@@ -2,7 +2,9 @@ package archive
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -55,13 +57,27 @@ func (a *Archive) write(path string, h layout.Header) error {
 func Sync(dir, temporary string) error { return directory.Sync(filepath.Join(dir, temporary)) }
 
 // Publish renames the file of Write, after Sync, over the archive. The rename is the moment of the
-// absorption.
-func Publish(dir, temporary string) error {
-	if err := os.Rename(filepath.Join(dir, temporary), filepath.Join(dir, layout.ArchiveName)); err != nil {
+// absorption. If first is set, Publish links the file instead: the error wraps fs.ErrExist if an
+// archive is in place.
+//
+// dir is open: if another directory has taken the path since, Publish does not touch the other
+// directory.
+func Publish(dir *os.Root, temporary string, first bool) error {
+	err := errors.ErrUnsupported
+	if first {
+		err = dir.Link(temporary, layout.ArchiveName)
+		if err == nil {
+			_ = dir.Remove(temporary) // the next absorption removes the name
+		}
+	}
+	if errors.Is(err, errors.ErrUnsupported) || errors.Is(err, fs.ErrPermission) { // no hard links
+		err = dir.Rename(temporary, layout.ArchiveName)
+	}
+	if err != nil {
 		return fmt.Errorf("publish archive: %w", err)
 	}
-	// An error here costs nothing now: the next Publish tries again.
-	_ = markPublished(dir)
+	// An error here costs nothing now: the next absorption tries again.
+	_ = MarkPublished(dir.Name())
 	return nil
 }
 

@@ -62,11 +62,11 @@ func Repair(path string, o Opts) (*Found, error) {
 		return nil, err
 	}
 	if !o.DryRun {
-		unlock, err := archive.Lock(sub) // (1)
+		lock, err := archive.Lock(sub) // (1)
 		if err != nil {
 			return nil, err
 		}
-		defer unlock()
+		defer lock.Unlock()
 	}
 	if err := needed(path, sub, o); err != nil { // (2)
 		return nil, &fs.PathError{Op: "repair", Path: path, Err: err}

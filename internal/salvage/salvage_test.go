@@ -398,12 +398,12 @@ func TestNotRepaired(t *testing.T) {
 	}
 	check("a copy", other.path, ErrNotDamaged)
 
-	unlock, err := archive.Lock(m.sub)
+	lock, err := archive.Lock(m.sub)
 	if err != nil {
 		t.Fatal(err)
 	}
 	check("while an absorption runs", m.path, archive.ErrBusy)
-	unlock()
+	lock.Unlock()
 
 	old := newFile(t)
 	old.header.BootID = "another"

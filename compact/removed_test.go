@@ -1,0 +1,212 @@
+//go:build unix
+
+package compact_test
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/mpmetrics/mpmetrics/collector"
+	"github.com/mpmetrics/mpmetrics/compact"
+	"github.com/mpmetrics/mpmetrics/internal/layout"
+)
+
+// calls are those of an absorption, in their order.
+var calls = []string{"lock", "readArchive", "list", "dead", "read", "write", "check", "publish", "syncRename", "remove"}
+
+// before runs an absorption, and something else before one of its calls.
+func before(t *testing.T, dir, call string, what func()) error {
+	t.Helper()
+	done := false
+	_, err := compact.RunHooked(t.Context(), t, dir, compact.Opts{Limits: compact.Limits{CoreShare: 1}}, func(name, _ string) error {
+		if name == call && !done {
+			done = true
+			what()
+		}
+		return nil
+	})
+	if !done {
+		t.Errorf("no call of %s", call)
+	}
+	return err
+}
+
+// wantGivenUp checks the error of an absorption that lost something before a call.
+// It has to give up if it has work and has not decided yet.
+func wantGivenUp(t *testing.T, err error, call string) {
+	t.Helper()
+	gaveUp := errors.Is(err, compact.ErrChanged)
+	if has := call == "write" || call == "check"; has && !gaveUp || err != nil && !gaveUp && !errors.Is(err, compact.ErrBusy) {
+		t.Errorf("error %v, want ErrChanged: %v", err, has)
+	}
+}
+
+// A person takes compact.lock for a stale lock, and absorbs.
+func TestLockRemovedDuringAnAbsorption(t *testing.T) {
+	for _, archived := range []bool{true, false} {
+		for _, call := range calls {
+			t.Run(call, func(t *testing.T) {
+				dir := t.TempDir()
+				want := 111.0
+				if die(t, dir, 1); archived {
+					absorb(t, dir, compact.Opts{})
+				}
+				die(t, dir, 10)
+				die(t, dir, 100)
+				now := watch(t, collector.Opts{Location: dir})
+				now.want("n_total", want)
+				err := before(t, dir, call, func() {
+					if err := os.Remove(filepath.Join(sub(dir), layout.LockName)); err != nil && archived && call != "lock" {
+						t.Error(err)
+					}
+					die(t, dir, 1000)
+					want += 1000
+					_, err := compact.Run(t.Context(), dir, compact.Opts{})
+					if err != nil && !errors.Is(err, compact.ErrBusy) {
+						t.Error(err)
+					}
+					now.want("n_total", want)
+				})
+				wantGivenUp(t, err, call)
+				now.want("n_total", want)
+				absorb(t, dir, compact.Opts{})
+				now.want("n_total", want)
+				if got := total(t, dir); got != want {
+					t.Errorf("a new collector shows %v, want %v", got, want)
+				}
+				if q := quarantined(t, dir); len(q) > 0 {
+					t.Errorf("in quarantine: %v", q)
+				}
+			})
+		}
+	}
+}
+
+// A directory is removed, or moved away, and made again. Nothing of what was
+// removed returns, and nothing of the new one is lost.
+func TestDirectoryReplacedDuringAnAbsorption(t *testing.T) {
+	for name, remove := range map[string]func(string) error{
+		"removed":    os.RemoveAll,
+		"moved away": func(path string) error { return os.Rename(path, path+".away") },
+	} {
+		for _, call := range calls[1:] {
+			t.Run(name+" before "+call, func(t *testing.T) {
+				dir := t.TempDir()
+				die(t, dir, 1)
+				absorb(t, dir, compact.Opts{})
+				die(t, dir, 10)
+				err := before(t, dir, call, func() {
+					if err := remove(sub(dir)); err != nil {
+						t.Error(err)
+					}
+					die(t, dir, 1000)
+					absorb(t, dir, compact.Opts{})
+					die(t, dir, 2000)
+				})
+				if !errors.Is(err, fs.ErrNotExist) { // there may be no directory for a moment
+					wantGivenUp(t, err, call)
+				}
+				const want = 3000
+				if got := total(t, dir); got != want {
+					t.Errorf("total %v, want %v", got, want)
+				}
+				absorb(t, dir, compact.Opts{})
+				if got := total(t, dir); got != want {
+					t.Errorf("total %v, want %v", got, want)
+				}
+			})
+		}
+	}
+}
+
+// An absorber is stopped for an hour, at any point, while others absorb, and its
+// ids leave the archive.
+func TestAbsorberStoppedForAnHour(t *testing.T) {
+	for _, call := range calls[1:] {
+		t.Run(call, func(t *testing.T) {
+			dir := t.TempDir()
+			die(t, dir, 1)
+			absorb(t, dir, compact.Opts{})
+			die(t, dir, 10)
+			die(t, dir, 100)
+			now := watch(t, collector.Opts{Location: dir})
+			now.want("n_total", 111)
+			want := 111.0
+			_ = before(t, dir, call, func() { // it may be too late to notice
+				if err := os.Remove(filepath.Join(sub(dir), layout.LockName)); err != nil {
+					t.Error(err)
+				}
+				for hour := range 3 {
+					die(t, dir, 1000)
+					want += 1000
+					_, err := compact.At(t, dir, time.Now().Add(time.Duration(hour)*2*time.Hour)).Run(t.Context(), compact.Opts{})
+					if err != nil && !errors.Is(err, compact.ErrBusy) {
+						t.Error(err)
+					}
+					now.want("n_total", want)
+				}
+			})
+			now.want("n_total", want)
+			absorb(t, dir, compact.Opts{})
+			now.want("n_total", want)
+			if got := total(t, dir); got != want {
+				t.Errorf("a new collector shows %v, want %v", got, want)
+			}
+		})
+	}
+}
+
+// Another archive is put in place, say from a backup of this minute.
+func TestArchiveReplacedDuringAnAbsorption(t *testing.T) {
+	for _, call := range calls[1:] {
+		t.Run(call, func(t *testing.T) {
+			dir := t.TempDir()
+			die(t, dir, 1)
+			absorb(t, dir, compact.Opts{})
+			die(t, dir, 10)
+			now := watch(t, collector.Opts{Location: dir})
+			now.want("n_total", 11)
+			err := before(t, dir, call, func() {
+				path := filepath.Join(sub(dir), layout.ArchiveName)
+				b, err := os.ReadFile(path)
+				if err != nil {
+					t.Fatal(err)
+				}
+				write(t, path+".new", b)
+				if err := os.Rename(path+".new", path); err != nil {
+					t.Error(err)
+				}
+			})
+			wantGivenUp(t, err, call)
+			absorb(t, dir, compact.Opts{})
+			now.want("n_total", 11)
+			if got := total(t, dir); got != 11 {
+				t.Errorf("a new collector shows %v, want 11", got)
+			}
+		})
+	}
+}
+
+// A new compact.lock knows of the archive: one that is removed afterwards is
+// missed.
+func TestNewLockKnowsOfTheArchive(t *testing.T) {
+	dir := t.TempDir()
+	die(t, dir, 1)
+	absorb(t, dir, compact.Opts{})
+	if err := os.Remove(filepath.Join(sub(dir), layout.LockName)); err != nil {
+		t.Fatal(err)
+	}
+	absorb(t, dir, compact.Opts{})
+	if err := os.Remove(archivePath(dir)); err != nil {
+		t.Fatal(err)
+	}
+	now := watch(t, collector.Opts{Location: dir})
+	now.want("mpmetrics_up", 0)
+	if report := absorb(t, dir, compact.Opts{}); report.Aside == "" {
+		t.Errorf("report %+v", report)
+	}
+}
