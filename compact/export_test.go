@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/mpmetrics/mpmetrics/internal/archive"
+	"github.com/mpmetrics/mpmetrics/internal/boot"
 )
 
 const BatchFiles = batchFiles
@@ -36,15 +37,28 @@ func Boot(t testing.TB, dir, id string) Elsewhere {
 	return Elsewhere{files: w, id: id}
 }
 
-// At returns a directory at another time.
+// At returns a directory at another time, by all clocks.
 func At(t testing.TB, dir string, now time.Time) Elsewhere {
 	t.Helper()
+	passed := time.Until(now)
+	return Clocks(t, dir, passed, passed)
+}
+
+// Clocks returns a directory after some time, by its wall clock and by the clock that
+// nobody can set.
+func Clocks(t testing.TB, dir string, wall, uptime time.Duration) Elsewhere {
+	t.Helper()
 	w := Boot(t, dir, "")
-	w.id, w.time = w.files.boot(), now
+	w.id, w.time = w.files.boot(), time.Now().Add(wall)
+	w.uptime = func() time.Duration { return boot.Uptime() + uptime }
 	return w
 }
 
 func (w Elsewhere) boot() string { return w.id }
+
+func (w Elsewhere) steady(now time.Time) time.Duration {
+	return archive.Steady(w.archive, archive.Reading{BootID: w.id, Uptime: w.uptime(), Wall: now})
+}
 
 func (w Elsewhere) now() time.Time {
 	if w.time.IsZero() {

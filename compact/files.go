@@ -24,6 +24,7 @@ type files struct {
 	archiveParent string // as configured
 	access        directory.Access
 	archive       string // directory of the archive, usually sub; known under the lock
+	uptime        func() time.Duration
 
 	// Of an absorption: what it stands on. The directories are open: a change goes to the directory
 	// of the reading, whatever directory is at the path.
@@ -40,7 +41,7 @@ func find(dir string, o Opts) (*files, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &files{sub: sub, archiveParent: o.ArchiveDir, access: access, archive: sub}, nil
+	return &files{sub: sub, archiveParent: o.ArchiveDir, access: access, archive: sub, uptime: boot.Uptime}, nil
 }
 
 func (w *files) path(name string) string { return filepath.Join(w.sub, name) }
@@ -283,7 +284,8 @@ func (w *files) clean(context.Context) (removed int) {
 
 func abandoned(path string) bool {
 	info, err := os.Lstat(path)
-	if err != nil || time.Since(info.ModTime()) < directory.TemporaryAge {
+	// A file from the future, by a wrong clock, is as old as a file from the past.
+	if err != nil || time.Since(info.ModTime()).Abs() < directory.TemporaryAge {
 		return false
 	}
 	f, _, err := directory.OpenFile(path)
@@ -304,5 +306,9 @@ func (w *files) dirs() []string {
 }
 
 func (w *files) now() time.Time { return time.Now() }
+
+func (w *files) steady(now time.Time) time.Duration {
+	return archive.Steady(w.archive, archive.Reading{BootID: w.boot(), Uptime: w.uptime(), Wall: now})
+}
 
 func (w *files) boot() string { return boot.ID() }

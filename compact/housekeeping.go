@@ -15,19 +15,33 @@ import (
 // all live processes.
 const lookAgain = time.Hour
 
+// trustClock is how long the clock has to be steady before old series and samples are dropped by the
+// clock: longer than a wrong clock usually stays unnoticed.
+const trustClock = 24 * time.Hour
+
+// trusted reports whether the clock has been steady for a time, or for long.
+func (c *compactor) trusted(now time.Time, d time.Duration) bool {
+	return c.steady(now) >= min(d, trustClock)
+}
+
 // housekeeping drops old samples, series and ids. While dead files wait for a later batch, or stay
 // for a reason that may pass, only samples are dropped, because the ids and series of the waiting
 // files are unknown.
 func (c *compactor) housekeeping(ctx context.Context, p *plan) error {
 	now := c.now()
-	expired := c.archive.Ledger.Expire(now.Add(-c.opts.DeadSampleRetention).UnixNano())
-	c.report.Expired += expired
-	p.changed = p.changed || expired > 0
+	if c.trusted(now, c.opts.DeadSampleRetention) {
+		expired := c.archive.Ledger.Expire(now.Add(-c.opts.DeadSampleRetention).UnixNano())
+		c.report.Expired += expired
+		p.changed = c.archive.Ledger.Rejuvenate(now.UnixNano()) > 0 || p.changed || expired > 0
+	}
 	if len(p.waiting) > 0 || slices.Contains(slices.Collect(maps.Values(c.left)), true) {
 		return nil
 	}
 	if err := c.forget(ctx, p, now); err != nil {
 		return err
+	}
+	if c.trusted(now, idRetention) && c.archive.LowerHorizon(now.Add(-idRetention).UnixNano()) {
+		p.changed = true
 	}
 	if c.archive.AbsorbedIDs() > 0 && now.Sub(time.Unix(0, c.archive.Oldest())) > idRetention+pruneSlack {
 		listed := idsOf(p.live, p.dead, p.absorbed, c.leftNames())
@@ -41,7 +55,11 @@ func (c *compactor) housekeeping(ctx context.Context, p *plan) error {
 // forget drops old series, and series beyond the limit.
 func (c *compactor) forget(ctx context.Context, p *plan, now time.Time) error {
 	l, before := c.archive.Ledger, now.Add(-c.opts.ForgetAfter).UnixNano()
-	if now.Sub(time.Unix(0, c.archive.Looked)) < lookAgain || !l.Aged(before, c.opts.MaxArchiveSeries) {
+	if !c.trusted(now, c.opts.ForgetAfter) {
+		before = 0 // only series beyond the limit
+	}
+	looked := now.Sub(time.Unix(0, c.archive.Looked))
+	if looked >= 0 && looked < lookAgain || !l.Aged(before, c.opts.MaxArchiveSeries) {
 		return nil
 	}
 	living := merge.Living{}

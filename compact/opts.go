@@ -47,8 +47,8 @@ type Limits struct {
 	MaxArchiveSeries int
 
 	// ForgetAfter is the time that a series without a live process stays in the archive. The series
-	// is dropped whole if no process with the series was absorbed for so long. 0: 15 days, as long
-	// as Prometheus keeps samples by default.
+	// is dropped whole if no process with the series was absorbed for so long, and the clock was not
+	// set during the last day. 0: 15 days, as long as Prometheus keeps samples by default.
 	ForgetAfter time.Duration
 
 	// CoreShare bounds the share of one core for absorption, from 0 to 1. 0: a twentieth, and up to

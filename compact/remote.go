@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"math"
 	"time"
 
 	"github.com/mpmetrics/mpmetrics/internal/archive"
@@ -173,6 +174,9 @@ func (w *partitions) clean(ctx context.Context) (removed int) {
 
 // now returns the server's time, because the clocks of machines may differ.
 func (w *partitions) now() time.Time { return time.Now().Add(w.source.Ahead()) }
+
+// steady believes the server's clock.
+func (w *partitions) steady(time.Time) time.Duration { return math.MaxInt64 }
 
 // boot returns no id, because a server keeps partitions over the boots of machines.
 func (w *partitions) boot() string { return "" }

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"iter"
+	"math"
 	"math/rand/v2"
 	"testing"
+	"time"
 
 	"github.com/mpmetrics/mpmetrics/internal/archive"
 	"github.com/mpmetrics/mpmetrics/internal/layout"
@@ -229,6 +231,11 @@ type controlCase struct {
 	control
 }
 
+// believesClock takes each clock for steady.
+type believesClock struct{ *memoryWorld }
+
+func (w believesClock) steady(time.Time) time.Duration { return math.MaxInt64 }
+
 // A control is tried further while it was found this rarely, or tried so rarely.
 const (
 	enough = 10
@@ -254,6 +261,7 @@ func TestSimulationControls(t *testing.T) {
 		{name: "two floats", scenario: small(), preemptions: 1, gambles: 2000, control: control{func(w *memoryWorld) world { return twoFloats{w} }, theSource}},
 		{name: "epoch not rechecked", scenario: pruning(), preemptions: 2, gambles: 20_000, control: control{theWorld, func(s *memorySource) scan.Disk { return noRecheck{s} }}},
 		{name: "lock file not checked", scenario: disturbed(lockRemoved), preemptions: 1, gambles: 2000, control: control{func(w *memoryWorld) world { return unchecked{w, errLockLost} }, theSource}},
+		{name: "clock believed at once", scenario: wrong(), preemptions: 1, gambles: 2000, control: control{func(w *memoryWorld) world { return believesClock{w} }, theSource}},
 		{name: "directory not checked", scenario: disturbed(directoryReplaced), preemptions: 1, gambles: 2000, control: control{func(w *memoryWorld) world { return byPath{unchecked{w, errDirLost}} }, theSource}},
 		{name: "archive not checked", scenario: disturbed(archiveReplaced), preemptions: 1, gambles: 2000, control: control{func(w *memoryWorld) world { return unchecked{w, errArchiveLost} }, theSource}},
 		{name: "archive not locked", scenario: disturbed(lockRemoved), preemptions: 2, gambles: 5000, control: control{func(w *memoryWorld) world { return archiveUnlocked{w} }, theSource}},

@@ -22,11 +22,14 @@ type scenario struct {
 
 	absorbed bool // the first of the dead is absorbed at the beginning
 	person   []interference
+	ahead    time.Duration // of a clock that is set
 
 	backwards bool // the directory lists the newest first
 
 	history []event
 }
+
+const year = 365 * 24 * time.Hour
 
 // interference is what a person does to a directory while absorptions are at work.
 type interference string
@@ -35,6 +38,8 @@ const (
 	lockRemoved       interference = "remove compact.lock"
 	directoryReplaced interference = "replace the directory"
 	archiveReplaced   interference = "absorb without locks"
+	clockSet          interference = "set the clock"
+	clockRight        interference = "set the clock right"
 )
 
 // addition is what a process adds to its counters.
@@ -130,6 +135,23 @@ func first(what ...interference) *scenario {
 	return s
 }
 
+// wrong is one where the clock is a year ahead meanwhile.
+func wrong() *scenario {
+	s := &scenario{
+		absorbed: true,
+		dead:     []addition{{float: 0x1p52, whole: 1}, {float: 0.5, whole: 2}},
+		lives:    [][]addition{{{0x1p-55, 10}}, {{0x1p-55, 100}}},
+		scrapes:  1,
+		runs:     2,
+		jump:     idRetention + 2*pruneSlack,
+		jumps:    1,
+		person:   []interference{clockSet, clockRight},
+		ahead:    year,
+	}
+	s.write()
+	return s
+}
+
 // random is another scenario for each seed.
 func random(r *rand.Rand, pruning bool) *scenario {
 	s := &scenario{scrapes: 1 + r.IntN(4), runs: 1 + r.IntN(2), survives: r.IntN(2) == 0, backwards: r.IntN(2) == 0}
@@ -158,6 +180,10 @@ func random(r *rand.Rand, pruning bool) *scenario {
 			s.person = append(s.person, []interference{lockRemoved, archiveReplaced}[r.IntN(2)])
 		}
 		s.absorbed = len(s.dead) > 0 && r.IntN(4) > 0
+		if s.jumps = min(s.jumps, 8); r.IntN(3) == 0 { // less than a day, as long as a wrong clock is not believed
+			s.person = append(s.person, clockSet, clockRight)
+			s.ahead = year
+		}
 		if r.IntN(4) == 0 {
 			s.person[r.IntN(len(s.person))] = directoryReplaced
 		}

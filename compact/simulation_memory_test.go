@@ -17,7 +17,9 @@ import (
 type memory struct {
 	*memoryDir  // at the path
 	locks       []*memoryLock
-	clock       time.Time
+	clock       time.Time     // may be set
+	uptime      time.Duration // passes
+	watched     archive.Reading
 	made        uint64   // files so far
 	disturbed   bool     // a person takes part
 	deciding    *actor   // has checked, and has not renamed yet
@@ -96,7 +98,7 @@ var (
 )
 
 func newMemory() *memory {
-	return &memory{memoryDir: newMemoryDir(), clock: time.Unix(1_800_000_000, 0)}
+	return &memory{memoryDir: newMemoryDir(), clock: time.Unix(1_800_000_000, 0), uptime: time.Hour}
 }
 
 // newLock makes the lock of a new file.
@@ -128,6 +130,11 @@ func (m *memory) holder() *actor {
 		}
 	}
 	return nil
+}
+
+// pass lets time pass.
+func (m *memory) pass(d time.Duration) {
+	m.clock, m.uptime = m.clock.Add(d), m.uptime+d
 }
 
 // removeLock is what a person does who takes compact.lock for a stale one.
@@ -242,7 +249,7 @@ func (m *memory) state() digest {
 			all += d
 		}
 	}
-	all.add(uint64(m.clock.UnixNano()), uint64(len(m.quarantined)), m.removals, bit(m.lock != nil), bit(m.deciding != nil))
+	all.add(uint64(m.clock.UnixNano()), uint64(m.uptime), uint64(m.watched.Uptime), uint64(m.watched.Wall.UnixNano()), uint64(len(m.quarantined)), m.removals, bit(m.lock != nil), bit(m.deciding != nil))
 	return all
 }
 
@@ -278,12 +285,13 @@ func (f *memoryFile) read() *process {
 
 // decode reads an archive as archive.Read does. The inode that it compares too
 // is that of the file, which is never written again: generation says as much.
-func (m *memoryArchive) decode(a *actor, known *archive.Archive) (*archive.Archive, error) {
+func (m *memoryArchive) decode(a *actor, known *archive.Archive, now time.Time) (*archive.Archive, error) {
 	if m == nil {
 		return archive.New(), nil
 	}
 	a.seen.add(uint64(m.origin))
 	if known != nil && known.Generation == m.header.ID {
+		known.Now = now.UnixNano()
 		return known, nil
 	}
 	h := m.header
@@ -297,7 +305,11 @@ func (m *memoryArchive) decode(a *actor, known *archive.Archive) (*archive.Archi
 			return nil, err
 		}
 	}
-	return d.Archive()
+	read, err := d.Archive()
+	if err == nil {
+		read.Now = now.UnixNano()
+	}
+	return read, err
 }
 
 // epoch is what the header of an archive says.

@@ -76,7 +76,7 @@ func (s *memorySource) Archive(known *archive.Archive) (*archive.Archive, error)
 	if err := s.point("read archive"); err != nil {
 		return nil, err
 	}
-	return s.memory.archive.decode(s.actor, known)
+	return s.memory.archive.decode(s.actor, known, s.clock)
 }
 
 // handle is an open file, as reader.File is. What it says of what it read before

@@ -80,7 +80,7 @@ func simulate(all troupe, s *scenario, c control, ch chooser) *simulation {
 	}
 	x.left = [3]int{len(x.memory.files), len(x.memory.temporary), int(bit(x.memory.archive != nil))}
 	x.outcome.steps = len(x.steps)
-	x.memory.clock = x.memory.clock.Add(2 * directory.TemporaryAge)
+	x.memory.pass(2 * directory.TemporaryAge)
 	x.compact(&actor{name: "last"})
 	watcher.source.actor = &actor{name: "scraper"}
 	watcher.scrape()
@@ -142,6 +142,10 @@ func (x *simulation) interfere(a *actor) {
 		switch what {
 		case lockRemoved:
 			x.memory.removeLock()
+		case clockSet:
+			x.memory.clock = x.memory.clock.Add(x.ahead)
+		case clockRight:
+			x.memory.clock = x.memory.clock.Add(-x.ahead)
 		case archiveReplaced:
 			x.absorbLockless()
 		case directoryReplaced:
@@ -158,7 +162,7 @@ func (x *simulation) tick(a *actor) {
 		if a.point("jump") != nil {
 			return
 		}
-		x.memory.clock = x.memory.clock.Add(x.jump)
+		x.memory.pass(x.jump)
 	}
 }
 

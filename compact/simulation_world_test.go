@@ -69,7 +69,7 @@ func (w *memoryWorld) readArchive(context.Context) (*archive.Archive, error) {
 	if err := w.point("read archive"); err != nil {
 		return nil, err
 	}
-	return w.memory.archive.decode(w.actor, nil)
+	return w.memory.archive.decode(w.actor, nil, w.clock)
 }
 
 // disturbing is a point if a person takes part. Otherwise compact.lock keeps
@@ -114,7 +114,7 @@ func (w lockless) lock(context.Context) (func(), error) {
 
 func (w lockless) readArchive(context.Context) (*archive.Archive, error) {
 	w.base = w.memory.archive
-	return w.base.decode(w.actor, nil)
+	return w.base.decode(w.actor, nil, w.clock)
 }
 
 func (w lockless) commit(_ context.Context, c change) (committed, error) { return commitSteps(w, c) }
@@ -269,7 +269,7 @@ func (w *memoryWorld) clean(context.Context) (removed int) {
 		return 0
 	}
 	for name, m := range w.temporary {
-		if w.clock.Sub(m.written) >= directory.TemporaryAge {
+		if w.clock.Sub(m.written).Abs() >= directory.TemporaryAge {
 			delete(w.temporary, name)
 			removed++
 			w.seen.add(1)
@@ -281,6 +281,12 @@ func (w *memoryWorld) clean(context.Context) (removed int) {
 func (w *memoryWorld) now() time.Time {
 	w.seen.add(uint64(w.clock.UnixNano()))
 	return w.clock
+}
+
+func (w *memoryWorld) steady(now time.Time) (d time.Duration) {
+	d, w.watched = archive.Reading{Uptime: w.uptime, Wall: now}.Steady(w.watched)
+	w.seen.add(uint64(d))
+	return d
 }
 
 func (w *memoryWorld) boot() string { return bootID }

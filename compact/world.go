@@ -39,6 +39,8 @@ type world interface {
 	clean(ctx context.Context) (removed int)
 
 	now() time.Time
+	// steady returns how long the clock of now has not been set, as far as absorptions have seen.
+	steady(now time.Time) time.Duration
 	boot() string // empty: processes outlive the boot of a machine
 }
 

@@ -17,6 +17,7 @@ import (
 	"io/fs"
 	"path/filepath"
 	"slices"
+	"time"
 
 	"github.com/mpmetrics/mpmetrics/internal/layout"
 	"github.com/mpmetrics/mpmetrics/internal/merge"
@@ -37,6 +38,9 @@ type Archive struct {
 
 	layout.State
 	Ledger *merge.Ledger
+
+	// Now is the time of the last look at the archive, in Unix nanoseconds. 0: not known.
+	Now int64
 
 	// Size of the file in bytes.
 	Size int64
@@ -76,13 +80,36 @@ func compare(a, b layout.ID) int { return slices.Compare(a[:], b[:]) }
 
 // Returned reports whether a process outside the archive was absorbed long ago: the process is
 // older than a process with a pruned id, and had no file at the pruning. The file of such a
-// process can only come from a backup. On a server Returned is always false, because a restored
+// process can only come from a backup. A horizon in the future comes from a wrong clock and is not
+// believed. On a server Returned is always false, because a restored
 // snapshot restores the partitions together with the archive.
 func (a *Archive) Returned(id layout.ID, start int64) bool {
+	if a.future(a.Horizon) {
+		return false
+	}
+	return a.Pruned(id, start)
+}
+
+// Pruned reports whether a process without a file was absorbed long ago. Pruned believes a horizon in
+// the future, because a horizon is never below the start of a process with a pruned id.
+func (a *Archive) Pruned(id layout.ID, start int64) bool {
 	if a.together || start > a.Horizon || a.Holds(id) {
 		return false
 	}
 	return !a.Open(id)
+}
+
+// future reports whether a time is known to lie in the future.
+func (a *Archive) future(t int64) bool { return a.Now != 0 && t > a.Now }
+
+// LowerHorizon takes a horizon in the future back to a time. The caller has seen that no process is
+// waiting for an absorption, and that the clock is right.
+func (a *Archive) LowerHorizon(to int64) (lowered bool) {
+	if !a.future(a.Horizon) {
+		return false
+	}
+	a.Horizon = to
+	return true
 }
 
 // Open reports whether a process was there and not absorbed when the archive
@@ -122,11 +149,12 @@ func (a *Archive) Oldest() int64 {
 }
 
 // Prune drops the ids of processes absorbed before a time and without a file, and raises the
-// epoch.
+// epoch. The id of a process with a start in the future stays: the horizon would exclude all
+// processes until then.
 func (a *Archive) Prune(before int64, listed func(layout.ID) bool) (ids int) {
 	n := len(a.absorbed)
 	a.absorbed = slices.DeleteFunc(a.absorbed, func(p layout.Absorbed) bool {
-		if p.Time >= before || listed(p.ID) {
+		if p.Time >= before || listed(p.ID) || a.future(p.Start) {
 			return false
 		}
 		a.Horizon = max(a.Horizon, p.Start)
@@ -153,7 +181,12 @@ func Read(dir string) (*Archive, error) {
 
 // Open is Read for repeated reading: Open returns known if known is still current. The archive
 // keeps a descriptor until Close.
-func Open(dir string, known *Archive) (*Archive, error) {
+func Open(dir string, known *Archive) (a *Archive, err error) {
+	defer func() {
+		if err == nil {
+			a.Now = time.Now().UnixNano()
+		}
+	}()
 	if known.inPlace(dir) {
 		return known, nil
 	}
@@ -169,7 +202,7 @@ func Open(dir string, known *Archive) (*Archive, error) {
 		f.Close()
 		return nil, err
 	}
-	a, err := d.Archive()
+	a, err = d.Archive()
 	if err != nil {
 		f.Close()
 		return nil, &fs.PathError{Op: "read archive", Path: filepath.Join(dir, layout.ArchiveName), Err: err}

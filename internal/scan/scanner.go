@@ -260,7 +260,7 @@ func (s *Scanner) forget() error {
 		case t.seen == s.round:
 			t.gone = time.Time{}
 			continue
-		case t.member == nil, s.archive.Holds(t.id), s.archive.Returned(t.id, t.reading.Header().Start):
+		case t.member == nil, s.archive.Holds(t.id), s.archive.Pruned(t.id, t.reading.Header().Start):
 			s.leave(t)
 			delete(s.files, name)
 			continue
