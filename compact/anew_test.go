@@ -3,6 +3,7 @@
 package compact_test
 
 import (
+	"context"
 	"errors"
 	"os"
 	"path/filepath"
@@ -177,6 +178,46 @@ func TestEarlierBoot(t *testing.T) {
 		die(t, dir, 3)
 		if report, err = later.Run(t.Context(), compact.Opts{}); err != nil || len(report.Quarantined) != 1 || report.Aside != "" {
 			t.Errorf("archived %v: report %+v, %v", archived, report, err)
+		}
+	}
+}
+
+// An absorption is cut off between the archive that knows of the files of an earlier
+// boot and their quarantine. The next one puts them there, and removes none.
+func TestCutOffBeforeTheQuarantine(t *testing.T) {
+	for _, files := range []int{1, 3} {
+		dir := t.TempDir()
+		die(t, dir, 1)
+		for n := range files {
+			p, err := ownerfile.Create(sub(dir), layout.Header{PID: uint32(n + 1), ID: layout.NewID(), Start: 1, BootID: "earlier"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := p.Close(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		ctx, cut := context.WithCancel(t.Context())
+		_, err := compact.RunHooked(ctx, t, dir, compact.Opts{Limits: compact.Limits{CoreShare: 1}}, func(call, _ string) error {
+			if call != "quarantine" {
+				return nil
+			}
+			cut()
+			return compact.ErrFailed
+		})
+		if err != nil && !errors.Is(err, context.Canceled) {
+			t.Fatal(err)
+		}
+		wantNames(t, dir, files)
+		report := absorb(t, dir, compact.Opts{})
+		if report.Removed != 0 || len(report.Quarantined) != files {
+			t.Errorf("report %+v", report)
+		}
+		if got := quarantined(t, dir); len(got) != files {
+			t.Errorf("quarantine holds %v, want %d files", got, files)
+		}
+		if got := total(t, dir); got != 1 {
+			t.Errorf("total %v, want 1", got)
 		}
 	}
 }

@@ -218,6 +218,9 @@ func (c *compactor) batch(ctx context.Context) (waiting int, err error) {
 	if err := c.checkBoot(ctx, found); err != nil {
 		return 0, err
 	}
+	for _, name := range found.aside {
+		c.putFileAside(ctx, earlierBoot(name))
+	}
 	batch := found.dead[:min(len(found.dead), batchFiles)]
 	worth := c.report.Batches > 0 || c.begin != "" || len(found.dead) >= c.opts.MinDead
 	if !worth {
@@ -250,6 +253,7 @@ func (c *compactor) batch(ctx context.Context) (waiting int, err error) {
 type listing struct {
 	live     []string // live, or unknown
 	absorbed []string // dead, and the archive holds the id
+	aside    []string // dead, of an earlier boot: an absorption was cut off before the quarantine
 	dead     []string // dead, and the archive does not hold the id
 	waiting  []string // dead, for a later batch
 }
@@ -283,6 +287,8 @@ func (c *compactor) look(ctx context.Context) (*listing, error) {
 			c.leave(name, err)
 		case !dead:
 			found.live = append(found.live, name)
+		case c.archive.PutAside(id):
+			found.aside = append(found.aside, name)
 		case c.archive.Holds(id): // (3)
 			found.absorbed = append(found.absorbed, name)
 		default:
@@ -371,7 +377,7 @@ func (c *compactor) beginAnew(p *plan) {
 		if !boot.Differ(t.header.BootID, now) {
 			return false
 		}
-		p.quarantine = append(p.quarantine, LeftFile{Name: t.name, Reason: string(scan.Boot), Err: errors.New("file of an earlier boot of the machine")})
+		p.quarantine = append(p.quarantine, earlierBoot(t.name))
 		return true
 	})
 	if c.begin == "" {
@@ -382,6 +388,10 @@ func (c *compactor) beginAnew(p *plan) {
 	c.archive.Begun = c.now().UnixNano()
 	c.archive.Aside++
 	c.archive.Epoch++
+}
+
+func earlierBoot(name string) LeftFile {
+	return LeftFile{Name: name, Reason: string(scan.Boot), Err: errors.New("file of an earlier boot of the machine")}
 }
 
 // putAside moves the damaged files of step 4 to quarantine. The totals have no value of a damaged

@@ -63,6 +63,13 @@ func (a *Archive) Holds(id layout.ID) bool {
 	return found
 }
 
+// PutAside reports whether Holds is true only because the file of the process has to go to
+// quarantine: the start of the record is 0. The archive has no values of such a process.
+func (a *Archive) PutAside(id layout.ID) bool {
+	i, found := a.find(id)
+	return found && a.absorbed[i].Start == 0
+}
+
 // Follows reports whether a can be a later state of b: for each process in b, a has the same
 // record, or has pruned the id.
 func (a *Archive) Follows(b *Archive) bool {
