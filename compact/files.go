@@ -171,6 +171,9 @@ func (w *files) readArchive(context.Context) (_ *archive.Archive, err error) {
 		return nil, err
 	}
 	a, err := archive.Read(w.archive)
+	if err != nil && !scan.Transient(err) {
+		return nil, errors.Join(err, w.base.LetGo())
+	}
 	if err == nil && a.Exists() {
 		// A new compact.lock does not know of the archive yet. An error here costs nothing now.
 		_ = archive.MarkPublished(w.archive)

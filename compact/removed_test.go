@@ -3,6 +3,7 @@
 package compact_test
 
 import (
+	"bytes"
 	"errors"
 	"io/fs"
 	"os"
@@ -208,5 +209,33 @@ func TestNewLockKnowsOfTheArchive(t *testing.T) {
 	now.want("mpmetrics_up", 0)
 	if report := absorb(t, dir, compact.Opts{}); report.Aside == "" {
 		t.Errorf("report %+v", report)
+	}
+}
+
+// A person has linked the file of a process to the name of the archive, or of
+// compact.lock: the file is neither written to, nor taken for one that lives.
+func TestFileLinkedToAnotherName(t *testing.T) {
+	for _, name := range []string{layout.ArchiveName, layout.LockName} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			die(t, dir, 1)
+			path := filepath.Join(sub(dir), names(t, dir)[0])
+			before, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := os.Link(path, filepath.Join(sub(dir), name)); err != nil {
+				t.Fatal(err)
+			}
+			for range 2 {
+				absorb(t, dir, compact.Opts{})
+			}
+			if after, err := os.ReadFile(path); !errors.Is(err, fs.ErrNotExist) && !bytes.Equal(before, after) {
+				t.Errorf("the file was written to: %v", err)
+			}
+			if got := total(t, dir); got != 1 {
+				t.Errorf("total %v, want 1", got)
+			}
+		})
 	}
 }

@@ -60,6 +60,19 @@ func (l *Locked) Unlock() {
 	}
 }
 
+// LetGo drops the lock of a file with several names, and keeps the file open: under another name the
+// file may be the file of a process, which the lock would make look alive.
+func (l *Locked) LetGo() error {
+	if l == nil {
+		return nil
+	}
+	st, err := l.file.Stat()
+	if err != nil || st.Links < 2 {
+		return err
+	}
+	return l.file.Unlock()
+}
+
 // Name is the path of the locked file.
 func (l *Locked) Name() string { return l.file.Name() }
 

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/mpmetrics/mpmetrics/internal/directory"
@@ -46,7 +47,10 @@ func Steady(dir string, r Reading) time.Duration {
 		return 0
 	}
 	path := filepath.Join(dir, layout.LockName)
-	before := readReading(path)
+	before, ours := readReading(path)
+	if !ours {
+		return 0
+	}
 	steady, since := r.Steady(before)
 	if since != before && r.Uptime > 0 {
 		// After an error the next absorption begins again: the clocks have not agreed for long.
@@ -55,21 +59,23 @@ func Steady(dir string, r Reading) time.Duration {
 	return steady
 }
 
-// readReading returns the reading in a file, the zero Reading if there is none.
-func readReading(path string) (r Reading) {
+// readReading returns the reading in a file, the zero Reading if there is none. ours reports whether
+// the file begins with the mark, and has no other name: a link to the file of a process must not be
+// written to.
+func readReading(path string) (r Reading, ours bool) {
 	f, st, err := directory.OpenFile(path)
-	if err != nil {
-		return r
+	if err != nil || st.Links > 1 {
+		return r, false
 	}
 	defer f.Close()
 	b := make([]byte, min(st.Size, layout.PageSize))
-	if _, err := f.ReadAt(b, 0); err != nil {
-		return r
+	if _, err := f.ReadAt(b, 0); err != nil || !strings.HasPrefix(string(b), published) {
+		return r, false
 	}
 	var id string
 	var uptime, wall int64
 	if _, err := fmt.Sscanf(string(b), readingFormat, &id, &uptime, &wall); err != nil {
-		return r
+		return r, true
 	}
-	return Reading{BootID: id, Uptime: time.Duration(uptime), Wall: time.Unix(0, wall)}
+	return Reading{BootID: id, Uptime: time.Duration(uptime), Wall: time.Unix(0, wall)}, true
 }

@@ -163,6 +163,12 @@ func (f *File) Lock() (bool, error) {
 	return true, nil
 }
 
+// Unlock drops the lock of the file.
+func (f *File) Unlock() error {
+	_, err := retry(func() (int, error) { return 0, unix.Flock(f.fd, unix.LOCK_UN) })
+	return err
+}
+
 // Live reports whether the owner of the file lives: whether a process holds the exclusive lock
 // that the kernel drops at death. The probe takes a shared lock and drops the lock at once. The
 // probe cannot disturb an owner: a published file is locked already, and an owner never locks
