@@ -6,6 +6,8 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/gofrs/flock"
+
 	"github.com/mpmetrics/mpmetrics/internal/directory"
 	"github.com/mpmetrics/mpmetrics/internal/layout"
 )
@@ -15,7 +17,10 @@ var ErrBusy = errors.New("another absorption is at work")
 
 // Locked is a file with an exclusive lock. The lock belongs to the file, not to the path: another
 // process may remove the file and lock a new file of the same name.
-type Locked struct{ file *directory.File }
+type Locked struct {
+	file *directory.File
+	lock *flock.Flock
+}
 
 // Lock takes compact.lock in a directory, without waiting. Lock returns ErrBusy if another
 // absorption has the lock.
@@ -42,20 +47,26 @@ func lock(path string) (*Locked, error) {
 	if err != nil {
 		return nil, err
 	}
-	locked, err := f.Lock()
+	l := &Locked{f, flock.New(path, flock.SetFlag(os.O_RDONLY))}
+	locked, err := l.lock.TryLock()
+	if err == nil && locked {
+		// flock opens the path once more.
+		locked, err = l.InPlace()
+	}
 	if err == nil && !locked {
 		err = ErrBusy
 	}
 	if err != nil {
-		f.Close()
+		l.Unlock()
 		return nil, err
 	}
-	return &Locked{f}, nil
+	return l, nil
 }
 
 // Unlock drops the lock.
 func (l *Locked) Unlock() {
 	if l != nil {
+		l.lock.Close()
 		l.file.Close()
 	}
 }
@@ -70,7 +81,7 @@ func (l *Locked) LetGo() error {
 	if err != nil || st.Links < 2 {
 		return err
 	}
-	return l.file.Unlock()
+	return l.lock.Unlock()
 }
 
 // Name is the path of the locked file.

@@ -43,12 +43,6 @@ func (f *File) Stat() (Stat, error) { return Stat{}, errors.ErrUnsupported }
 // Size is not supported here.
 func (f *File) Size() (int64, error) { return 0, errors.ErrUnsupported }
 
-// Lock is not supported here.
-func (f *File) Lock() (bool, error) { return false, errors.ErrUnsupported }
-
-// Unlock is not supported here.
-func (f *File) Unlock() error { return errors.ErrUnsupported }
-
 // Live is not supported here.
 func (f *File) Live() (bool, error) { return false, errors.ErrUnsupported }
 

@@ -150,25 +150,6 @@ func DescriptorLimit() int64 {
 	return math.MaxInt64 // none
 }
 
-// Lock takes the exclusive lock of the file, without waiting, until Close. Lock returns false if
-// another descriptor has a lock.
-func (f *File) Lock() (bool, error) {
-	_, err := retry(func() (int, error) { return 0, unix.Flock(f.fd, unix.LOCK_EX|unix.LOCK_NB) })
-	if errors.Is(err, unix.EWOULDBLOCK) {
-		return false, nil
-	}
-	if err != nil {
-		return false, &fs.PathError{Op: "lock", Path: f.path, Err: err}
-	}
-	return true, nil
-}
-
-// Unlock drops the lock of the file.
-func (f *File) Unlock() error {
-	_, err := retry(func() (int, error) { return 0, unix.Flock(f.fd, unix.LOCK_UN) })
-	return err
-}
-
 // Live reports whether the owner of the file lives: whether a process holds the exclusive lock
 // that the kernel drops at death. The probe takes a shared lock and drops the lock at once. The
 // probe cannot disturb an owner: a published file is locked already, and an owner never locks
