@@ -86,7 +86,9 @@ func (w *witness) Start() { w.say("start") }
 
 func (w *witness) Enter(i instrument.Instrument, earlier *instrument.Series) {
 	w.locked()
-	i.Keep()
+	if !i.Base().Beyond() {
+		i.Keep()
+	}
 	w.entered = append(w.entered, i.Base())
 	what := []string{"enter", i.Base().Family.Def.Name}
 	what = append(what, i.Base().Values...)
@@ -166,7 +168,7 @@ func (w *witness) is(want string) {
 	}
 }
 
-// A place is told of each series that comes and goes, and of none beyond the limit.
+// A place is told of each series that comes and goes, and of one beyond the limit when it has a place.
 func TestPlaceKnowsSeries(t *testing.T) {
 	s, w := openWitnessed(t, Opts{MaxSeries: 3})
 	single := s.NewCounter(prometheus.CounterOpts{Name: "single_total", Help: "h"})
@@ -190,19 +192,22 @@ func TestPlaceKnowsSeries(t *testing.T) {
 	s.countDropped()
 	w.is("enter mpmetrics_dropped_series_total")
 
-	vec.DeleteLabelValues("2", "y")
-	s.catalog.Sweep(true)
-	w.is("share vec_total 2 y, depart vec_total 2 y")
-	vec.WithLabelValues("4", "u").Inc() // in its place
 	vec.DeleteLabelValues("3", "z")
 	vec.WithLabelValues("3", "z").Inc() // beyond, as before
-	w.is("enter vec_total 4 u, depart vec_total 3 z")
+	w.is("depart vec_total 3 z")
 
-	vec.DeleteLabelValues("4", "u")
+	vec.DeleteLabelValues("2", "y")
+	s.catalog.Sweep(true)
+	w.is("share vec_total 2 y, depart vec_total 2 y, enter vec_total 3 z") // in its place
+	if vec.WithLabelValues("3", "z").(instrument.Instrument).Load(got[:]); got[0] != 1 {
+		t.Errorf("loaded %v, want 1: what was counted beyond the limit", got)
+	}
+
+	vec.DeleteLabelValues("3", "z")
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	w.is("share vec_total 4 u, depart vec_total 4 u, flush, close")
+	w.is("share vec_total 3 z, depart vec_total 3 z, flush, close")
 	if err := s.Close(); err != nil || len(w.take()) > 0 {
 		t.Error("closed twice")
 	}

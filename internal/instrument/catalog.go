@@ -14,8 +14,8 @@ import (
 type Host interface {
 	// Shared reports whether other processes ever see the series.
 	Shared() bool
-	// Enter takes in a new series, and gives its instrument cells or the heap. earlier,
-	// unless nil, is a deleted series with the same label values.
+	// Enter takes in a new series, and gives its instrument cells or the heap, or a series that was
+	// Beyond. earlier, unless nil, is a deleted series with the same label values.
 	Enter(i Instrument, earlier *Series)
 	// Depart notes that a series was deleted.
 	Depart(s *Series)
@@ -37,7 +37,7 @@ type Catalog struct {
 	exemplars ExemplarList // the instruments that have exemplars
 
 	published atomic.Int64  // series that count against the limit
-	dropped   atomic.Uint64 // series beyond the limit, since the last TakeDropped
+	dropped   atomic.Uint64 // series that found no place below the limit, since the last TakeDropped
 
 	// mu comes after the lock of a vec, and before the locks of a place and of an
 	// instrument: see package place.
@@ -139,6 +139,7 @@ func (c *Catalog) Start(i Instrument) {
 	if earlier != nil {
 		c.host.Depart(earlier)
 	}
+	c.wait(s)
 }
 
 // replaces notes that a series of a vec exists, and returns the earlier series with the
@@ -155,19 +156,23 @@ func (c *Catalog) replaces(s *Series) (earlier *Series) {
 	return earlier
 }
 
-// reserve counts a series against the limit. A series beyond the limit stays in memory,
-// and so does a series whose record no reader would accept.
+// reserve counts a series against the limit. A series beyond the limit stays in memory for now,
+// and a series whose record no reader would accept stays there for good.
 func (c *Catalog) reserve(s *Series) bool {
 	if s.Family.Unlimited {
 		return true
 	}
-	if s.unreadable() {
+	if s.unreadable() || !c.takePlace(s) {
 		c.dropped.Add(1)
 		return false
 	}
+	return true
+}
+
+// takePlace counts a series against the limit if there is a place.
+func (c *Catalog) takePlace(s *Series) bool {
 	if c.published.Add(1) > c.most {
 		c.published.Add(-1)
-		c.dropped.Add(1)
 		return false
 	}
 	s.counted = true

@@ -52,6 +52,7 @@ type Family struct {
 	children children // of a vec
 	rests    *rests   // of removed families of the same definition; nil: there were none
 	removed  bool     // the family was unregistered
+	beyond   int      // series beyond the limit
 
 	// For the goroutine that sweeps alone.
 	sweeps uint64    // how often the vec was looked at

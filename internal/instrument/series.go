@@ -66,6 +66,7 @@ type Series struct {
 	sameHash *Series // the next series in children.byHash
 	born     uint64  // number of the series among those of vecs, from 1; read by a sweep too, after the lock of the vec
 	counted  bool    // against the limit
+	beyond   bool    // the limit; see Beyond
 
 	seen uint64 // the last sweep that met the series; for the sweep alone
 }
@@ -81,6 +82,10 @@ func (s *Series) Base() *Series { return s }
 
 // Gone reports whether the series was deleted. Gone takes no lock.
 func (s *Series) Gone() bool { return s.gone.Load() }
+
+// Beyond reports whether the series was beyond the limit when it was made, and has had no place
+// since. Its instrument counts on the heap. The lock of the catalog is held.
+func (s *Series) Beyond() bool { return s.beyond }
 
 // Desc implements prometheus.Metric.
 func (s *Series) Desc() *prometheus.Desc { return s.Family.Desc }

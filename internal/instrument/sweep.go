@@ -36,10 +36,11 @@ func (c *Catalog) markGone(s *Series) {
 		c.published.Add(-1)
 		s.counted = false
 	}
+	c.waitNoMore(s)
 }
 
 // Sweep finds the series that were deleted from their vecs: in the vecs that are due, or
-// in all. One goroutine sweeps at a time.
+// in all. The series beyond the limit take the places that are free. One goroutine sweeps at a time.
 func (c *Catalog) Sweep(all bool) {
 	for _, f := range c.Families() {
 		if start := time.Now(); f.Single == nil && !f.Mirrored && (all || !start.Before(f.due)) {
@@ -48,6 +49,7 @@ func (c *Catalog) Sweep(all bool) {
 			f.due = end.Add(min(end.Sub(start)*sweepShare, sweepAtLeast))
 		}
 	}
+	c.admit()
 }
 
 // sweepFamily checks one vec. A child that was made before the sweep began exists; if the

@@ -19,7 +19,9 @@ func (p *Place) Enter(i instrument.Instrument, earlier *instrument.Series) {
 	if p.publishNew(i, earlier) {
 		return
 	}
-	i.Keep()
+	if !i.Base().Beyond() {
+		i.Keep()
+	}
 	p.wait(i)
 }
 

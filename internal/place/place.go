@@ -58,7 +58,8 @@ type Place interface {
 	Start()
 
 	// Enter takes in a new series, which counts against the limit already. At return the
-	// instrument counts, in cells of the place by Use or on the heap by Keep. earlier,
+	// instrument counts, in cells of the place by Use or on the heap by Keep. An instrument whose
+	// series was Beyond counts on the heap already. earlier,
 	// unless nil, is a deleted series with the same label values that readers may still
 	// see. No reader may ever see both, or the earlier series after the new series.
 	//

@@ -165,8 +165,10 @@ func (p *Place) crowded(ctx context.Context) bool {
 
 // Enter implements place.Place.
 func (p *Place) Enter(i instrument.Instrument, earlier *instrument.Series) {
-	i.Keep()
 	s := i.Base()
+	if !s.Beyond() {
+		i.Keep()
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	before := p.placed[earlier]
