@@ -19,17 +19,16 @@ const lookAgain = time.Hour
 // clock: longer than a wrong clock usually stays unnoticed.
 const trustClock = 24 * time.Hour
 
-// trusted reports whether the clock has been steady for a time, or for long.
-func (c *compactor) trusted(now time.Time, d time.Duration) bool {
-	return c.steady(now) >= min(d, trustClock)
-}
+// trusted reports whether a clock that was steady for so long may drop what is older than a time.
+func trusted(steady, older time.Duration) bool { return steady >= min(older, trustClock) }
 
 // housekeeping drops old samples, series and ids. While dead files wait for a later batch, or stay
 // for a reason that may pass, only samples are dropped, because the ids and series of the waiting
 // files are unknown.
 func (c *compactor) housekeeping(ctx context.Context, p *plan) error {
 	now := c.now()
-	if c.trusted(now, c.opts.DeadSampleRetention) {
+	steady := c.steady(now)
+	if trusted(steady, c.opts.DeadSampleRetention) {
 		expired := c.archive.Ledger.Expire(now.Add(-c.opts.DeadSampleRetention).UnixNano())
 		c.report.Expired += expired
 		p.changed = c.archive.Ledger.Rejuvenate(now.UnixNano()) > 0 || p.changed || expired > 0
@@ -37,10 +36,10 @@ func (c *compactor) housekeeping(ctx context.Context, p *plan) error {
 	if len(p.waiting) > 0 || slices.Contains(slices.Collect(maps.Values(c.left)), true) {
 		return nil
 	}
-	if err := c.forget(ctx, p, now); err != nil {
+	if err := c.forget(ctx, p, now, steady); err != nil {
 		return err
 	}
-	if c.trusted(now, idRetention) && c.archive.LowerHorizon(now.Add(-idRetention).UnixNano()) {
+	if trusted(steady, idRetention) && c.archive.LowerHorizon(now.Add(-idRetention).UnixNano()) {
 		p.changed = true
 	}
 	if c.archive.AbsorbedIDs() > 0 && now.Sub(time.Unix(0, c.archive.Oldest())) > idRetention+pruneSlack {
@@ -53,9 +52,9 @@ func (c *compactor) housekeeping(ctx context.Context, p *plan) error {
 }
 
 // forget drops old series, and series beyond the limit.
-func (c *compactor) forget(ctx context.Context, p *plan, now time.Time) error {
+func (c *compactor) forget(ctx context.Context, p *plan, now time.Time, steady time.Duration) error {
 	l, before := c.archive.Ledger, now.Add(-c.opts.ForgetAfter).UnixNano()
-	if !c.trusted(now, c.opts.ForgetAfter) {
+	if !trusted(steady, c.opts.ForgetAfter) {
 		before = 0 // only series beyond the limit
 	}
 	looked := now.Sub(time.Unix(0, c.archive.Looked))
