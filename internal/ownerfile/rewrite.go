@@ -165,7 +165,10 @@ func (p *File) rewrite(now time.Time, from, end mark) error {
 	living := 0
 	err = p.walk(from, end, func(payload []byte, _ uint64) error {
 		if !deleted.dead(payload) {
-			living += layout.RecordBytes(len(payload)) + layout.RecordBytes(len(deleted.shareOf(payload)))
+			living += layout.RecordBytes(len(payload))
+			if share := deleted.shareOf(payload); share != nil {
+				living += layout.RecordBytes(len(share))
+			}
 		}
 		return nil
 	})
