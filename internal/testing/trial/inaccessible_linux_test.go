@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -63,10 +62,7 @@ type obedient struct {
 
 func (p *permissions) obedient(u user, dir string) obedient {
 	p.t.Helper()
-	cmd := exec.Command(p.binary, dir)
-	cmd.Dir = "/"
-	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: u.uid, Gid: u.gid}}
-	return obedient{launch(p.t, cmd, "obey"), p.t}
+	return obedient{launch(p.t, p.command(u, dir), "obey"), p.t}
 }
 
 // do has something done, and returns why the store is degraded afterwards.
@@ -74,6 +70,16 @@ func (o obedient) do(what string) string {
 	o.t.Helper()
 	o.Tell(what)
 	return strings.TrimPrefix(o.Line(), "done ")
+}
+
+// outgrows makes more series than the first slabs of a file hold, and fails the test unless they
+// find room.
+func (o obedient) outgrows() {
+	o.t.Helper()
+	o.do("make " + strconv.Itoa(more))
+	if degraded := o.do("tick"); degraded != "<nil>" {
+		o.t.Errorf("the store is degraded: %s", degraded)
+	}
 }
 
 // shows fails the test unless a scrape of a directory shows as many series, each with 1 counted.
@@ -92,7 +98,7 @@ func (p *permissions) shows(dir string, want int) {
 	}
 }
 
-// more are series that do not fit into the first slabs of a file.
+// more is the number of series that outgrows makes.
 const more = 2000
 
 // A daemon opens its store as root and drops its privileges. The file is open, locked and mapped,
@@ -103,10 +109,7 @@ func TestPrivilegesDropped(t *testing.T) {
 	daemon := p.obedient(root, dir)
 	daemon.do("make 1")
 	daemon.do("become " + strconv.Itoa(int(app.uid)))
-	daemon.do("make " + strconv.Itoa(more))
-	if degraded := daemon.do("tick"); degraded != "<nil>" {
-		t.Errorf("the store is degraded: %s", degraded)
-	}
+	daemon.outgrows()
 	daemon.do("make 1")
 	daemon.do("tick")
 	daemon.Kill()
@@ -122,10 +125,7 @@ func TestParentThatCannotBeEntered(t *testing.T) {
 	owner.do("make 1")
 	before := processFiles(t, dir)
 	p.must(os.Chmod(parent, 0))
-	owner.do("make " + strconv.Itoa(more))
-	if degraded := owner.do("tick"); degraded != "<nil>" {
-		t.Errorf("the store is degraded: %s", degraded)
-	}
+	owner.outgrows()
 	p.shows(dir, more+1)
 	p.must(os.Chmod(parent, 0o755))
 	owner.do("make 1")

@@ -134,13 +134,19 @@ func (p *permissions) directory(path string, of user, mode fs.FileMode) string {
 	return path
 }
 
+// command is the test's own binary, run as somebody.
+func (p *permissions) command(u user, args ...string) *exec.Cmd {
+	cmd := exec.Command(p.binary, args...)
+	cmd.Dir = "/"
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: u.uid, Gid: u.gid}}
+	return cmd
+}
+
 // as runs the program as somebody and returns what it says.
 func (p *permissions) as(u user, umask, what, dir string, env ...string) string {
 	p.t.Helper()
-	cmd := reexec.As("permit", exec.Command(p.binary, umask, what, dir))
-	cmd.Dir = "/"
+	cmd := reexec.As("permit", p.command(u, umask, what, dir))
 	cmd.Env = append(cmd.Env, env...)
-	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: u.uid, Gid: u.gid}}
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		p.t.Fatalf("%s as %d: %v\n%s", what, u.uid, err, out)
