@@ -71,8 +71,8 @@ const (
 //  6. Run removes the absorbed files.
 //
 // Run checks the context between files. Run absorbs in batches of 256 files with pauses between the
-// batches, see [Limits].CoreShare. Each batch reads the archive anew. An absorbed batch stays absorbed if a later batch fails. A
-// missing directory is an error that wraps [fs.ErrNotExist].
+// batches, see [Limits].CoreShare. Each batch reads the archive anew. An absorbed batch stays
+// absorbed if a later batch fails. A missing directory is an error that wraps [fs.ErrNotExist].
 //
 // The location may also be the URL of a namespace on a server, such as
 // redis://host:6379/0?namespace=shop. Steps 5 and 6 are then one atomic exchange. If the archive or

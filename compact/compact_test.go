@@ -201,7 +201,7 @@ func anotherVersion(t testing.TB, file []byte) []byte {
 		if next < 0 {
 			break
 		}
-		if at += next; !bytes.HasPrefix(file[at:], []byte(layout.SlabKey)) { // a checksum may begin like that key goes on
+		if at += next; !bytes.HasPrefix(file[at:], []byte(layout.SlabKey)) { // the key goes on with an s, as some checksums begin
 			file[at+versionAt] = layout.Version + 1
 			changed = true
 		}

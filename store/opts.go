@@ -51,8 +51,8 @@ type Opts struct {
 	Process string
 
 	// MaxSeries bounds the published series of this process. Series beyond the bound count in
-	// memory, and in mpmetrics_dropped_series_total, until deleted series have left: then they are
-	// published with all that they have counted, within a second or two. 0: 100,000; at most
+	// memory, and in mpmetrics_dropped_series_total, until deleted series have left: then the series
+	// beyond are published, with all that they counted, within a second or two. 0: 100,000; at most
 	// 1,048,576, the limit of readers for one process. Raise MaxSeries if the counter moves and the
 	// labels are sound.
 	MaxSeries int

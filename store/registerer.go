@@ -40,8 +40,8 @@ func (s *Store) Registerer() prometheus.Registerer {
 // CollectorErrors returns the errors and panics of the collectors of [Store.Registerer] at the last
 // look, the series with invalid labels, and the conflicts of two collectors that show one series, or
 // one family with another type, help or unit, each with the names of the families; nil if there are
-// none. The other metrics of such a collector are mirrored. In memory CollectorErrors returns nil: the default registry gathers the
-// collectors, and returns their errors.
+// none. The other metrics of such a collector are mirrored. In memory CollectorErrors returns nil:
+// the default registry gathers the collectors, and returns their errors.
 func (s *Store) CollectorErrors() error { return s.foreign.Failures() }
 
 // registerer implements prometheus.Registerer. The registry of the store knows each collector, and

@@ -87,8 +87,8 @@ func compare(a, b layout.ID) int { return slices.Compare(a[:], b[:]) }
 
 // Returned reports whether a process outside the archive was absorbed long ago: the process is
 // older than a process with a pruned id, and had no file at the pruning. The file of such a
-// process can only come from a backup. A horizon in the future comes from a wrong clock and is not
-// believed. On a server Returned is always false, because a restored
+// process can only come from a backup. A horizon in the future comes from a wrong clock, and
+// Returned does not believe the horizon. On a server Returned is always false, because a restored
 // snapshot restores the partitions together with the archive.
 func (a *Archive) Returned(id layout.ID, start int64) bool {
 	if a.future(a.Horizon) {

@@ -63,8 +63,9 @@ func Ensure(parent string, a Access) (string, error) {
 }
 
 // EnsureAgain is Ensure for a process that has had its file in the subdirectory. EnsureAgain makes
-// parent again, but nothing above parent: whoever removed that has done with the metrics, as the
-// end of a test has with its temporary directory. The error wraps fs.ErrNotExist then.
+// parent again, but nothing above parent: somebody who removes the directory of parent has done with
+// the metrics, as the end of a test has with its temporary directory. The error wraps
+// fs.ErrNotExist then.
 func EnsureAgain(parent string, a Access) (string, error) {
 	if err := supported(parent); err != nil {
 		return "", err
