@@ -109,17 +109,7 @@ func (p *Place) work(f *ownerfile.File) bool {
 	}
 
 	now := p.Now()
-	p.mu.Lock()
-	pending := p.pending
-	p.pending = nil
-	p.mu.Unlock()
-	for n, i := range pending {
-		if !p.publish(i) {
-			p.mu.Lock()
-			p.pending = append(p.pending, pending[n:]...)
-			p.mu.Unlock()
-			break
-		}
+	for i := p.publishNext(); i != nil; i = p.publishNext() {
 		if d, ok := i.(instrument.Drainer); ok {
 			p.moved = append(p.moved, moved{d, now})
 		}

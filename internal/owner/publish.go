@@ -111,13 +111,21 @@ func (p *Place) publishNew(i instrument.Instrument, earlier *instrument.Series) 
 	return published
 }
 
-// publish gives an instrument that waits in memory cells in the file. publish reports
-// false when there is no file, or no room in the file.
-func (p *Place) publish(i instrument.Instrument) bool {
+// publishNext gives the instrument that has waited in memory the longest its cells in the file, and
+// returns the instrument: nil when none waits, when there is no file, or when the file has no room.
+// Under one hold of mu the instrument is published and waits no more, so that Hand always finds the
+// instrument in one of both places.
+func (p *Place) publishNext() instrument.Instrument {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	f := p.part.Load()
-	return f != nil && p.publishIn(f, i, nil)
+	if f == nil || len(p.pending) == 0 || !p.publishIn(f, p.pending[0], nil) {
+		return nil
+	}
+	next := p.pending[0]
+	p.pending[0] = nil
+	p.pending = p.pending[1:]
+	return next
 }
 
 // publishTo publishes in a file that is not published itself.
