@@ -39,6 +39,9 @@ func OpenIdle(o Opts) (*Store, error) {
 	return s, err
 }
 
+// Sweep finds the deleted series, as the background work does once a second.
+func (s *Store) Sweep() { s.catalog.Sweep(true) }
+
 func (s *Store) file() *owner.Place { return s.place.(*owner.Place) }
 
 // NoShares lets deleted series leave with their counts, and their cells be used again at once.

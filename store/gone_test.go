@@ -679,6 +679,68 @@ func TestRenewalAfterDeletion(t *testing.T) {
 	}
 }
 
+// A series that still waits for room when a sweep finds the series deleted goes on when it is made
+// again, before and after the series got its room.
+func TestDeletedWhileWaiting(t *testing.T) {
+	for name, again := range map[string]bool{"made again while waiting": true, "made again when published": false} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			s, err := store.OpenIdle(store.Opts{Location: dir})
+			if err != nil {
+				t.Fatal(err)
+			}
+			counter := s.NewCounterVec(counterOpts, []string{"a"})
+			histogram := s.NewHistogramVec(prometheus.HistogramOpts{Name: "h", Help: "h"}, []string{"a"})
+			gauge := s.NewGaugeVec(prometheus.GaugeOpts{Name: "g", Help: "h"}, []string{"a"}, store.Sum)
+			for i := 0; s.Pending() < 3; i++ { // the log has no room, and nothing makes room
+				l := strings.Repeat("x", 10_000) + strconv.Itoa(i)
+				counter.WithLabelValues(l).Inc()
+			}
+			update := func() {
+				counter.WithLabelValues(waiting).Inc()
+				histogram.WithLabelValues(waiting).Observe(1)
+				gauge.WithLabelValues(waiting).Inc()
+			}
+			remove := func() {
+				counter.DeleteLabelValues(waiting)
+				histogram.DeleteLabelValues(waiting)
+				gauge.DeleteLabelValues(waiting)
+				s.Sweep()
+			}
+			update()
+			remove()
+			if again {
+				update()
+				remove()
+			} else {
+				if err := s.Flush(t.Context()); err != nil || s.Pending() > 0 {
+					t.Fatalf("%d series wait: %v", s.Pending(), err)
+				}
+				if got := mergedOf(t, dir)["c_total/"+waiting]; got != 0 {
+					t.Errorf("a share that no other process has is shown as %v", got)
+				}
+			}
+			update()
+			if err := s.Close(); err != nil {
+				t.Fatal(err)
+			}
+			want := 2.0
+			if again {
+				want = 3
+			}
+			got := mergedOf(t, dir)
+			for family, want := range map[string]float64{"c_total/": want, "h/": want, "g/": 1} {
+				if got := got[family+waiting]; got != want {
+					t.Errorf("%s is %v, want %v", family, got, want)
+				}
+			}
+		})
+	}
+}
+
+// waiting is a label value that has no room beside many others like it.
+var waiting = strings.Repeat("w", 20_000)
+
 // What never was in a file just leaves.
 func TestDeletedInMemory(t *testing.T) {
 	store.SetTickFor(t, 2*time.Millisecond)

@@ -25,14 +25,14 @@ func (p *Place) Enter(i instrument.Instrument, earlier *instrument.Series) {
 	p.wait(i)
 }
 
-// Hand implements place.Place. While the series move into another file, the heir waits on the heap
+// Hand implements place.Place. While the series moves into another file, the heir waits on the heap
 // for the new file, like a new series.
 func (p *Place) Hand(from instrument.Instrument, to instrument.Heir) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	s, t := from.Base(), to.Base()
 	home, run := s.Place.Home.Load(), s.Place.Run
-	here := home != nil && home == p.part.Load()
+	here := home != nil && !home.Retired()
 	if here && run.Share() && !home.AppendShare(&run, false) {
 		return false
 	}
@@ -51,21 +51,33 @@ func (p *Place) Hand(from instrument.Instrument, to instrument.Heir) bool {
 	return true
 }
 
-// Share implements place.Place. A series that readers do not see has no share.
+// Share implements place.Place. A series that waits in memory goes on waiting as a share, so that
+// the series goes on when it is made again. A series that never waited has no share.
 func (p *Place) Share(from instrument.Instrument, to instrument.Heir) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	s, t := from.Base(), to.Base()
-	home := s.Place.Home.Load()
-	if home == nil || home != p.part.Load() {
-		return false
+	home, at := s.Place.Home.Load(), -1
+	if home == nil {
+		if at = slices.Index(p.pending, from); at < 0 {
+			return false
+		}
 	}
 	to.TakeOver(from)
 	s.Place.Home.Store(nil)
-	t.Place.Run = s.Place.Run
-	t.Place.Home.Store(home)
-	p.shares = append(p.shares, t)
-	p.noteShares()
+	t.Place.Share = true
+	switch {
+	case at >= 0:
+		p.pending[at] = to
+	case !home.Retired():
+		t.Place.Run = s.Place.Run
+		t.Place.Home.Store(home)
+		p.shares = append(p.shares, t)
+		p.noteShares()
+	default: // the series moves into another file
+		to.Leave()
+		p.wait(to)
+	}
 	return true
 }
 
@@ -77,7 +89,7 @@ func (p *Place) noteShares() {
 		if s.Gone() || home == nil {
 			continue // made again, or beyond the bound
 		}
-		if home != p.part.Load() || !home.AppendShare(&s.Place.Run, true) {
+		if !home.AppendShare(&s.Place.Run, true) {
 			p.shares = p.shares[n:]
 			return
 		}
@@ -128,10 +140,13 @@ func (p *Place) publishNext() instrument.Instrument {
 	return next
 }
 
-// publishTo publishes in a file that is not published itself.
+// publishTo moves a published series into a file that is not published itself.
 func (p *Place) publishTo(f *ownerfile.File, i instrument.Instrument) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if i.Base().Place.Home.Load() == nil {
+		return true // handed over since
+	}
 	return p.publishIn(f, i, nil)
 }
 
@@ -155,7 +170,7 @@ func (p *Place) publishIn(f *ownerfile.File, i instrument.Instrument, gone *owne
 		i.Use(cells)
 	}
 	var run ownerfile.Run
-	if s.Place.Run.Share() { // the series moves from another file
+	if s.Place.Share { // a rest that waited, or moves from another file
 		run, ok = f.AppendDeleted(number, s.Created.Load(), s.Values, s.Family.Def.CellWords(), use)
 	} else {
 		run, ok = f.ReplaceSeries(gone, number, s.Created.Load(), s.Values, s.Family.Def.CellWords(), use)

@@ -298,6 +298,14 @@ func (p *File) Retire() {
 	p.mu.Unlock()
 }
 
+// Retired reports whether all series of the file move to another file, or stay where they are for
+// good: after Retire or Close.
+func (p *File) Retired() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.dead
+}
+
 // Close gives up the file: its values stay for the readers, and the owner counts as dead from now
 // on. Cells still in use no longer reach the file. Close removes a file that was not published.
 func (p *File) Close() error {

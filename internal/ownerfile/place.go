@@ -14,6 +14,10 @@ type Place struct {
 	// the lock of package owner.
 	Run      Run
 	Recorded bool
+
+	// Share says that the series is to be a share: at once in Home, or when the series gets
+	// its cells. Guarded by the lock of package owner.
+	Share bool
 }
 
 // Record is the number of a family record plus one, 0 while the file has no such record.
