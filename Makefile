@@ -14,7 +14,7 @@ SOAKTIME      ?= 8h
 export PATH := $(PATH):$(CURDIR)/.cache/deb/usr/bin
 
 .NOTPARALLEL:
-.PHONY: help demo test test386 soak fuzz others bench lint fmt vet staticcheck tidy cross vulncheck deps clean
+.PHONY: help demo test test386 soak fuzz others bench lint fmt staticcheck tidy cross vulncheck deps clean
 
 help: ## show the targets
 	@sed -n 's/^\([a-z0-9]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r target text; do \
@@ -44,15 +44,12 @@ bench: ## side by side with client_golang and others, eight minutes; SHORT=1: tw
 	@./scripts/deps.sh peers || true # the report says what is missing
 	@cd bench && go run . $(if $(SHORT),-short)
 
-lint: fmt vet staticcheck tidy cross ## all that can be said of the code without running it
+lint: fmt staticcheck tidy cross ## all that can be said of the code without running it
 
 fmt: ## is it formatted?
 	@files=$$(gofmt -l .); [ -z "$$files" ] || { echo "fmt: run gofmt -w on" $$files; exit 1; }
 
-vet: ## go vet, all modules
-	@for m in $(MODULES); do (cd $$m && go vet ./...) || exit 1; done
-
-staticcheck: $(GOLANGCI_LINT) ## the linters of .golangci.yml, all modules
+staticcheck: $(GOLANGCI_LINT) ## the linters of .golangci.yml, go vet among them, all modules
 	@for m in $(MODULES); do (cd $$m && $(CURDIR)/$(GOLANGCI_LINT) run --config=$(CURDIR)/.golangci.yml ./...) || exit 1; done
 
 tidy: ## do go.mod and go.sum say what is used?

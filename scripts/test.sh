@@ -9,6 +9,9 @@
 #   - each benchmark runs once.
 # Then the script says how long each part took. The last lines are the summary of go test for the benchmarks: a reader
 # of the output looks for such lines.
+#
+# Some tests wait most of the time, for processes and servers: go test has more packages in work than there are
+# processors, and begins with the packages that take the longest. make lint has vetted all packages already.
 set -uo pipefail
 
 covered=(internal/reader internal/layout internal/archive compact internal/merge)
@@ -25,6 +28,7 @@ else
 	echo 'test: no C compiler: testing without the race detector' >&2
 fi
 
+processors=$(getconf _NPROCESSORS_ONLN)
 work=$(mktemp -d) || exit
 trap 'rm -rf "$work"' EXIT
 
@@ -33,7 +37,7 @@ trap 'rm -rf "$work"' EXIT
 coverage() {
 	local packages
 	printf -v packages './%s,' "${covered[@]}"
-	MPMETRICS_SOAK= go test -short -coverpkg="${packages%,}" -coverprofile="$work/profile" "${covered[@]/#/./}" ./fuzz >"$work/out" 2>&1 || {
+	MPMETRICS_SOAK= go test -vet=off -short -coverpkg="${packages%,}" -coverprofile="$work/profile" "${covered[@]/#/./}" ./fuzz >"$work/out" 2>&1 || {
 		cat "$work/out"
 		return 1
 	}
@@ -88,7 +92,7 @@ in_full() {
 			}')
 		[ -n "$found" ] || continue
 		# shellcheck disable=SC2086 # one word for each package
-		(cd "$module" && go test -timeout=30m -run="^(${found%%$'\n'*})\$" ${found#*$'\n'}) || failed=1
+		(cd "$module" && go test -vet=off -p="$((processors * 2))" -timeout=30m -run="^(${found%%$'\n'*})\$" ${found#*$'\n'}) || failed=1
 	done
 	return "$failed"
 }
@@ -104,7 +108,7 @@ benchmarks() {
 		packages=$(cd "$module" && test_files | xargs -r grep -l '^func Benchmark' | xargs -r -n1 dirname | sort -u)
 		[ -n "$packages" ] || continue
 		# shellcheck disable=SC2086 # one word for each package
-		(cd "$module" && MPMETRICS_SOAK= go test -short -timeout=10m -run='^$' -bench=. -benchtime=1x $packages) \
+		(cd "$module" && MPMETRICS_SOAK= go test -vet=off -short -timeout=10m -run='^$' -bench=. -benchtime=1x $packages) \
 			>>"$work/benchmarks" 2>&1 || failed=1
 	done
 	return "$failed"
@@ -119,7 +123,11 @@ timed() {
 	return "$failed"
 }
 
-module() { (cd "$1" && go test ${flags[@]+"${flags[@]}"} ./...); }
+module() {
+	local first=()
+	[ "$1" != . ] || first=(./internal/testing/trial)
+	(cd "$1" && go test -vet=off -p="$((processors + 1))" ${flags[@]+"${flags[@]}"} "${first[@]}" ./...)
+}
 
 status=0
 times=()
