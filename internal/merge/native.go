@@ -185,12 +185,6 @@ func NativeAnew(was, is *layout.Native) bool {
 	return short || left.Threshold > is.Threshold // a zero bucket does not grow by part of a bucket
 }
 
-// NativeSince returns the observations of is since was.
-func NativeSince(is, was *layout.Native) *layout.Native {
-	left, _ := subtract(is, was)
-	return left
-}
-
 // subtract returns from minus what, and whether a bucket of from had less than the same bucket of
 // what.
 func subtract(from, what *layout.Native) (left *layout.Native, short bool) {

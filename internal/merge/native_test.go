@@ -166,9 +166,12 @@ func TestNativeAnewAndSince(t *testing.T) {
 		if got := NativeAnew(was, &is); got != c.anew {
 			t.Errorf("%s: anew %v, want %v", c.name, got, c.anew)
 		}
-		since := NativeSince(&is, was)
-		if !c.anew && since.Observations() != is.Observations()-was.Observations() {
-			t.Errorf("%s: %d observations since, of %d and %d", c.name, since.Observations(), is.Observations(), was.Observations())
+		since, want := NativeSince(&is, was), is.Observations()
+		if !c.anew {
+			want -= was.Observations()
+		}
+		if since.Observations() != want {
+			t.Errorf("%s: %d observations since, want %d", c.name, since.Observations(), want)
 		}
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/mpmetrics/mpmetrics/internal/layout"
+	"github.com/mpmetrics/mpmetrics/internal/merge"
 	"github.com/mpmetrics/mpmetrics/internal/mirror"
 	"github.com/mpmetrics/mpmetrics/internal/reader"
 	"github.com/mpmetrics/mpmetrics/internal/remote"
@@ -289,7 +290,7 @@ func (v *view) loadBlock(b *block, encoded string, own []uint64) error {
 		}
 		out := v.spare[v.Entries()[s.entry].At:][:n]
 		if s.Base != nil {
-			table.Since(f, value, s.Base, out)
+			merge.Since(f, value, s.Base, out)
 			continue
 		}
 		copy(out, value)

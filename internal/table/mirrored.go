@@ -6,6 +6,7 @@ import (
 	"maps"
 
 	"github.com/mpmetrics/mpmetrics/internal/layout"
+	"github.com/mpmetrics/mpmetrics/internal/merge"
 	"github.com/mpmetrics/mpmetrics/internal/mirror"
 )
 
@@ -98,8 +99,8 @@ func (t *Table) takeMirrored(m *mirrored, f Mirrored) error {
 		value, native := s.Words, s.Native
 		if based {
 			value = make([]uint64, len(s.Words))
-			Since(s.Family, s.Words, base.Words, value)
-			native = nativeSince(native, base.Native)
+			merge.Since(s.Family, s.Words, base.Words, value)
+			native = merge.NativeSince(native, base.Native)
 		}
 		h, known := m.series[key]
 		known = known && t.fixed[h.value].entry >= 0 // TakeMirrored may have failed half way before

@@ -7,6 +7,7 @@ import (
 	"fmt"
 
 	"github.com/mpmetrics/mpmetrics/internal/layout"
+	"github.com/mpmetrics/mpmetrics/internal/merge"
 )
 
 // Bounds of the memory of a reader for one process.
@@ -156,7 +157,7 @@ func (t *Table) AddFixed(e Entry, words []uint64) (int, error) {
 // AddRest adds the entries that subtract a base from the values of an entry. It returns the numbers
 // of their values.
 func (t *Table) AddRest(e Entry, base []uint64) (added []int, err error) {
-	for _, words := range rest(t.families[e.Family], base) {
+	for _, words := range merge.Rest(t.families[e.Family], base) {
 		i, err := t.AddFixed(e, words)
 		if err != nil {
 			return nil, err

@@ -1,10 +1,9 @@
-package table
+package merge
 
 import (
 	"math"
 
 	"github.com/mpmetrics/mpmetrics/internal/layout"
-	"github.com/mpmetrics/mpmetrics/internal/merge"
 )
 
 // A process may be absorbed and come back. The archive then has a part of the values of the
@@ -12,8 +11,7 @@ import (
 // For sums and counters the base becomes further values with the opposite sign, beside the value of
 // the series. The difference of two float64 is inexact in general, and an exact sum takes both.
 
-// Since writes the part of a value beyond the base to out. The function rest returns the
-// remainder of the base.
+// Since writes the part of a value beyond the base to out. Rest returns the remainder of the base.
 func Since(f *layout.Family, value, base, out []uint64) {
 	copy(out, value)
 	switch {
@@ -35,9 +33,9 @@ func Since(f *layout.Family, value, base, out []uint64) {
 	}
 }
 
-// rest returns up to three further values of a series with a base. Summed exactly with the value of
+// Rest returns up to three further values of a series with a base. Summed exactly with the value of
 // the series, they subtract the base.
-func rest(f *layout.Family, base []uint64) [][]uint64 {
+func Rest(f *layout.Family, base []uint64) [][]uint64 {
 	if f.ByMode() {
 		return nil
 	}
@@ -58,10 +56,12 @@ func rest(f *layout.Family, base []uint64) [][]uint64 {
 	return all
 }
 
-// nativeSince returns the part of native buckets beyond a base.
-func nativeSince(value, base *layout.Native) *layout.Native {
-	if value == nil || base == nil || merge.NativeAnew(base, value) {
+// NativeSince returns the part of native buckets beyond a base; without a base, and after a reset,
+// all.
+func NativeSince(value, base *layout.Native) *layout.Native {
+	if value == nil || base == nil || NativeAnew(base, value) {
 		return value
 	}
-	return merge.NativeSince(value, base)
+	left, _ := subtract(value, base)
+	return left
 }
