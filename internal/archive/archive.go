@@ -19,6 +19,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/mpmetrics/mpmetrics/internal/directory"
 	"github.com/mpmetrics/mpmetrics/internal/layout"
 	"github.com/mpmetrics/mpmetrics/internal/merge"
 	"github.com/mpmetrics/mpmetrics/internal/reader"
@@ -46,6 +47,7 @@ type Archive struct {
 	Size int64
 
 	file     *reader.File      // nil: not from a file, or closed
+	modified int64             // modification time of file before the reading
 	together bool              // of a server, see Returned
 	absorbed []layout.Absorbed // ascending by id
 	open     []layout.ID       // ascending: processes without an absorption at the writing
@@ -204,6 +206,12 @@ func Open(dir string, known *Archive) (a *Archive, err error) {
 	if f == nil {
 		return New(), nil
 	}
+	path := filepath.Join(dir, layout.ArchiveName)
+	st, err := directory.LookAt(path)
+	if err != nil {
+		f.Close()
+		return nil, err // replaced since
+	}
 	d := NewDecoder(f.Header())
 	if err := f.Visit(d.Take); err != nil {
 		f.Close()
@@ -212,22 +220,27 @@ func Open(dir string, known *Archive) (a *Archive, err error) {
 	a, err = d.Archive()
 	if err != nil {
 		f.Close()
-		return nil, &fs.PathError{Op: "read archive", Path: filepath.Join(dir, layout.ArchiveName), Err: err}
+		return nil, &fs.PathError{Op: "read archive", Path: path, Err: err}
 	}
 	f.Unmap()
-	a.file, a.Size = f, f.Size()
+	a.file, a.Size, a.modified = f, f.Size(), st.Modified
 	return a, nil
 }
 
-// inPlace reports whether the archive's name still leads to the same file. Archives never change,
-// and the number of an inode is not reused while a descriptor holds the inode: a look at the name
-// is enough.
+// inPlace reports whether the archive's name still leads to the same file, and nobody has written to
+// the file. Archives never change, and the number of an inode is not reused while a descriptor holds
+// the inode: a look at the name is enough.
 func (a *Archive) inPlace(dir string) bool {
 	if a == nil || a.file == nil {
 		return false
 	}
-	same, err := a.file.SameAs(filepath.Join(dir, layout.ArchiveName))
-	return err == nil && same
+	path := filepath.Join(dir, layout.ArchiveName)
+	same, err := a.file.SameAs(path)
+	if err != nil || !same {
+		return false
+	}
+	st, err := directory.LookAt(path)
+	return err == nil && st.Modified == a.modified
 }
 
 // Close gives the descriptor back.

@@ -46,6 +46,21 @@ func sample(n int) *Archive {
 	return a
 }
 
+// restarted is an archive after a restart of totals: with bases too.
+func restarted(n int) *Archive {
+	a := sample(n)
+	families := []*layout.Family{
+		{Type: layout.Counter, Name: "c_total", LabelNames: []string{"l"}},
+		{Type: layout.NativeHistogram, Name: "n", Bounds: []float64{1}},
+	}
+	inputs := []merge.Input{{Values: []string{"x"}, Created: 10}, {Family: 1, At: 2, Created: 14}}
+	values := []uint64{3, 0, 2, 0, 1, 1}
+	natives := map[int]*layout.Native{1: {Schema: 1, Zero: 1, Positive: []layout.NativeBucket{{Index: 1, Count: 1}}}}
+	a.Ledger.Bases[layout.NewID()] = merge.NewBase(families, inputs, values, natives)
+	a.Ledger.Bases[layout.NewID()] = &merge.Base{Whole: true}
+	return a
+}
+
 // records are the payloads of an archive.
 func records(t testing.TB, a *Archive) [][]byte {
 	t.Helper()
@@ -87,7 +102,7 @@ func TestRoundTrip(t *testing.T) {
 	for _, n := range []int{0, 100, 1 << 20, layout.MaxLabelBytes} {
 		t.Run(fmt.Sprint(n), func(t *testing.T) {
 			dir := t.TempDir()
-			a := sample(n)
+			a := restarted(n)
 			publish(t, dir, a)
 			b, err := Open(dir, nil)
 			if err != nil {
@@ -261,11 +276,11 @@ func TestOtherFiles(t *testing.T) {
 }
 
 func FuzzDecoder(f *testing.F) {
-	for _, payload := range records(f, sample(3)) {
+	for _, payload := range records(f, restarted(3)) {
 		f.Add(payload)
 	}
 	f.Fuzz(func(t *testing.T, payload []byte) {
-		log := append(records(t, sample(3)), payload)
+		log := append(records(t, restarted(3)), payload)
 		a, err := decode(log)
 		if err != nil {
 			if !errors.Is(err, layout.ErrDamaged) {

@@ -13,7 +13,9 @@ type Decoder struct {
 	begun    bool // the state record was read
 	families []*layout.Family
 	accounts map[uint32]*merge.Account
-	last     *merge.Entry // last total record; nil: none yet, or damaged
+	last     *merge.Entry   // last total record; nil: none yet, or a base came after
+	base     *merge.Base    // last base record
+	baseOf   map[uint32]int // family number to index in the families of base
 	dead     []*merge.Dead
 	familyOf []map[uint32]int // for each of dead: family number to index in its families
 }
@@ -81,6 +83,17 @@ func (d *Decoder) Take(r layout.Record) error {
 		d.dead, d.familyOf = append(d.dead, dead), append(d.familyOf, map[uint32]int{})
 	case r.Sample != nil:
 		return d.sample(r.Sample)
+	case r.Base != nil:
+		if len(a.Ledger.Bases) >= maxDead {
+			return fmt.Errorf("more than %d bases: %w", maxDead, layout.ErrLimit)
+		}
+		if a.Ledger.Bases[r.Base.ID] != nil {
+			return fmt.Errorf("two bases of process %v: %w", r.Base.ID, layout.ErrDamaged)
+		}
+		d.last, d.base, d.baseOf = nil, &merge.Base{Whole: r.Base.Whole}, map[uint32]int{}
+		a.Ledger.Bases[r.Base.ID] = d.base
+	case r.Counted != nil:
+		return d.counted(r.Counted)
 	case r.Absorbed != nil:
 		for _, p := range r.Absorbed {
 			if n := len(a.absorbed); n > 0 && compare(a.absorbed[n-1].ID, p.ID) >= 0 {
@@ -129,13 +142,42 @@ func (d *Decoder) total(t *layout.Total) error {
 }
 
 func (d *Decoder) native(n *layout.Native) error {
-	if d.last == nil || d.last.Native() == nil {
-		return fmt.Errorf("native buckets without a total of a native histogram: %w", layout.ErrDamaged)
-	}
 	if err := n.Validate(); err != nil {
 		return err
 	}
-	d.last.Native().Add(n)
+	if d.last != nil && d.last.Native() != nil {
+		d.last.Native().Add(n)
+		return nil
+	}
+	if d.last == nil && d.base != nil && len(d.base.Inputs) > 0 {
+		last := len(d.base.Inputs) - 1
+		of := d.base.Families[d.base.Inputs[last].Family]
+		if of.Type == layout.NativeHistogram && d.base.Natives[last] == nil {
+			d.base.SetNative(last, n)
+			return nil
+		}
+	}
+	return fmt.Errorf("native buckets without a total or a base of a native histogram: %w", layout.ErrDamaged)
+}
+
+func (d *Decoder) counted(c *layout.Counted) error {
+	f, err := d.family(c.Family)
+	if err != nil {
+		return err
+	}
+	if err := c.Validate(f); err != nil {
+		return err
+	}
+	if d.last != nil || d.base == nil || d.base.Whole {
+		return fmt.Errorf("value of %q without a base: %w", f.Name, layout.ErrDamaged)
+	}
+	at, known := d.baseOf[c.Family]
+	if !known {
+		at = len(d.base.Families)
+		d.baseOf[c.Family] = at
+		d.base.Families = append(d.base.Families, f)
+	}
+	d.base.Put(merge.Input{Family: at, Values: c.Values, Created: c.Created}, c.Words, nil)
 	return nil
 }
 

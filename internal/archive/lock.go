@@ -105,6 +105,13 @@ func isPublished(dir string) bool {
 	return err == nil && info.Size() > 0
 }
 
+// Published reports whether an absorption has noted that an archive exists. A foreign file at the path
+// of compact.lock, which may be a link to the file of a process, says nothing.
+func Published(dir string) bool {
+	_, ours := readReading(filepath.Join(dir, layout.LockName))
+	return ours
+}
+
 // MarkPublished notes that an archive exists. The caller has the lock.
 func MarkPublished(dir string) error {
 	if isPublished(dir) {

@@ -3,6 +3,7 @@ package archive
 import (
 	"fmt"
 	"iter"
+	"maps"
 	"slices"
 
 	"github.com/mpmetrics/mpmetrics/internal/layout"
@@ -22,7 +23,7 @@ func (a *Archive) Records() iter.Seq2[[]byte, error] {
 			return yield(payload, nil)
 		}
 		_ = more(layout.AppendState(e.record[:0], &a.State)) &&
-			e.totals(a, more) && e.dead(a, more) && e.ids(a, more)
+			e.totals(a, more) && e.dead(a, more) && e.bases(a, more) && e.ids(a, more)
 	}
 }
 
@@ -79,6 +80,28 @@ func (e *encoder) dead(a *Archive, more func([]byte) bool) bool {
 			if !ok || !more(layout.AppendSample(e.record[:0], &layout.Sample{
 				Dead: uint32(i), Family: number, Created: in.Created, Values: in.Values, Cell: d.Values[in.At],
 			})) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+func (e *encoder) bases(a *Archive, more func([]byte) bool) bool {
+	for _, id := range slices.SortedFunc(maps.Keys(a.Ledger.Bases), compare) {
+		b := a.Ledger.Bases[id]
+		if !more(layout.AppendBase(e.record[:0], layout.Base{ID: id, Whole: b.Whole})) {
+			return false
+		}
+		for i, in := range b.Inputs {
+			f := b.Families[in.Family]
+			number, ok := e.family(f, more)
+			if !ok || !more(layout.AppendCounted(e.record[:0], &layout.Counted{
+				Family: number, Created: in.Created, Values: in.Values, Words: b.Values[in.At:][:f.ValueWords()],
+			})) {
+				return false
+			}
+			if n := b.Natives[i]; n != nil && !more(layout.AppendNative(e.record[:0], n)) {
 				return false
 			}
 		}

@@ -60,13 +60,25 @@ func TestRefusedRecords(t *testing.T) {
 		{
 			name: "native buckets of a counter",
 			log:  [][]byte{layout.AppendNative(nil, &layout.Native{})},
-			want: "without a total of a native histogram",
+			want: "without a total or a base of a native histogram",
 		},
 		{name: "native buckets of no schema", log: [][]byte{
 			layout.AppendFamily(nil, 4, &layout.Family{Type: layout.NativeHistogram, Name: "n"}),
 			layout.AppendTotal(nil, &layout.Total{Family: 4, Sums: layout.Sums{Buckets: []uint64{1}}}),
 			layout.AppendNative(nil, &layout.Native{Schema: 9}),
 		}, want: "schema 9"},
+		{name: "value without a base", log: [][]byte{layout.AppendCounted(nil, &layout.Counted{Values: []string{"x"}, Words: []uint64{1, 0}})}, want: "without a base"},
+		{name: "value of a whole base", log: [][]byte{
+			layout.AppendBase(nil, layout.Base{Whole: true}), layout.AppendCounted(nil, &layout.Counted{Values: []string{"x"}, Words: []uint64{1, 0}}),
+		}, want: "without a base"},
+		{name: "base of no family", log: [][]byte{layout.AppendBase(nil, layout.Base{}), layout.AppendCounted(nil, &layout.Counted{Family: 9})}, want: "unknown family 9"},
+		{name: "base of a gauge", log: [][]byte{layout.AppendBase(nil, layout.Base{}), layout.AppendCounted(nil, &layout.Counted{Family: 3})}, want: "of mode all"},
+		{name: "base without words", log: [][]byte{layout.AppendBase(nil, layout.Base{}), layout.AppendCounted(nil, &layout.Counted{})}, want: "0 words, want 2"},
+		{name: "two bases of a process", log: [][]byte{layout.AppendBase(nil, layout.Base{}), layout.AppendBase(nil, layout.Base{})}, want: "two bases"},
+		{name: "native buckets of the base of a counter", log: [][]byte{
+			layout.AppendBase(nil, layout.Base{}), layout.AppendCounted(nil, &layout.Counted{Values: []string{"x"}, Words: []uint64{1, 0}}),
+			layout.AppendNative(nil, &layout.Native{}),
+		}, want: "without a total or a base"},
 		{name: "deletion of a series", log: [][]byte{layout.AppendGone(nil, layout.Gone{})}, want: "record of a process's file in an archive"},
 	} {
 		_, err := decode(slices.Concat(whole, test.log))
@@ -76,7 +88,7 @@ func TestRefusedRecords(t *testing.T) {
 
 // Whoever reads records may stop at each.
 func TestRecordsStop(t *testing.T) {
-	a := sample(1)
+	a := restarted(1)
 	want := records(t, a)
 	for n := range want {
 		var got [][]byte

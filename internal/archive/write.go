@@ -32,6 +32,10 @@ func (a *Archive) Write(dir string, h layout.Header) (temporary string, err erro
 		os.Remove(path)
 		return "", fmt.Errorf("write archive: %w", err)
 	}
+	if err := seal(path); err != nil {
+		os.Remove(path)
+		return "", fmt.Errorf("write archive: %w", err)
+	}
 	info, err := os.Stat(path)
 	if err != nil {
 		return "", fmt.Errorf("write archive: %w", err)

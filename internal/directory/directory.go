@@ -122,6 +122,10 @@ type Stat struct {
 	Inode uint64
 	Size  int64
 	Links uint64 // 0 once the file was removed
+
+	// Unix nanoseconds of the last write, and of the last write or change of attributes. Both are 0
+	// on systems without support.
+	Modified, Changed int64
 }
 
 // maxNames bounds a directory: a thousand times the files of a busy service, and

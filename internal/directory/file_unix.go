@@ -46,6 +46,10 @@ func OpenFile(path string) (*File, Stat, error) {
 	return f, st, nil
 }
 
+func statOf(st *unix.Stat_t) Stat {
+	return Stat{Inode: st.Ino, Size: st.Size, Links: uint64(st.Nlink), Modified: st.Mtim.Nano(), Changed: st.Ctim.Nano()}
+}
+
 const notRegular = "it is not a regular file; remove it"
 
 // refuseForeign refuses a file that cannot be opened because the file belongs to another user: no
@@ -108,7 +112,7 @@ func LookAt(path string) (Stat, error) {
 	if err := unix.Lstat(path, &st); err != nil {
 		return Stat{}, &fs.PathError{Op: "stat", Path: path, Err: err}
 	}
-	return Stat{Inode: st.Ino, Size: st.Size, Links: uint64(st.Nlink)}, nil
+	return statOf(&st), nil
 }
 
 // SameAs reports whether a path leads to the open file, without a symbolic link. While the file is
@@ -135,7 +139,7 @@ func stat(fd int, path string) (Stat, error) {
 	if err := checkOwner(path, &st); err != nil {
 		return Stat{}, err
 	}
-	return Stat{Inode: st.Ino, Size: st.Size, Links: uint64(st.Nlink)}, nil
+	return statOf(&st), nil
 }
 
 // DescriptorLimit is the number of descriptors that the process may have open, 0 if unknown.

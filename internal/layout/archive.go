@@ -19,10 +19,12 @@ import (
 //	sample    number of the dead, family, created, label values, cell
 //	absorbed  ids with start and time, ascending over all such records
 //	open      ids, ascending over all such records
+//	base      id, 1 if no count of the process is in a total, else 0
+//	counted   family, created, label values, value words
 //
 // The numbers of the kinds are part of the format. The state record is the first record and occurs
 // once. A family or dead record comes before the records with its number. A native record belongs
-// to the total before it.
+// to the total or the counted record before it, and a counted record to the base before it.
 const (
 	StateRecord    RecordKind = 16
 	RankRecord     RecordKind = 17
@@ -32,6 +34,8 @@ const (
 	AbsorbedRecord RecordKind = 21
 	OpenRecord     RecordKind = 22
 	NativeRecord   RecordKind = 23
+	BaseRecord     RecordKind = 24
+	CountedRecord  RecordKind = 25
 )
 
 // IDsPerRecord is how many ids a writer puts into one record.
@@ -119,6 +123,21 @@ type Absorbed struct {
 	Time  int64 // of the absorption
 }
 
+// Base is a process whose counts are not in the totals, or a part of whose counts is not: see
+// merge.Base.
+type Base struct {
+	ID    ID
+	Whole bool
+}
+
+// Counted is the part of the value of one series that is not in the totals.
+type Counted struct {
+	Family  uint32
+	Created int64
+	Values  []string
+	Words   []uint64 // as Family.ValueWords lists them
+}
+
 // AppendState appends the payload of a state record.
 func AppendState(b []byte, s *State) []byte {
 	b = append(b, byte(StateRecord))
@@ -202,6 +221,23 @@ func AppendOpen(b []byte, ids []ID) []byte {
 	return b
 }
 
+// AppendBase appends the payload of a base record.
+func AppendBase(b []byte, base Base) []byte {
+	b = append(append(b, byte(BaseRecord)), base.ID[:]...)
+	return appendBool(b, base.Whole)
+}
+
+// AppendCounted appends the payload of a counted record.
+func AppendCounted(b []byte, c *Counted) []byte {
+	b = append(b, byte(CountedRecord))
+	b = binary.AppendUvarint(b, uint64(c.Family))
+	b = appendStrings(appendTime(b, c.Created), c.Values)
+	for _, w := range c.Words {
+		b = binary.LittleEndian.AppendUint64(b, w)
+	}
+	return b
+}
+
 // archived takes a record of a kind for archives only.
 func (d *decoder) archived(kind RecordKind, r *Record) {
 	switch kind {
@@ -230,6 +266,14 @@ func (d *decoder) archived(kind RecordKind, r *Record) {
 		for len(d.rest) > 0 {
 			r.Open = append(r.Open, d.id())
 		}
+	case BaseRecord:
+		r.Base = &Base{ID: d.id(), Whole: d.bool()}
+	case CountedRecord:
+		c := &Counted{Family: d.uint32(), Created: d.time(), Values: d.strings(MaxLabelBytes)}
+		for len(d.rest) > 0 && d.err == nil {
+			c.Words = append(c.Words, d.uint64())
+		}
+		r.Counted = c
 	default:
 		d.fail("unknown kind %d", kind)
 	}
@@ -280,6 +324,17 @@ func (t *Total) Validate(f *Family) error {
 		return fmt.Errorf("total of %q, a gauge of mode %v: %w", f.Name, f.Mode, ErrDamaged)
 	}
 	return nil
+}
+
+// Validate checks that a counted value fits its family.
+func (c *Counted) Validate(f *Family) error {
+	if f.ByMode() {
+		return fmt.Errorf("base of %q, a %v of mode %v: %w", f.Name, f.Type, f.Mode, ErrDamaged)
+	}
+	if len(c.Words) != f.ValueWords() {
+		return fmt.Errorf("base of %q has %d words, want %d: %w", f.Name, len(c.Words), f.ValueWords(), ErrDamaged)
+	}
+	return f.validateValues(c.Values)
 }
 
 // Validate checks that a sample fits its family.

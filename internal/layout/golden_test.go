@@ -95,6 +95,10 @@ var goldens = []struct {
 		return AppendAbsorbed(nil, []Absorbed{{ID: ID{1}, Start: 1, Time: 2}, {ID: ID{2}, Start: 3, Time: 4}})
 	}},
 	{"open", func() []byte { return AppendOpen(nil, []ID{{1}, {2}}) }},
+	{"base", func() []byte { return AppendBase(nil, Base{ID: ID{0: 1, 15: 0xff}, Whole: true}) }},
+	{"counted", func() []byte {
+		return AppendCounted(nil, &Counted{Family: 2, Created: 3, Values: []string{"a"}, Words: []uint64{7, 1 << 63}})
+	}},
 	{"share", func() []byte { return AppendShare(nil, Share{Series: 300, On: true}) }},
 	{"gone", func() []byte { return AppendGone(nil, Gone{Series: 300, Time: 1_795_000_000_000_000_002}) }},
 }

@@ -163,7 +163,11 @@ func AppendGone(b []byte, g Gone) []byte {
 func AppendShare(b []byte, s Share) []byte {
 	b = append(b, byte(ShareRecord))
 	b = binary.AppendUvarint(b, uint64(s.Series))
-	if s.On {
+	return appendBool(b, s.On)
+}
+
+func appendBool(b []byte, on bool) []byte {
+	if on {
 		return append(b, 1)
 	}
 	return append(b, 0)
@@ -191,6 +195,8 @@ type Record struct {
 	Sample   *Sample
 	Absorbed []Absorbed
 	Open     []ID
+	Base     *Base
+	Counted  *Counted
 }
 
 // DecodeRecord reads a payload. DecodeRecord checks the shape only; Family.Validate and the reader

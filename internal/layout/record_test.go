@@ -382,6 +382,10 @@ func FuzzDecodeRecord(f *testing.F) {
 			again = AppendAbsorbed(nil, r.Absorbed)
 		case r.Open != nil:
 			again = AppendOpen(nil, r.Open)
+		case r.Base != nil:
+			again = AppendBase(nil, *r.Base)
+		case r.Counted != nil:
+			again = AppendCounted(nil, r.Counted)
 		}
 		if !slices.Equal(again, payload) {
 			t.Errorf("encoded again:\ngot  %x\nwant %x", again, payload)

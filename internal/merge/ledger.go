@@ -20,6 +20,9 @@ type Ledger struct {
 
 	// Dead are the processes with kept All samples, by id.
 	Dead map[layout.ID]*Dead
+
+	// Bases are the bases of processes without an absorption, by id.
+	Bases map[layout.ID]*Base
 }
 
 // Account is one definition and its totals.
@@ -55,7 +58,7 @@ type Dead struct {
 
 // NewLedger returns an empty Ledger.
 func NewLedger() *Ledger {
-	return &Ledger{accounts: map[string]*Account{}, Dead: map[layout.ID]*Dead{}}
+	return &Ledger{accounts: map[string]*Account{}, Dead: map[layout.ID]*Dead{}, Bases: map[layout.ID]*Base{}}
 }
 
 // Series is the number of totals.
