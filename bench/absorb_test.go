@@ -54,6 +54,24 @@ func BenchmarkScrapeAbsorbed(b *testing.B) {
 	}
 }
 
+// BenchmarkScrapeRestarted scrapes after the archive was removed, while each process lives: the archive has the base
+// of each process.
+func BenchmarkScrapeRestarted(b *testing.B) {
+	for _, processes := range []int{4, 64} {
+		b.Run(fmt.Sprintf("shape=counters/procs=%d", processes), func(b *testing.B) {
+			dir := directory(b)
+			spawn(b, dir, "counters", processes)
+			leaveDead(b, dir, 1, 10)
+			absorb(b, dir)
+			if err := os.Remove(filepath.Join(dir, layout.Subdirectory, layout.ArchiveName)); err != nil {
+				b.Fatal(err)
+			}
+			absorb(b, dir)
+			pair(b, func(b *testing.B) { scrapePlain(b, "counters") }, func(b *testing.B) { scrapeMerged(b, dir) })
+		})
+	}
+}
+
 // leaveDead leaves the files of so many dead processes.
 func leaveDead(b *testing.B, dir string, processes, series int) {
 	b.Helper()

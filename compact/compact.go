@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"time"
@@ -50,6 +51,10 @@ const (
 	// than any scrape. pruneSlack bounds how often the archive is rewritten to prune ids.
 	idRetention = time.Hour
 	pruneSlack  = 10 * time.Minute
+
+	// baseRetention is the least time that the archive keeps the base of a process without a file. A
+	// repair may bring the file back.
+	baseRetention = 24 * time.Hour
 )
 
 // Run absorbs all dead processes of the directory that is configured for their stores. No process
@@ -69,6 +74,9 @@ const (
 //     absorbed. Right before the rename Run checks that compact.lock, the directory and the archive
 //     in place are the same as at the reading. Otherwise Run returns [ErrChanged].
 //  6. Run removes the absorbed files.
+//
+// If the archive is damaged, or was removed, totals restart: Run puts the archive aside and makes
+// another archive. What processes had counted before is not in the restarted totals.
 //
 // Run checks the context between files. Run absorbs in batches of 256 files with pauses between the
 // batches, see [Limits].CoreShare. Each batch reads the archive anew. An absorbed batch stays
@@ -126,6 +134,7 @@ type compactor struct {
 	report  Report
 	archive *archive.Archive // the archive in place, or an empty archive if damaged
 	begin   string           // why totals restart with the next archive; empty: they go on
+	damaged int64            // with begin: no total has a process that began later
 	left    map[string]bool  // files in the report; true: the reason may pass
 	known   map[string]bool  // dead files, without a need for another probe
 	others  int              // files that are live, or in left
@@ -176,7 +185,7 @@ func (c *compactor) load(ctx context.Context) error {
 		c.archive = archive.New()
 		// A scrape may know the epoch of the damaged archive: take another epoch.
 		c.archive.Epoch = rand.Uint32()
-		c.begin = err.Error()
+		c.begin, c.damaged = err.Error(), c.world.damaged()
 		return nil
 	}
 	return err
@@ -235,7 +244,10 @@ func (c *compactor) batch(ctx context.Context) (waiting int, err error) {
 		c.take(ctx, p, name)
 	}
 	c.putAside(ctx, p)
-	c.beginAnew(p)
+	if err := c.beginAnew(ctx, p); err != nil {
+		return 0, err
+	}
+	c.readBases(ctx, p)
 	c.absorb(p)
 	if err := c.housekeeping(ctx, p); err != nil {
 		return 0, err
@@ -351,7 +363,7 @@ func (c *compactor) checkBoot(ctx context.Context, found *listing) error {
 	}
 	there := idsOf(found.live, found.absorbed, found.dead, c.leftNames())
 	if c.archive.Lost(there) {
-		c.begin = "files of an earlier boot of the machine are missing"
+		c.restart("files of an earlier boot of the machine are missing")
 		return nil
 	}
 	for _, name := range found.dead {
@@ -360,18 +372,22 @@ func (c *compactor) checkBoot(ctx context.Context, found *listing) error {
 		}
 		h, err := c.header(name)
 		if err == nil && boot.Differ(h.BootID, now) {
-			c.begin = "files of an earlier boot of the machine were not absorbed, their last seconds may be missing"
+			c.restart("files of an earlier boot of the machine were not absorbed, their last seconds may be missing")
 			return nil
 		}
 	}
 	return nil
 }
 
+// restart makes totals restart after a boot of the machine. No scrape of this boot has shown a total,
+// so the counts of all processes of this boot are new.
+func (c *compactor) restart(why string) { c.begin, c.damaged = why, math.MinInt64 }
+
 func (c *compactor) leftNames() []string { return slices.Collect(maps.Keys(c.left)) }
 
 // beginAnew takes the processes of an earlier boot out. If totals restart, beginAnew empties the
-// archive.
-func (c *compactor) beginAnew(p *plan) {
+// archive, and takes the counts of earlier totals as bases.
+func (c *compactor) beginAnew(ctx context.Context, p *plan) error {
 	now := c.boot()
 	p.processes = slices.DeleteFunc(p.processes, func(t *taken) bool {
 		if !boot.Differ(t.header.BootID, now) {
@@ -381,13 +397,14 @@ func (c *compactor) beginAnew(p *plan) {
 		return true
 	})
 	if c.begin == "" {
-		return
+		return nil
 	}
 	p.changed = true
 	c.archive.Ledger = merge.NewLedger()
 	c.archive.Begun = c.now().UnixNano()
 	c.archive.Aside++
 	c.archive.Epoch++
+	return c.rebase(ctx, p)
 }
 
 func earlierBoot(name string) LeftFile {
@@ -440,8 +457,15 @@ func (c *compactor) absorb(p *plan) {
 	}
 	for _, t := range p.processes {
 		h := t.header
+		inputs, values, natives := t.inputs, t.values, t.natives
+		if base := c.archive.Ledger.Bases[h.ID]; base != nil {
+			s := base.Subtract(t.families, inputs, len(values))
+			inputs = s.Inputs
+			values, natives = s.Apply(values, natives)
+			delete(c.archive.Ledger.Bases, h.ID)
+		}
 		process := merge.Process{ID: h.ID, Start: h.Start, Label: h.Process}
-		unabsorbed := c.archive.Ledger.Absorb(process, t.families, t.inputs, t.values, t.natives, now)
+		unabsorbed := c.archive.Ledger.Absorb(process, t.families, inputs, values, natives, now)
 		c.archive.Unabsorbed += uint64(unabsorbed)
 		c.report.Unabsorbed += unabsorbed
 		record(h.ID, h.Start)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -179,6 +180,13 @@ func (w *files) readArchive(context.Context) (_ *archive.Archive, err error) {
 		_ = archive.MarkPublished(w.archive)
 	}
 	return a, err
+}
+
+func (w *files) damaged() int64 {
+	if !archive.Published(w.archive) {
+		return math.MinInt64 // no absorption has taken counts out of the files
+	}
+	return w.base.Overwritten()
 }
 
 func (w *files) header(name string) (*layout.Header, error) { return reader.ReadHeader(w.path(name)) }

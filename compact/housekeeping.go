@@ -42,6 +42,7 @@ func (c *compactor) housekeeping(ctx context.Context, p *plan) error {
 	if trusted(steady, idRetention) && c.archive.LowerHorizon(now.Add(-idRetention).UnixNano()) {
 		p.changed = true
 	}
+	c.dropBases(p, now)
 	if c.archive.AbsorbedIDs() > 0 && now.Sub(time.Unix(0, c.archive.Oldest())) > idRetention+pruneSlack {
 		listed := idsOf(p.live, p.dead, p.absorbed, c.leftNames())
 		pruned := c.archive.Prune(now.Add(-idRetention).UnixNano(), func(id layout.ID) bool { return listed[id] })

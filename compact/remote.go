@@ -84,6 +84,10 @@ func (w *partitions) readArchive(ctx context.Context) (*archive.Archive, error) 
 	return w.source.Archive()
 }
 
+// damaged returns the earliest time: the restart changes the epoch of the server, and every living
+// process then publishes everything in another partition.
+func (w *partitions) damaged() int64 { return math.MinInt64 }
+
 func (w *partitions) header(name string) (*layout.Header, error) { return w.source.Header(name) }
 
 func (w *partitions) read(ctx context.Context, name string) (*process, error) {

@@ -41,7 +41,7 @@ func (w *unlinkFirst) commit(_ context.Context, c change) (committed, error) {
 
 func (w *unlinkFirst) read(ctx context.Context, name string) (*process, error) {
 	p, err := w.memoryWorld.read(ctx, name)
-	if err == nil {
+	if f := w.files[name]; err == nil && f != nil && !f.alive { // of the living only the counts are read
 		w.absorbed = append(w.absorbed, name)
 	}
 	return p, err
@@ -223,6 +223,11 @@ func (w firstRenamed) publish(temporary string) error {
 	return w.rename(w.dir, temporary)
 }
 
+// withoutBases takes no base of any process when totals restart.
+type withoutBases struct{ *memoryWorld }
+
+func (w withoutBases) damaged() int64 { return math.MinInt64 }
+
 type controlCase struct {
 	name        string
 	scenario    *scenario
@@ -265,6 +270,7 @@ func TestSimulationControls(t *testing.T) {
 		{name: "directory not checked", scenario: disturbed(directoryReplaced), preemptions: 1, gambles: 2000, control: control{func(w *memoryWorld) world { return byPath{unchecked{w, errDirLost}} }, theSource}},
 		{name: "archive not checked", scenario: disturbed(archiveReplaced), preemptions: 1, gambles: 2000, control: control{func(w *memoryWorld) world { return unchecked{w, errArchiveLost} }, theSource}},
 		{name: "archive not locked", scenario: disturbed(lockRemoved), preemptions: 2, gambles: 5000, control: control{func(w *memoryWorld) world { return archiveUnlocked{w} }, theSource}},
+		{name: "no bases", scenario: lasting(), preemptions: 1, gambles: 2000, control: control{func(w *memoryWorld) world { return withoutBases{w} }, theSource}},
 		{name: "first archive renamed", scenario: first(lockRemoved), preemptions: 2, gambles: 5000, control: control{func(w *memoryWorld) world { return firstRenamed{w} }, theSource}},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -37,6 +37,7 @@ type interference string
 const (
 	lockRemoved       interference = "remove compact.lock"
 	directoryReplaced interference = "replace the directory"
+	archiveRemoved    interference = "remove the archive"
 	archiveReplaced   interference = "absorb without locks"
 	clockSet          interference = "set the clock"
 	clockRight        interference = "set the clock right"
@@ -128,6 +129,13 @@ func disturbed(what ...interference) *scenario {
 	return s
 }
 
+// lasting is one where the archive is removed, and scrapes go on.
+func lasting() *scenario {
+	s := disturbed(archiveRemoved)
+	s.scrapes = 1
+	return s
+}
+
 // first is one without an archive.
 func first(what ...interference) *scenario {
 	s := disturbed(what...)
@@ -184,8 +192,11 @@ func random(r *rand.Rand, pruning bool) *scenario {
 			s.person = append(s.person, clockSet, clockRight)
 			s.ahead = year
 		}
-		if r.IntN(4) == 0 {
+		switch r.IntN(4) {
+		case 0:
 			s.person[r.IntN(len(s.person))] = directoryReplaced
+		case 1:
+			s.person = []interference{archiveRemoved}
 		}
 	}
 	s.write()
@@ -242,12 +253,20 @@ func (f *memoryFile) add(a addition) {
 }
 
 // totals adds all files up while nobody has absorbed any.
-func (m *memory) totals() totals {
+func (m *memory) totals() totals { return m.since(nil) }
+
+// since is totals without the counts of an earlier state.
+func (m *memory) since(earlier *memory) totals {
 	const precision = 4096 // bits, more than lie between any two float64
 	sum := func(value func(*memoryFile) float64) float64 {
 		exact := new(big.Float).SetPrec(precision)
 		for _, f := range m.files {
 			exact.Add(exact, new(big.Float).SetPrec(precision).SetFloat64(value(f)))
+		}
+		if earlier != nil {
+			for _, f := range earlier.files {
+				exact.Sub(exact, new(big.Float).SetPrec(precision).SetFloat64(value(f)))
+			}
 		}
 		rounded, _ := exact.Float64() // to nearest, ties to even
 		return rounded
@@ -267,6 +286,31 @@ func (m *memory) totals() totals {
 			return gauge(f.cells[liveAt])
 		}),
 	}
+}
+
+// at is the directory after so many events, while nobody has absorbed any.
+func (s *scenario) at(events int) *memory {
+	m := s.begin()
+	for _, e := range s.history[:events+1] {
+		e.apply(m)
+	}
+	return m
+}
+
+// checkRestarted compares what a scrape showed after a restart of totals with the counts since each
+// event of the time without an archive. Gauges of the dead are lost with the archive.
+func (s *scenario) checkRestarted(lost span, first, last int, got totals) error {
+	var admissible []totals
+	for from := lost.first; from <= lost.last; from++ {
+		for now := max(from, first); now <= last; now++ {
+			want := s.at(now).since(s.at(from))
+			if got.float == want.float && got.whole == want.whole {
+				return nil
+			}
+			admissible = append(admissible, want)
+		}
+	}
+	return fmt.Errorf("%b after a restart of totals, want one of %b, event %d to %d", got, admissible, first, last)
 }
 
 // check compares what a scrape showed with every moment of its time: first and

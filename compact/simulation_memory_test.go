@@ -2,6 +2,7 @@ package compact
 
 import (
 	"encoding/binary"
+	"fmt"
 	"io/fs"
 	"slices"
 	"time"
@@ -24,9 +25,18 @@ type memory struct {
 	disturbed   bool     // a person takes part
 	deciding    *actor   // has checked, and has not renamed yet
 	removals    uint64   // of compact.lock, of the directory, and of an archive that was read
+	happened    int      // events of the history
+	lost        span     // events between the removal of the archive and the restart of totals
 	backwards   bool     // names are listed from the last to the first
 	quarantined []string // what nobody should ever do here
 	broken      error    // a rule that an absorption broke
+}
+
+// span is from one event of the history to another event.
+type span struct {
+	first, last int
+	begun       bool // the archive was removed
+	ended       bool // totals have restarted
 }
 
 // memoryDir is a directory. An absorption that has it open keeps it when another
@@ -143,6 +153,22 @@ func (m *memory) removeLock() {
 	m.removals++
 }
 
+// removeArchive removes the archive. compact.lock still says that there was an archive.
+func (m *memory) removeArchive() {
+	if m.archive != nil {
+		m.archive, m.lost = nil, span{first: m.happened, begun: true}
+		m.removals++
+	}
+}
+
+// archiveLost is the error of a reader while the archive is missing.
+func (m *memory) archiveLost() error {
+	if m.archive == nil && m.lost.begun {
+		return fmt.Errorf("the archive was removed: %w", layout.ErrDamaged)
+	}
+	return nil
+}
+
 // replace removes the directory. The living make it again, and their files: at
 // once, since it does not matter here what scrapes show meanwhile.
 func (m *memory) replace() {
@@ -249,7 +275,7 @@ func (m *memory) state() digest {
 			all += d
 		}
 	}
-	all.add(uint64(m.clock.UnixNano()), uint64(m.uptime), uint64(m.watched.Uptime), uint64(m.watched.Wall.UnixNano()), uint64(len(m.quarantined)), m.removals, bit(m.lock != nil), bit(m.deciding != nil))
+	all.add(uint64(m.clock.UnixNano()), uint64(m.uptime), uint64(m.watched.Uptime), uint64(m.watched.Wall.UnixNano()), uint64(len(m.quarantined)), m.removals, bit(m.lock != nil), bit(m.deciding != nil), bit(m.lost.begun), bit(m.lost.ended), uint64(m.lost.first), uint64(m.lost.last))
 	return all
 }
 

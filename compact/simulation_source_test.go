@@ -31,7 +31,7 @@ func (s *memorySource) Epoch() (uint32, error) {
 	if s.memory.archive != nil {
 		s.seen.add(uint64(s.memory.archive.origin))
 	}
-	return s.memory.archive.epoch(), nil
+	return s.memory.archive.epoch(), s.archiveLost()
 }
 
 // Place implements scan.Disk.
@@ -74,6 +74,9 @@ func (s *memorySource) Look(string) os.FileInfo { return nil }
 // Archive implements scan.Disk.
 func (s *memorySource) Archive(known *archive.Archive) (*archive.Archive, error) {
 	if err := s.point("read archive"); err != nil {
+		return nil, err
+	}
+	if err := s.archiveLost(); err != nil {
 		return nil, err
 	}
 	return s.memory.archive.decode(s.actor, known, s.clock)

@@ -87,7 +87,7 @@ func simulate(all troupe, s *scenario, c control, ch chooser) *simulation {
 	x.newScraper().scrape()
 	x.checkFiles()
 	x.fail(x.memory.broken)
-	if x.outcome.incomplete > 0 && x.outcome.crashes == 0 && x.outcome.pruned == 0 && x.replaced == 0 {
+	if x.outcome.incomplete > 0 && x.outcome.crashes == 0 && x.outcome.pruned == 0 && x.replaced == 0 && !x.memory.lost.begun {
 		x.fail(errors.New("a scrape was not complete, without a crash and without pruning"))
 	}
 	return x
@@ -130,6 +130,7 @@ func (x *simulation) own(a *actor) {
 		}
 		e.apply(x.memory)
 		x.happened++
+		x.memory.happened++
 	}
 }
 
@@ -148,6 +149,8 @@ func (x *simulation) interfere(a *actor) {
 			x.memory.clock = x.memory.clock.Add(-x.ahead)
 		case archiveReplaced:
 			x.absorbLockless()
+		case archiveRemoved:
+			x.memory.removeArchive()
 		case directoryReplaced:
 			x.memory.replace()
 			x.truth = x.scenario.truth(x.truth, x.happened)
@@ -211,6 +214,8 @@ type scraper struct {
 	began   int // events that had happened; -1: not begun yet
 	place   int // how often the directory was replaced before the last scrape
 	last    totals
+
+	restarted bool // the last scrape showed restarted totals
 }
 
 func (x *simulation) newScraper() *scraper {
@@ -243,14 +248,23 @@ func (s *scraper) scrape() {
 	if place != s.place {
 		s.place, s.last = place, totals{} // what was removed does not come back
 	}
-	if err := check(s.truth, s.began, s.happened, got); err != nil {
+	a := s.scanner.Archive()
+	restarted := a.Begun != 0 && s.memory.lost.ended
+	if restarted != s.restarted {
+		s.restarted, s.last = restarted, totals{}
+	}
+	err := check(s.truth, s.began, s.happened, got)
+	if restarted {
+		err = s.checkRestarted(s.memory.lost, s.began, s.happened, got)
+	}
+	if err != nil {
 		s.fail(fmt.Errorf("scrape %d: %w", s.outcome.scrapes, err))
 	}
 	if got.float < s.last.float || got.whole < s.last.whole || got.kept < s.last.kept {
 		s.fail(fmt.Errorf("scrape %d: %b is below %b", s.outcome.scrapes, got, s.last))
 	}
 	s.last = got
-	if a := s.scanner.Archive(); a.Begun != 0 || a.Quarantined+a.Forgotten+a.Unabsorbed+a.Aside > 0 {
+	if !restarted && (a.Begun != 0 || a.Aside > 0) || a.Quarantined+a.Forgotten+a.Unabsorbed > 0 {
 		s.fail(fmt.Errorf("scrape %d: state of the archive %+v", s.outcome.scrapes, a.State))
 	}
 }
@@ -306,6 +320,7 @@ func TestSimulationEverySchedule(t *testing.T) {
 		{name: "lock removed", scenario: disturbed(lockRemoved), explorer: within(preemptions, 0)},
 		{name: "lock removed before the first archive", scenario: first(lockRemoved), explorer: within(preemptions, 0)},
 		{name: "directory replaced", scenario: disturbed(directoryReplaced), explorer: within(preemptions, 0)},
+		{name: "archive removed", scenario: lasting(), explorer: within(preemptions, 0)},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()

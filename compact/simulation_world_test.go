@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"math"
 	"time"
 
 	"github.com/mpmetrics/mpmetrics/internal/archive"
@@ -67,6 +68,9 @@ func (w *memoryWorld) readArchive(context.Context) (*archive.Archive, error) {
 		return nil, err
 	}
 	if err := w.point("read archive"); err != nil {
+		return nil, err
+	}
+	if err := w.archiveLost(); err != nil {
 		return nil, err
 	}
 	return w.memory.archive.decode(w.actor, nil, w.clock)
@@ -146,6 +150,8 @@ func (w *memoryWorld) check() error {
 	return w.stands
 }
 
+func (w *memoryWorld) damaged() int64 { return math.MaxInt64 }
+
 func (w *memoryWorld) header(name string) (*layout.Header, error) {
 	p, err := w.read(context.Background(), name)
 	if err != nil {
@@ -206,7 +212,12 @@ func (w *memoryWorld) writeRecords(a *archive.Archive, records iter.Seq2[[]byte,
 
 func (w *memoryWorld) sync(string) error { return w.point("sync") }
 
-func (w *memoryWorld) keep(string) error { return errors.New("the simulation never begins anew") }
+func (w *memoryWorld) keep(string) error {
+	if !w.lost.begun {
+		return errors.New("totals restart, and the archive is there")
+	}
+	return nil
+}
 
 func (w *memoryWorld) publish(temporary string) error {
 	if err := w.point("rename"); err != nil {
@@ -234,6 +245,9 @@ func (w *memoryWorld) rename(dir *memoryDir, temporary string) error {
 	}
 	delete(dir.temporary, temporary)
 	dir.archive = m
+	if w.lost.begun && !w.lost.ended {
+		w.lost.last, w.lost.ended = w.happened, true
+	}
 	return nil
 }
 

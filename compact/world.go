@@ -25,6 +25,10 @@ type world interface {
 	// directory readArchive locks the archive until the next readArchive, or returns ErrBusy while
 	// another absorption has the lock.
 	readArchive(ctx context.Context) (*archive.Archive, error)
+	// damaged returns a time in Unix nanoseconds after which nothing has damaged the archive in place,
+	// which readArchive could not read. math.MinInt64 means that all processes count from zero: there
+	// never was an archive, or processes publish everything in other partitions after the restart.
+	damaged() int64
 	// header reads the header of a process's file, and read reads the whole file.
 	header(name string) (*layout.Header, error)
 	read(ctx context.Context, name string) (*process, error)

@@ -2,6 +2,7 @@ package merge
 
 import (
 	"maps"
+	"math"
 
 	"github.com/mpmetrics/mpmetrics/internal/layout"
 )
@@ -115,13 +116,26 @@ func (b *Base) Subtract(families []*layout.Family, inputs []Input, words int) *S
 		f := families[in.Family]
 		base := b.Values[b.Inputs[at].At:][:f.ValueWords()]
 		s.parts = append(s.parts, subtracted{input: i, family: f, base: base, native: b.Natives[at]})
-		for _, rest := range Rest(f, base) {
+		if x := math.Float64frombits(base[1]); x != 0 && finite(x) { // a total has only finite sums
 			in.At = words + len(s.rests)
 			s.Inputs = append(s.Inputs, in)
+			rest := make([]uint64, f.ValueWords())
+			rest[1] = math.Float64bits(-x)
 			s.rests = append(s.rests, rest...)
 		}
 	}
 	return s
+}
+
+// counterSince subtracts the integer part of a base from a counter. The integer part of a mirrored
+// counter may have moved to the float part since.
+func counterSince(counter []uint64, base uint64) {
+	if counter[0] >= base {
+		counter[0] -= base
+		return
+	}
+	float := math.Float64frombits(counter[1]) - float64(base-counter[0])
+	counter[0], counter[1] = 0, math.Float64bits(float)
 }
 
 // Apply returns values and native buckets without the base. The values are valid until the next
@@ -132,9 +146,12 @@ func (s *Subtraction) Apply(values []uint64, natives map[int]*layout.Native) ([]
 	for _, p := range s.parts {
 		at := s.Inputs[p.input].At
 		n := p.family.ValueWords()
-		if p.base == nil {
+		switch {
+		case p.base == nil:
 			clear(s.out[at : at+n])
-		} else {
+		case p.family.Type == layout.Counter:
+			counterSince(s.out[at:at+n], p.base[0])
+		default:
 			Since(p.family, values[at:at+n], p.base, s.out[at:at+n])
 		}
 		if natives[p.input] == nil || p.base != nil && p.native == nil {

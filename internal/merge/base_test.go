@@ -109,6 +109,16 @@ func TestBaseOfAProcess(t *testing.T) {
 	}
 }
 
+// The count of a mirrored counter is an integer at first, and has a fraction later.
+func TestBaseOfACounterThatBecomesFractional(t *testing.T) {
+	families, inputs := baseFamilies[:1], []Input{{Values: []string{"a"}, Created: 1}}
+	b := NewBase(families, inputs, []uint64{40, 0}, nil)
+	values, _ := b.Subtract(families, inputs, 2).Apply([]uint64{0, math.Float64bits(41.5)}, nil)
+	if got := math.Float64frombits(values[1]); values[0] != 0 || got != 1.5 {
+		t.Errorf("%d and %v, want 0 and 1.5", values[0], got)
+	}
+}
+
 // A whole base leaves nothing of the counts, and the gauges.
 func TestWholeBase(t *testing.T) {
 	p := newBaseProcess()

@@ -65,12 +65,20 @@ type known struct {
 	natives map[int]*layout.Native
 	place   uint64 // place of the snapshot with the last good values
 
+	// base is the part of the counts that is in no total; nil: none. A restart of totals replaces the
+	// base. values and natives are without the base.
+	base        *merge.Base
+	subtraction *merge.Subtraction // for base and the entries that the merger knows
+
+	round int // of the last values
+
 	live bool
 	died time.Time // when the process was first found dead
 	gone time.Time // since when the file is missing without an absorption
 	bad  error     // proven reason for skipping the process
 
 	families int // number of families in the merger
+	entries  int // number of entries in the merger; with a base only
 	removed  int // number of Gone entries that the merger knows
 	shares   int // changes of Share that the merger knows
 }
@@ -107,12 +115,17 @@ func (s *Scanner) scan(ctx context.Context) error {
 		s.place, s.since = snapshot.Place, time.Now()
 	}
 	s.round++
+	restarted := false
+	if snapshot.Archive != nil && snapshot.Archive != s.archive {
+		restarted = snapshot.Archive.Begun != s.archive.Begun
+		s.archive = snapshot.Archive
+		s.merger.Carry(s.archive.Ledger)
+	}
 	for i := range snapshot.Processes {
 		s.take(&snapshot.Processes[i])
 	}
-	if snapshot.Archive != nil && snapshot.Archive != s.archive {
-		s.archive = snapshot.Archive
-		s.merger.Carry(s.archive.Ledger)
+	if restarted {
+		s.leaveOld()
 	}
 	// Even if the reading of the archive failed, because gauges are shown all the same.
 	s.leaveHeld()
@@ -152,16 +165,18 @@ func (s *Scanner) take(p *Process) {
 // update takes the values of a process, and passes new families and entries on to the merger.
 func (s *Scanner) update(t *tracked, p *Process) {
 	if t.member != nil && t.reading != p.Reading {
+		base := t.base
 		s.leave(t)
+		t.base = base
 	}
 	if !p.Live && (t.live || t.died.IsZero()) { // a server shows dead processes in each scan
 		t.died = time.Now()
 	}
-	t.reading, t.values, t.natives, t.live, t.place, t.bad = p.Reading, p.Values, p.Natives, p.Live, s.place, nil
-	h := t.reading.Header()
-	if t.member == nil {
-		t.member = s.merger.Join(merge.Process{ID: h.ID, Start: h.Start, Label: h.Process, Live: t.live})
+	t.reading, t.values, t.natives, t.live, t.place, t.bad, t.round = p.Reading, p.Values, p.Natives, p.Live, s.place, nil, s.round
+	if s.rebase(t) {
+		return
 	}
+	s.join(t)
 	families, entries := t.reading.Families(), t.reading.Entries()
 	known := t.member.Inputs()
 	if t.reading.Gone() != t.removed {
@@ -183,6 +198,54 @@ func (s *Scanner) update(t *tracked, p *Process) {
 	}
 	s.merger.Extend(t.member, families[t.families:], Inputs(entries[known:]))
 	t.families = len(families)
+}
+
+// join makes a process a member, unless the process is a member.
+func (s *Scanner) join(t *tracked) {
+	if t.member == nil {
+		h := t.reading.Header()
+		t.member = s.merger.Join(merge.Process{ID: h.ID, Start: h.Start, Label: h.Process, Live: t.live})
+	}
+}
+
+// rebase subtracts the base of a process, and reports whether the process has a base. When the base
+// or the entries change, the process joins the merger anew.
+func (s *Scanner) rebase(t *tracked) bool {
+	base := s.archive.Ledger.Bases[t.id]
+	if base == nil {
+		// The base leaves the archive with the file. What the scanner keeps of a missing file stays
+		// without the base.
+		base = t.base
+	}
+	if base == nil {
+		return false
+	}
+	families, entries := t.reading.Families(), t.reading.Entries()
+	if t.base != base || t.subtraction == nil || len(families) != t.families || len(entries) != t.entries ||
+		t.reading.Gone() != t.removed || t.reading.Shares() != t.shares {
+		if t.member != nil {
+			s.merger.Leave(t.member)
+			t.member = nil
+		}
+		s.join(t)
+		t.base, t.subtraction = base, base.Subtract(families, Inputs(entries), len(t.values))
+		s.merger.Extend(t.member, families, t.subtraction.Inputs)
+		t.families, t.entries, t.removed, t.shares = len(families), len(entries), t.reading.Gone(), t.reading.Shares()
+	}
+	t.values, t.natives = t.subtraction.Apply(t.values, t.natives)
+	return true
+}
+
+// leaveOld takes processes out of the totals whose values are older than the restart of totals:
+// nobody knows how much of such values earlier totals had.
+func (s *Scanner) leaveOld() {
+	for _, t := range s.files {
+		if t.round != s.round && t.member != nil {
+			bad := t.bad
+			s.leave(t)
+			t.bad = bad
+		}
+	}
 }
 
 // Inputs converts the entries of a file for a merger.
