@@ -357,8 +357,9 @@ func (c *compactor) leave(name string, err error) {
 // or a whole file. Totals without the missing values would be lower than before, and so totals
 // restart.
 func (c *compactor) checkBoot(ctx context.Context, found *listing) error {
-	now := c.boot()
-	if c.begin != "" || c.archive.Exists() && !boot.Differ(c.archive.BootID, now) {
+	filesInMemory, archiveInMemory := c.inMemory()
+	ofThisBoot := archiveInMemory || !boot.Differ(c.archive.BootID, c.boot())
+	if c.begin != "" || c.archive.Exists() && ofThisBoot {
 		return nil // totals restart now, or did before: a file of the earlier boot is late
 	}
 	there := idsOf(found.live, found.absorbed, found.dead, c.leftNames())
@@ -366,12 +367,15 @@ func (c *compactor) checkBoot(ctx context.Context, found *listing) error {
 		c.restart("files of an earlier boot of the machine are missing")
 		return nil
 	}
+	if filesInMemory {
+		return nil
+	}
 	for _, name := range found.dead {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
 		h, err := c.header(name)
-		if err == nil && boot.Differ(h.BootID, now) {
+		if err == nil && boot.Differ(h.BootID, c.boot()) {
 			c.restart("files of an earlier boot of the machine were not absorbed, their last seconds may be missing")
 			return nil
 		}
@@ -388,9 +392,9 @@ func (c *compactor) leftNames() []string { return slices.Collect(maps.Keys(c.lef
 // beginAnew takes the processes of an earlier boot out. If totals restart, beginAnew empties the
 // archive, and takes the counts of earlier totals as bases.
 func (c *compactor) beginAnew(ctx context.Context, p *plan) error {
-	now := c.boot()
+	inMemory, _ := c.inMemory()
 	p.processes = slices.DeleteFunc(p.processes, func(t *taken) bool {
-		if !boot.Differ(t.header.BootID, now) {
+		if inMemory || !boot.Differ(t.header.BootID, c.boot()) {
 			return false
 		}
 		p.quarantine = append(p.quarantine, earlierBoot(t.name))

@@ -60,6 +60,9 @@ type crashing struct {
 	tell    func() // told just before the crash
 }
 
+// inMemory reads headers as on a disk.
+func (w *crashing) inMemory() (files, archive bool) { return false, false }
+
 func (w *crashing) call(name string) error {
 	if !w.crashed && w.Call == name {
 		if w.calls == w.Nth {

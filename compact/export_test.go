@@ -56,6 +56,8 @@ func Clocks(t testing.TB, dir string, wall, uptime time.Duration) Elsewhere {
 
 func (w Elsewhere) boot() string { return w.id }
 
+func (w Elsewhere) inMemory() (files, archive bool) { return false, false }
+
 func (w Elsewhere) steady(now time.Time) time.Duration {
 	return archive.Steady(w.archive, archive.Reading{BootID: w.id, Uptime: w.uptime(), Wall: now})
 }

@@ -16,6 +16,9 @@ type hooked struct {
 	before func(call, name string) error
 }
 
+// inMemory reads headers as on a disk.
+func (w hooked) inMemory() (files, archive bool) { return false, false }
+
 func (w hooked) lock(ctx context.Context) (func(), error) {
 	if err := w.before("lock", ""); err != nil {
 		return nil, err

@@ -323,3 +323,7 @@ func (w *files) steady(now time.Time) time.Duration {
 }
 
 func (w *files) boot() string { return boot.ID() }
+
+func (w *files) inMemory() (files, archive bool) {
+	return directory.InMemory(w.sub), directory.InMemory(w.archive)
+}

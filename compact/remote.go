@@ -184,3 +184,5 @@ func (w *partitions) steady(time.Time) time.Duration { return math.MaxInt64 }
 
 // boot returns no id, because a server keeps partitions over the boots of machines.
 func (w *partitions) boot() string { return "" }
+
+func (w *partitions) inMemory() (files, archive bool) { return false, false }

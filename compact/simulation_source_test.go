@@ -37,6 +37,9 @@ func (s *memorySource) Epoch() (uint32, error) {
 // Place implements scan.Disk.
 func (s *memorySource) Place() uint64 { return s.place }
 
+// InMemory implements scan.Disk.
+func (s *memorySource) InMemory() (files, archive bool) { return false, false }
+
 // List implements scan.Disk.
 func (s *memorySource) List() ([]directory.Entry, error) {
 	if err := s.point("list"); err != nil {

@@ -304,3 +304,5 @@ func (w *memoryWorld) steady(now time.Time) (d time.Duration) {
 }
 
 func (w *memoryWorld) boot() string { return bootID }
+
+func (w *memoryWorld) inMemory() (files, archive bool) { return false, false }

@@ -46,6 +46,8 @@ type world interface {
 	// steady returns how long the clock of now has not been set, as far as absorptions have seen.
 	steady(now time.Time) time.Duration
 	boot() string // empty: processes outlive the boot of a machine
+	// inMemory reports whether the files, and the archive, would be gone after another boot.
+	inMemory() (files, archive bool)
 }
 
 // change is the result of one batch.

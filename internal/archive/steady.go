@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/mpmetrics/mpmetrics/internal/boot"
 	"github.com/mpmetrics/mpmetrics/internal/directory"
 	"github.com/mpmetrics/mpmetrics/internal/layout"
 )
@@ -31,7 +32,7 @@ func (r Reading) Steady(before Reading) (time.Duration, Reading) {
 	}
 	passed := r.Uptime - before.Uptime
 	step := r.Wall.Sub(before.Wall) - passed
-	if r.BootID != before.BootID || passed < 0 || step.Abs() > maxStep {
+	if boot.Differ(r.BootID, before.BootID) || passed < 0 || step.Abs() > maxStep {
 		return 0, r
 	}
 	return passed, before

@@ -2,7 +2,7 @@ package boot
 
 import "golang.org/x/sys/unix"
 
-func id() string {
+func nameOf() string {
 	id, err := unix.Sysctl("kern.bootsessionuuid")
 	if err != nil {
 		return ""

@@ -2,4 +2,4 @@
 
 package boot
 
-func id() string { return "" }
+func nameOf() string { return "" }

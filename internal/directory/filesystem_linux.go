@@ -4,15 +4,27 @@ import "golang.org/x/sys/unix"
 
 // OnDisk reports whether a directory is known to be on a file system outside memory.
 func OnDisk(path string) bool {
+	memory, known := inMemory(path)
+	return known && !memory
+}
+
+// InMemory reports whether a directory is known to be on a file system in memory: a file that is there
+// was written since the machine was started.
+func InMemory(path string) bool {
+	memory, known := inMemory(path)
+	return known && memory
+}
+
+func inMemory(path string) (memory, known bool) {
 	var st unix.Statfs_t
 	if err := unix.Statfs(path, &st); err != nil {
-		return false // not known
+		return false, false
 	}
 	switch magicOf(&st) {
 	case unix.TMPFS_MAGIC, unix.RAMFS_MAGIC:
-		return false
+		return true, true
 	}
-	return true
+	return false, true
 }
 
 // magicOf is the number of a file system. The number has 32 bits, although some processors store

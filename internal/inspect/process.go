@@ -7,7 +7,6 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/mpmetrics/mpmetrics/internal/boot"
 	"github.com/mpmetrics/mpmetrics/internal/directory"
 	"github.com/mpmetrics/mpmetrics/internal/layout"
 	"github.com/mpmetrics/mpmetrics/internal/reader"
@@ -154,4 +153,4 @@ func (p *Process) count() {
 
 // OtherBoot reports whether the file was written before the machine was started
 // last.
-func (p *Process) OtherBoot() bool { return boot.Differ(p.BootID, boot.ID()) }
+func (p *Process) OtherBoot() bool { return directory.OfEarlierBoot(filepath.Dir(p.Path), p.BootID) }

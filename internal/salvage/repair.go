@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/mpmetrics/mpmetrics/internal/archive"
-	"github.com/mpmetrics/mpmetrics/internal/boot"
 	"github.com/mpmetrics/mpmetrics/internal/directory"
 	"github.com/mpmetrics/mpmetrics/internal/layout"
 	"github.com/mpmetrics/mpmetrics/internal/ownerfile"
@@ -75,7 +74,7 @@ func Repair(path string, o Opts) (*Found, error) {
 	if err != nil {
 		return nil, err
 	}
-	if boot.Differ(found.Header.BootID, boot.ID()) {
+	if directory.OfEarlierBoot(sub, found.Header.BootID) {
 		return nil, &fs.PathError{Op: "repair", Path: path, Err: ErrBoot}
 	}
 	if o.DryRun {

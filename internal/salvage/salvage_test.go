@@ -405,6 +405,9 @@ func TestNotRepaired(t *testing.T) {
 	check("while an absorption runs", m.path, archive.ErrBusy)
 	lock.Unlock()
 
+	if directory.InMemory(m.sub) {
+		return // every file there is of this boot
+	}
 	old := newFile(t)
 	old.header.BootID = "another"
 	old.change(t, func([]byte) []byte { return nil })

@@ -126,7 +126,9 @@ func (d *Directory) snapshot(a *archive.Archive, settled bool, incomplete error)
 		}
 		d.processes = append(d.processes, p)
 	}
-	return Snapshot{Place: d.disk.Place(), Processes: d.processes, Archive: a, Settled: settled, Incomplete: incomplete, Errs: d.errs}
+	s := Snapshot{Place: d.disk.Place(), Processes: d.processes, Archive: a, Settled: settled, Incomplete: incomplete, Errs: d.errs}
+	s.FilesInMemory, s.ArchiveInMemory = d.disk.InMemory()
+	return s
 }
 
 // good reports whether the reading has values.

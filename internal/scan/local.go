@@ -22,6 +22,9 @@ type Disk interface {
 	// Place identifies the directory that Epoch found. The number changes when the directory is
 	// removed and made again. 0: there is no directory.
 	Place() uint64
+	// InMemory reports whether the files, and the archive, of the last Epoch would be gone after
+	// another boot of the machine.
+	InMemory() (files, archive bool)
 	// List returns the entries of the directory, in no order.
 	List() ([]directory.Entry, error)
 	// Open opens a published file and reads the content.
@@ -97,6 +100,15 @@ func (d *Local) Epoch() (uint32, error) {
 
 // Place implements Disk.
 func (d *Local) Place() uint64 { return d.inode }
+
+// InMemory implements Disk.
+func (d *Local) InMemory() (files, archive bool) {
+	files = directory.InMemory(d.sub)
+	if d.where == d.sub {
+		return files, files
+	}
+	return files, directory.InMemory(d.where)
+}
 
 // List implements Disk.
 func (d *Local) List() ([]directory.Entry, error) {

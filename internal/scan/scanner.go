@@ -34,7 +34,6 @@ type Scanner struct {
 	source Source
 	merger *merge.Merger
 	log    *slog.Logger
-	boot   string
 
 	// readError is called once for each skipped process, and each time for a transient error.
 	readError func(error)
@@ -87,7 +86,7 @@ type known struct {
 // readError is called once for each skipped process, and each time for a transient error.
 func New(source Source, m *merge.Merger, log *slog.Logger, readError func(error)) *Scanner {
 	return &Scanner{
-		source: source, merger: m, log: log, readError: readError, boot: boot.ID(),
+		source: source, merger: m, log: log, readError: readError,
 		files: map[string]*tracked{}, archive: archive.New(),
 	}
 }
@@ -132,7 +131,7 @@ func (s *Scanner) scan(ctx context.Context) error {
 	if !snapshot.Settled {
 		return snapshot.Incomplete
 	}
-	if err := s.checkAll(); err != nil {
+	if err := s.checkAll(snapshot.FilesInMemory, snapshot.ArchiveInMemory); err != nil {
 		return err
 	}
 	return snapshot.Incomplete
@@ -286,14 +285,14 @@ func (s *Scanner) leaveHeld() {
 
 // checkAll checks all processes, including missing processes. An error means that a missing process
 // may come back, or that processes are of several boots of the machine.
-func (s *Scanner) checkAll() error {
-	failed := s.forget()
+func (s *Scanner) checkAll(filesInMemory, archiveInMemory bool) error {
+	failed, now := s.forget(), boot.ID()
 	for name, t := range s.files {
-		if t.member != nil && !t.live && boot.Differ(t.reading.Header().BootID, s.boot) {
+		if !filesInMemory && t.member != nil && !t.live && boot.Differ(t.reading.Header().BootID, now) {
 			failed = fmt.Errorf("%s: %w", name, ErrBoot)
 		}
 	}
-	if failed == nil && boot.Differ(s.archive.BootID, s.boot) && s.lost() {
+	if failed == nil && !archiveInMemory && boot.Differ(s.archive.BootID, now) && s.lost() {
 		failed = ErrBoot
 	}
 	if failed != nil {
