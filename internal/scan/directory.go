@@ -126,9 +126,10 @@ func (d *Directory) snapshot(a *archive.Archive, settled bool, incomplete error)
 		}
 		d.processes = append(d.processes, p)
 	}
-	s := Snapshot{Place: d.disk.Place(), Processes: d.processes, Archive: a, Settled: settled, Incomplete: incomplete, Errs: d.errs}
-	s.FilesInMemory, s.ArchiveInMemory = d.disk.InMemory()
-	return s
+	return Snapshot{
+		Place: d.disk.Place(), Processes: d.processes, Archive: a, Settled: settled, InMemory: d.disk.InMemory,
+		Incomplete: incomplete, Errs: d.errs,
+	}
 }
 
 // good reports whether the reading has values.

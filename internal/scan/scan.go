@@ -71,9 +71,9 @@ type Snapshot struct {
 	// between: a process that is neither listed nor in the archive is missing.
 	Settled bool
 
-	// FilesInMemory and ArchiveInMemory mean that a file of a process, or the archive, would be gone
-	// after another boot of the machine.
-	FilesInMemory, ArchiveInMemory bool
+	// InMemory reports whether a file of a process, and the archive, would be gone after another boot
+	// of the machine. nil: neither would be gone.
+	InMemory func() (files, archive bool)
 
 	// Incomplete says why a total of the snapshot would be too low. nil: the totals are complete.
 	Incomplete error

@@ -131,7 +131,7 @@ func (s *Scanner) scan(ctx context.Context) error {
 	if !snapshot.Settled {
 		return snapshot.Incomplete
 	}
-	if err := s.checkAll(snapshot.FilesInMemory, snapshot.ArchiveInMemory); err != nil {
+	if err := s.checkAll(snapshot.InMemory); err != nil {
 		return err
 	}
 	return snapshot.Incomplete
@@ -285,18 +285,39 @@ func (s *Scanner) leaveHeld() {
 
 // checkAll checks all processes, including missing processes. An error means that a missing process
 // may come back, or that processes are of several boots of the machine.
-func (s *Scanner) checkAll(filesInMemory, archiveInMemory bool) error {
-	failed, now := s.forget(), boot.ID()
-	for name, t := range s.files {
-		if !filesInMemory && t.member != nil && !t.live && boot.Differ(t.reading.Header().BootID, now) {
-			failed = fmt.Errorf("%s: %w", name, ErrBoot)
-		}
-	}
-	if failed == nil && !archiveInMemory && boot.Differ(s.archive.BootID, now) && s.lost() {
-		failed = ErrBoot
+func (s *Scanner) checkAll(inMemory func() (files, archive bool)) error {
+	failed := s.forget()
+	if failed == nil {
+		failed = s.checkBoot(inMemory)
 	}
 	if failed != nil {
 		s.readError(failed)
+	}
+	return failed
+}
+
+// checkBoot returns ErrBoot, or an error that wraps ErrBoot with the name of a file, if a dead process
+// is of an earlier boot of the machine, or the archive is and a process is missing.
+func (s *Scanner) checkBoot(inMemory func() (files, archive bool)) (failed error) {
+	now := boot.ID()
+	for name, t := range s.files {
+		if t.member != nil && !t.live && boot.Differ(t.reading.Header().BootID, now) {
+			failed = fmt.Errorf("%s: %w", name, ErrBoot)
+		}
+	}
+	ofArchive := boot.Differ(s.archive.BootID, now) && s.lost()
+	if failed == nil && !ofArchive {
+		return nil
+	}
+	if inMemory != nil { // asked last: a system call
+		files, archive := inMemory()
+		if files {
+			failed = nil
+		}
+		ofArchive = ofArchive && !archive
+	}
+	if failed == nil && ofArchive {
+		failed = ErrBoot
 	}
 	return failed
 }
