@@ -169,10 +169,8 @@ func (c *compactor) run(ctx context.Context) error {
 
 // load reads the archive. A damaged archive is put aside by the next commit.
 func (c *compactor) load(ctx context.Context) error {
-	err := scan.Prove(func() (err error) {
-		c.archive, err = c.readArchive(ctx)
-		return err
-	})
+	var err error
+	c.archive, err = c.readArchive(ctx)
 	if err == nil {
 		c.archive.Now = c.now().UnixNano()
 		c.note()

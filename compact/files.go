@@ -165,7 +165,16 @@ func (w *files) dead(name string) (bool, error) {
 	return f.SameAs(path)
 }
 
-func (w *files) readArchive(context.Context) (_ *archive.Archive, err error) {
+func (w *files) readArchive(context.Context) (a *archive.Archive, err error) {
+	err = scan.Prove(func() (err error) {
+		a, err = w.holdArchive()
+		return err
+	})
+	return a, err
+}
+
+// holdArchive locks and reads the archive.
+func (w *files) holdArchive() (_ *archive.Archive, err error) {
 	w.base.Unlock()
 	w.base, err = archive.Hold(w.archive)
 	if err != nil {

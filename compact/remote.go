@@ -81,7 +81,7 @@ func (w *partitions) readArchive(ctx context.Context) (*archive.Archive, error) 
 		w.stale = false
 	}
 	w.epoch, w.generation, w.fields = w.source.Base()
-	return w.source.Archive()
+	return w.source.Archive() // a copy of one answer: a second reading would find the same
 }
 
 // damaged returns the earliest time: the restart changes the epoch of the server, and every living

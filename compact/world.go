@@ -21,7 +21,8 @@ type world interface {
 	// dead probes whether the owner of a file is dead, without a lock that a reader could take for
 	// the owner's lock.
 	dead(name string) (bool, error)
-	// readArchive reads the archive in place. Without an archive it returns an empty archive. In a
+	// readArchive reads the archive in place. An error about the content is proven by two readings.
+	// Without an archive readArchive returns an empty archive. In a
 	// directory readArchive locks the archive until the next readArchive, or returns ErrBusy while
 	// another absorption has the lock.
 	readArchive(ctx context.Context) (*archive.Archive, error)
