@@ -4,6 +4,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/mpmetrics/mpmetrics/internal/foreign"
+	"github.com/mpmetrics/mpmetrics/internal/fork"
 	"github.com/mpmetrics/mpmetrics/internal/instrument"
 )
 
@@ -78,6 +79,7 @@ func (s *Store) unbind(c prometheus.Collector) {
 // bind makes the store the place where the family counts. bind panics for a duplicate, as
 // promauto does.
 func (s *Store) bind(f *instrument.Family) {
+	fork.Notice() // before the registry waits for a goroutine, which may not run
 	if err := s.registry.Register(f.Collector); err != nil && !f.Unlimited {
 		panic(err) // a foreign metric may have the name of a metric about mpmetrics; the service must not end for it
 	}

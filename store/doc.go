@@ -45,9 +45,12 @@
 // next update dies of SIGBUS, unless the background work, which checks once a second,
 // came first. A published file is read-only, also for the user of its owner.
 //
-// A process that a C library forked without exec refuses to write into the file of its
-// parent: Go does not support such a process. Its increments of counters and gauges that
-// exist may count for the parent; its other updates count on the heap, for no reader.
+// Go does not support a process that was forked without exec, for instance a worker of Python's
+// multiprocessing with the start method fork, or of gunicorn with --preload. Start workers by exec:
+// in Python, by the start method spawn. A forked process writes no series and no observation. Its
+// first new series, observation or flush writes one line to the standard error, and from then on no
+// reader sees a count of the process. Before that, an increment of a counter or gauge that exists
+// counts for the parent.
 //
 // # On a server
 //

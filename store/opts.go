@@ -97,7 +97,8 @@ type Opts struct {
 	// collector reads then grows with each process.
 	NoAbsorption bool
 
-	// Logger takes one line for each change of state. nil: [slog.Default].
+	// Logger takes one line for each change of state. nil: [slog.Default]. A process that was forked
+	// without exec writes to the standard error instead.
 	Logger *slog.Logger
 }
 

@@ -6,6 +6,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/mpmetrics/mpmetrics/internal/foreign"
+	"github.com/mpmetrics/mpmetrics/internal/fork"
 	"github.com/mpmetrics/mpmetrics/internal/marker"
 )
 
@@ -55,6 +56,7 @@ var errOwn = errors.New("mpmetrics: a collector of mpmetrics in a Registerer of 
 
 // Register implements prometheus.Registerer.
 func (r *registerer) Register(c prometheus.Collector) error {
+	fork.Notice() // before the registry waits for a goroutine, which may not run
 	if marker.Ours(func() { foreign.Describe(c) }) {
 		return errOwn
 	}

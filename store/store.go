@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/mpmetrics/mpmetrics/internal/foreign"
+	"github.com/mpmetrics/mpmetrics/internal/fork"
 	"github.com/mpmetrics/mpmetrics/internal/instrument"
 	"github.com/mpmetrics/mpmetrics/internal/location"
 	"github.com/mpmetrics/mpmetrics/internal/marker"
@@ -25,6 +26,7 @@ type Store struct {
 	location location.Location // of opts; zero if the text of the location is invalid
 	place    place.Place
 	catalog  *instrument.Catalog
+	pid      int // the process that opened the store
 	foreign  *foreign.Mirror
 
 	// registry holds every definition, and every collector of Registerer. The registry
@@ -73,6 +75,7 @@ func prepare(o Opts) (*Store, error) {
 		catalog:  instrument.NewCatalog(filled.MaxSeries),
 		registry: prometheus.NewRegistry(),
 		stop:     make(chan struct{}),
+		pid:      fork.Pid(),
 	}
 	if err == nil {
 		s.place, err = makePlace(s)
@@ -126,6 +129,9 @@ func (s *Store) Close() error {
 	s.closed = true
 	s.mu.Unlock()
 	close(s.stop)
+	if fork.Foreign(s.pid) {
+		return s.place.Close() // the background work may not run, and a wait may not end
+	}
 	defer s.foreign.Close()
 	if !s.place.Shared() {
 		return nil
@@ -165,8 +171,12 @@ func (s *Store) Flush(ctx context.Context) error {
 	s.mu.Lock()
 	closed := s.closed
 	s.mu.Unlock()
-	if closed {
+	switch {
+	case closed:
 		return ErrClosed
+	case fork.Foreign(s.pid):
+		fork.Notice()
+		return ErrForked
 	}
 	s.published(s.foreign.Flush(ctx))
 	return s.Degraded()

@@ -42,6 +42,7 @@ func (g *group) rebind(s *Series) {
 		g.mu.Lock()
 	}
 	if fork.Foreign(g.pid) {
+		fork.Notice()
 		// Parent and child hold a mu of their own each: two writers would tear the
 		// group. The child counts on the heap, and no process sees the count.
 		g.words, g.pid = make([]uint64, len(g.words)), fork.Pid()

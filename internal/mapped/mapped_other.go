@@ -17,6 +17,9 @@ func unsupported(name string) error {
 	return &os.PathError{Op: "map", Path: name, Err: errors.ErrUnsupported}
 }
 
+// UnmapAt is not supported here.
+func UnmapAt(uintptr) error { return errors.ErrUnsupported }
+
 // Unmap has nothing to give back.
 func (r *Region) Unmap() {}
 

@@ -10,7 +10,6 @@ import (
 	"github.com/mpmetrics/mpmetrics/internal/fork"
 	"github.com/mpmetrics/mpmetrics/internal/instrument"
 	"github.com/mpmetrics/mpmetrics/internal/ownerfile"
-	"github.com/mpmetrics/mpmetrics/internal/place"
 )
 
 const (
@@ -31,6 +30,7 @@ type moved struct {
 
 // Start implements place.Place.
 func (p *Place) Start() {
+	fork.Watch(p)
 	p.done, p.absorbed = make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(p.absorbed)
@@ -71,9 +71,9 @@ func (p *Place) maintain(ticked, again bool) (grows bool) {
 		return false
 	}
 	if fork.Foreign(p.pid) {
+		fork.Notice()
 		p.enterState(forked)
-		err := errors.Join(place.ErrForked, p.disown())
-		go p.Logger.Error("mpmetrics: counting in memory", p.Where(), "err", err)
+		_ = p.disown() // an error leaves the file locked by this process too
 		return false
 	}
 	if ticked {

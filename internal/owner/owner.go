@@ -74,7 +74,8 @@ type Place struct {
 	// maintaining is held over one turn of the background work, and over any work that
 	// must not run beside a turn. It guards the fields below.
 	maintaining sync.Mutex
-	pid         int // the process that opened the place
+	pid         int  // the process that opened the place; never changes
+	speaks      bool // the log takes errors; never changes
 	id          layout.ID
 	began       int64           // start of the process, Unix nanoseconds: when the first file was made
 	current     *ownerfile.File // the file in which published series are; nil: there is none
@@ -92,7 +93,10 @@ var _ place.Place = (*Place)(nil)
 
 // New makes a place for the series of a catalog. New makes no file: Open does.
 func New(c Config, catalog *instrument.Catalog) *Place {
-	return &Place{Config: c, catalog: catalog, pid: fork.Pid(), id: layout.NewID(), stop: make(chan struct{})}
+	return &Place{
+		Config: c, catalog: catalog, pid: fork.Pid(), id: layout.NewID(), stop: make(chan struct{}),
+		speaks: c.Logger.Enabled(context.Background(), slog.LevelError),
+	}
 }
 
 // Shared implements place.Place.
@@ -112,6 +116,9 @@ func (p *Place) Ready() bool {
 
 // Degraded implements place.Place.
 func (p *Place) Degraded() error {
+	if fork.Foreign(p.pid) {
+		return place.ErrForked
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.why
@@ -196,6 +203,11 @@ func (p *Place) closing() bool {
 // Close ends counting into the file. Close lets an absorption of many dead files go on
 // for two seconds.
 func (p *Place) Close() error {
+	if fork.Foreign(p.pid) {
+		fork.Notice()
+		return place.ErrForked // the background work, for which Close waits, may not run
+	}
+	defer fork.Forget(p)
 	p.mu.Lock()
 	close(p.stop)
 	p.mu.Unlock()
@@ -206,9 +218,6 @@ func (p *Place) Close() error {
 	p.maintaining.Lock()
 	defer p.maintaining.Unlock()
 	defer p.enterState(closing)
-	if fork.Foreign(p.pid) {
-		return p.disown()
-	}
 	if p.current == nil {
 		return nil
 	}
@@ -260,19 +269,4 @@ func (p *Place) closeFiles() error {
 	}
 	p.current, p.next, p.retired = nil, nil, nil
 	return errors.Join(errs...)
-}
-
-// disown leaves the files of a process to the process that made them: the parent of this
-// process, which was forked without exec. The instruments count on the heap from now on,
-// and no process sees their counts; the files stay locked, because the lock is the
-// parent's too.
-func (p *Place) disown() error {
-	p.part.Store(nil)
-	p.catalog.Each(instrument.Instrument.Leave)
-	err := p.closeFiles()
-	p.mu.Lock()
-	p.pending, p.owed, p.leaving, p.shares = nil, nil, nil, nil // the parent publishes and releases its own
-	p.why = place.ErrForked
-	p.mu.Unlock()
-	return err
 }

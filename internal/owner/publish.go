@@ -4,6 +4,7 @@ import (
 	"slices"
 	"sync/atomic"
 
+	"github.com/mpmetrics/mpmetrics/internal/fork"
 	"github.com/mpmetrics/mpmetrics/internal/instrument"
 	"github.com/mpmetrics/mpmetrics/internal/ownerfile"
 )
@@ -14,6 +15,7 @@ func (p *Place) Shows(s *instrument.Series) bool { return s.Place.Home.Load() !=
 // Enter publishes a new series if there is room, and otherwise lets the series wait. A
 // reader sees an earlier series leave before the reader sees the new series.
 func (p *Place) Enter(i instrument.Instrument, earlier *instrument.Series) {
+	fork.Notice()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.publishNew(i, earlier) {
@@ -99,7 +101,7 @@ func (p *Place) noteShares() {
 
 // wait lets an instrument on the heap wait for room. mu is held.
 func (p *Place) wait(i instrument.Instrument) {
-	if s := p.currentState(); s != inherited && !p.closing() {
+	if p.currentState() != inherited && !fork.Foreign(p.pid) && !p.closing() {
 		p.pending = append(p.pending, i)
 	}
 }

@@ -341,18 +341,25 @@ func (p *File) unlock() error {
 	return p.db.Close()
 }
 
-// forsake gives up a file of another process, the parent of a forked process: the file stays
-// locked, and writes of the forked process no longer reach the file.
+// forsake gives up a file of another process, the parent of a forked process: writes of the forked
+// process no longer reach the file, and the file stays locked as long as the parent lives. forsake
+// waits for no lock: a thread of the parent may have had the lock during the fork.
 func (p *File) forsake() error {
-	p.Retire()
-	p.growing.Lock()
+	if !p.growing.TryLock() {
+		return errors.New("the file grew during the fork")
+	}
 	defer p.growing.Unlock()
 	if p.closed {
 		return nil
 	}
 	p.closed = true
-	// bbolt's Close would unlock the file, and the parent shares the lock.
-	return errors.Join(append(p.detach(), p.file.Close())...)
+	// bbolt's Close would unlock the file, and the parent shares the lock. A mapping keeps the file
+	// open, and so the lock, as a descriptor does.
+	errs := p.detach()
+	if !p.broken {
+		errs = append(errs, mapped.UnmapAt(p.db.Info().Data))
+	}
+	return errors.Join(append(errs, p.file.Close())...)
 }
 
 func (p *File) detach() []error {

@@ -5,7 +5,6 @@ package place
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"maps"
 
@@ -116,10 +115,6 @@ type Place interface {
 	// is called once.
 	Close() error
 }
-
-// ErrForked is the error of a place in a process that was forked without exec. Go does
-// not support such a process, and the file or the connections belong to its parent.
-var ErrForked = errors.New("this process was forked without exec from the process that opened the store: it counts in memory, and no reader sees its counts; start processes by exec (in Python: the start method spawn)")
 
 // Mirrored is what foreign collectors show, and exemplars: by name of the family, as
 // package mirror encodes both. In a change nil stands for a value that is to be removed.

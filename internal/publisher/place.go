@@ -47,7 +47,8 @@ type Host interface {
 // waits; the first flush that is answered publishes all values.
 type Place struct {
 	Config
-	pid    int // the process that opened the place
+	pid    int  // the process that opened the place
+	speaks bool // the log takes errors
 	server remote.Server
 
 	// mu guards the fields below. It is not held over an exchange with the server.
@@ -91,7 +92,7 @@ func New(c Config) (*Place, error) {
 	}
 	host, _ := os.Hostname() // empty says as much as an error would
 	return &Place{
-		Config: c, pid: fork.Pid(), server: server,
+		Config: c, pid: fork.Pid(), server: server, speaks: c.Logger.Enabled(context.Background(), slog.LevelError),
 		publisher: NewPublisher(server, layout.Header{
 			PID: uint32(fork.Pid()), ID: layout.NewID(), PageSize: layout.PageSize,
 			Host: host, Program: filepath.Base(os.Args[0]), Process: c.Process,
@@ -120,6 +121,9 @@ func (p *Place) Shows(*instrument.Series) bool { return true }
 
 // Degraded implements place.Place.
 func (p *Place) Degraded() error {
+	if fork.Foreign(p.pid) {
+		return place.ErrForked
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.why
@@ -130,6 +134,7 @@ func (p *Place) Open(ctx context.Context) error { return p.Flush(ctx) }
 
 // Start implements place.Place.
 func (p *Place) Start() {
+	fork.Watch(p)
 	if p.NoAbsorption {
 		return
 	}
@@ -165,9 +170,13 @@ func (p *Place) crowded(ctx context.Context) bool {
 
 // Enter implements place.Place.
 func (p *Place) Enter(i instrument.Instrument, earlier *instrument.Series) {
+	fork.Notice()
 	s := i.Base()
 	if !s.Beyond() {
 		i.Keep()
+	}
+	if fork.Foreign(p.pid) {
+		return
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -233,6 +242,13 @@ func (p *Place) Depart(s *instrument.Series) {
 	}
 }
 
+// LeaveToParent implements fork.Leaver. The connections stay open, and unused.
+func (p *Place) LeaveToParent() {
+	if fork.Foreign(p.pid) && p.speaks {
+		place.SayForked(p.Where())
+	}
+}
+
 // Stage implements place.Place.
 func (p *Place) Stage(changed place.Mirrored) {
 	named := make(map[string]string, len(changed.Families)+len(changed.Exemplars))
@@ -253,6 +269,7 @@ func (p *Place) Stage(changed place.Mirrored) {
 // error again.
 func (p *Place) Flush(ctx context.Context) error {
 	if fork.Foreign(p.pid) {
+		fork.Notice()
 		return place.ErrForked // the connections belong to the parent
 	}
 	now := p.Now()
@@ -282,15 +299,17 @@ func (p *Place) Flush(ctx context.Context) error {
 
 // Close implements place.Place.
 func (p *Place) Close() error {
+	if fork.Foreign(p.pid) {
+		fork.Notice()
+		return place.ErrForked // the background work, for which Close waits, may not run
+	}
+	defer fork.Forget(p)
 	close(p.stop)
 	p.absorbed.Wait()
 	p.mu.Lock()
 	publisher := p.publisher
 	p.publisher = nil
 	p.mu.Unlock()
-	if fork.Foreign(p.pid) {
-		return place.ErrForked
-	}
 	ctx, cancel := context.WithTimeout(context.Background(), exchangeTimeout)
 	defer cancel()
 	var err error
