@@ -17,6 +17,7 @@ func (e *environment) ls() *cobra.Command {
 		Long: `List the processes that count in the directory, and the archive of the dead.
 
   live        the process lives: its file is locked
+  locked      locked, and no such process: forked processes of it hold the lock
   dead        the process has ended, and waits for its absorption into the archive
   archived    the archive has the counts of the process; its file is about to be removed
   damaged     every scrape skips the file, because the file is damaged or foreign

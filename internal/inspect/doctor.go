@@ -212,7 +212,7 @@ func (d *doctor) files() {
 	s := d.survey
 	bad := 0
 	for _, p := range s.Problems {
-		if _, isReason := advices[scan.Reason(p.Reason)]; isReason || p.Reason == "removed" || p.Reason == "elsewhere" {
+		if _, isReason := advices[scan.Reason(p.Reason)]; isReason || slices.Contains([]string{"removed", "elsewhere", string(Locked)}, p.Reason) {
 			bad++
 			d.findings = append(d.findings, Finding{Check: "files", Problem: p})
 		}

@@ -49,6 +49,7 @@ type Inspector struct {
 	merger   *merge.Merger
 	render   *render.Renderer
 	errs     []error // of the reading that runs
+	owners   owners
 
 	bad error // why the location cannot be used at all
 }

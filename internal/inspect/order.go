@@ -9,7 +9,7 @@ import (
 )
 
 // stateOrder is the order of processes in a list: counting processes first.
-var stateOrder = []State{Live, Dead, Archived, Gone, Unreadable, Damaged, Refused}
+var stateOrder = []State{Live, Locked, Dead, Archived, Gone, Unreadable, Damaged, Refused}
 
 func compareProcesses(a, b *Process) int {
 	return cmp.Or(

@@ -128,6 +128,9 @@ func (s *Survey) problems() {
 			named[p.Name] = true
 			s.Problems = append(s.Problems, problemOf(Escape(p.Name), p.Err))
 		}
+		if p.State == Locked {
+			s.Problems = append(s.Problems, p.lockedBy())
+		}
 		if p.State == Gone {
 			s.Problems = append(s.Problems, Problem{
 				Severity: Error, Subject: Escape(p.Name), Reason: "removed", What: "the file was removed and not absorbed",
@@ -252,7 +255,10 @@ func Worst(problems []Problem) Severity {
 
 // Problems are the problems with the file of a process.
 func (p *Process) Problems() []Problem {
-	if p.Err == nil {
+	switch {
+	case p.State == Locked:
+		return []Problem{p.lockedBy()}
+	case p.Err == nil:
 		return nil
 	}
 	return []Problem{problemOf(Escape(p.Name), p.Err)}

@@ -19,6 +19,7 @@ type State string
 // The states.
 const (
 	Live       State = "live"
+	Locked     State = "locked"     // as Live for a scrape, but the process has ended
 	Dead       State = "dead"       // the process counts in totals, and waits for its absorption
 	Archived   State = "archived"   // the archive has the values, the file is about to be removed
 	Damaged    State = "damaged"    // scrapes skip the file
@@ -46,6 +47,8 @@ type Process struct {
 	Series      []int // of each definition
 	Mirrored    int   // series of foreign collectors
 
+	Holders []int // pids of the processes that hold the lock of a Locked process, as seen from here
+
 	Reason scan.Reason // why scrapes skip the file; empty: not skipped
 	Err    error
 
@@ -69,6 +72,7 @@ func (p *Process) Contributes() bool { return p.seen.File != nil && !p.seen.Held
 // processes describes the files of the scan. errs has the errors of files that were not readable
 // this time.
 func (s *Survey) processes(errs []error) {
+	s.inspector.owners.begin()
 	for _, seen := range s.inspector.scanner.Seen() {
 		p := &Process{Name: seen.Name, Path: seen.Name, ID: seen.ID.String(), Err: seen.Err, seen: seen, remote: s.Remote}
 		if !s.Remote {
@@ -79,6 +83,12 @@ func (s *Survey) processes(errs []error) {
 			p.Err = errorOf(errs, seen.Name)
 		}
 		p.describe()
+		if p.State == Live && !s.Remote {
+			p.Holders = s.inspector.owners.missing(p)
+			if len(p.Holders) > 0 {
+				p.State = Locked
+			}
+		}
 		s.Processes = append(s.Processes, p)
 	}
 	sortProcesses(s.Processes)

@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -19,6 +21,7 @@ import (
 
 	"github.com/mpmetrics/mpmetrics/collector"
 	"github.com/mpmetrics/mpmetrics/internal/directory"
+	"github.com/mpmetrics/mpmetrics/internal/inspect"
 	"github.com/mpmetrics/mpmetrics/internal/layout"
 	"github.com/mpmetrics/mpmetrics/internal/testing/promtest"
 	"github.com/mpmetrics/mpmetrics/internal/testing/reexec"
@@ -155,7 +158,8 @@ var firstSteps = map[string]func(*store.Store, *prometheus.CounterVec, prometheu
 }
 
 // forkOnce forks as a C library would, and counts in the child before and after a first step: args are
-// the directory and the step, "" for none. The child ends with its standard input.
+// the directory and the step, "" for none. The child kills its parent at a line "k", and ends with its
+// standard input.
 func forkOnce(args []string) error {
 	runtime.GOMAXPROCS(1)
 	s, err := store.Open(store.Opts{Location: args[0], NoAbsorption: true})
@@ -181,8 +185,14 @@ func forkOnce(args []string) error {
 		old.Add(forkRounds)
 	}
 	fmt.Println("child:", os.Getpid())
-	_, _ = unix.Read(0, make([]byte, 1))
-	return syscall.Kill(os.Getpid(), syscall.SIGKILL)
+	for in := make([]byte, 1); ; {
+		if n, err := unix.Read(0, in); err == nil && n == 0 {
+			return syscall.Kill(os.Getpid(), syscall.SIGKILL)
+		}
+		if in[0] == 'k' {
+			_ = syscall.Kill(os.Getppid(), syscall.SIGKILL)
+		}
+	}
 }
 
 // A forked process counts for its parent until the first step that needs more than words of the
@@ -206,7 +216,7 @@ func TestForkedChildLeavesTheFile(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer f.Close()
-			c.Signal(syscall.SIGKILL)
+			c.Tell("k")
 			promtest.Eventually(t, "the death of the parent is seen", func() bool {
 				live, err := f.Live()
 				return err == nil && !live
@@ -217,6 +227,79 @@ func TestForkedChildLeavesTheFile(t *testing.T) {
 				t.Errorf("the log has %d lines about the fork, want 1:\n%s", n, log.String())
 			}
 		})
+	}
+}
+
+// A forked process that has done nothing but count in words of its parent holds the lock of its
+// parent. The inspector says so when the parent has ended: also of a parent that had another pid in its
+// own namespace.
+func TestForkedChildKeepsTheLock(t *testing.T) {
+	for name, run := range map[string]func(dir string) *exec.Cmd{
+		"in this namespace": func(dir string) *exec.Cmd { return reexec.Command("fork once", dir, "") },
+		"in a pid namespace": func(dir string) *exec.Cmd {
+			// The first process of a namespace takes all others with it, so the shell goes on.
+			cmd := reexec.Command("fork once", dir, "")
+			cmd.Args = append([]string{"sh", "-c", `exec 3<&0; "$0" "$@" <&3 & wait; cat`}, cmd.Args...)
+			cmd.Path = "/bin/sh"
+			cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWPID}
+			return cmd
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := memoryDir(t)
+			p, err := reexec.Try(t, run(dir))
+			if errors.Is(err, syscall.EPERM) {
+				t.Skipf("skipped: this user may not make pid namespaces: %v", err)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			p.Until("child: ")
+			i := inspect.New(inspect.Opts{Dir: dir})
+			defer i.Close()
+			if s := i.Read(); len(s.Processes) != 1 || s.Processes[0].State != inspect.Live || len(s.Problems) > 0 {
+				t.Fatalf("parent and child live: %+v, %v", s.Processes, s.Problems)
+			}
+			p.Tell("k")
+			promtest.Eventually(t, "the parent has ended", func() bool { return i.Read().Processes[0].State == inspect.Locked })
+			s := i.Read()
+			if got := s.Processes[0].Holders; len(got) != 1 || len(s.Problems) != 1 || !strings.Contains(s.Problems[0].What, "locked, and no such process") {
+				t.Errorf("the holders are %v, the problems %v", got, s.Problems)
+			}
+			if found := slices.ContainsFunc(s.Doctor(), func(f inspect.Finding) bool { return f.Check == "files" && f.Severity == inspect.Error }); !found {
+				t.Errorf("the doctor finds %v", s.Doctor())
+			}
+			p.CloseInput()
+			promtest.Eventually(t, "the child has ended", func() bool { return i.Read().Processes[0].State == inspect.Dead })
+		})
+	}
+}
+
+// A reader, and a process that a living owner forked, are no reason to doubt the owner.
+func TestReaderIsNoHolder(t *testing.T) {
+	dir := memoryDir(t)
+	s, err := store.Open(store.Opts{Location: dir, NoAbsorption: true, Logger: silent})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.NewCounter(prometheus.CounterOpts{Name: "c", Help: "h"}).Inc()
+	i := inspect.New(inspect.Opts{Dir: dir})
+	defer i.Close()
+	scrapeFamilies(t, dir)
+	if s := i.Read(); s.Processes[0].State != inspect.Live {
+		t.Errorf("a living process is %s", s.Processes[0].State)
+	}
+	name := processFiles(t, dir)[0]
+	f, _, err := directory.OpenFile(filepath.Join(dir, layout.Subdirectory, name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if s := i.Read(); s.Processes[0].State != inspect.Dead {
+		t.Errorf("a closed store is %s", s.Processes[0].State)
 	}
 }
 
