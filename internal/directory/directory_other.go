@@ -12,8 +12,11 @@ func supported(parent string) error {
 	return &os.PathError{Op: "use metrics directory", Path: parent, Err: errors.ErrUnsupported}
 }
 
-// DescriptorLimit is not known here.
-func DescriptorLimit() int64 { return 0 }
+// Descriptors is not known here.
+func Descriptors() (limit, open int64) { return -1, -1 }
+
+// OutOfDescriptors is not known here.
+func OutOfDescriptors(error) bool { return false }
 
 func check(sub string, _ Access) error { return supported(sub) }
 

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"io"
 	"io/fs"
-	"math"
 
 	"golang.org/x/sys/unix"
 )
@@ -140,18 +139,6 @@ func stat(fd int, path string) (Stat, error) {
 		return Stat{}, err
 	}
 	return statOf(&st), nil
-}
-
-// DescriptorLimit is the number of descriptors that the process may have open, 0 if unknown.
-func DescriptorLimit() int64 {
-	var limit unix.Rlimit
-	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
-		return 0
-	}
-	if n := int64(limit.Cur); n >= 0 {
-		return n
-	}
-	return math.MaxInt64 // none
 }
 
 // Live reports whether the owner of the file lives: whether a process holds the exclusive lock

@@ -84,17 +84,27 @@ func NewDirectory(d Disk) *Directory {
 // Snapshot implements Source. The context is checked between files.
 func (d *Directory) Snapshot(ctx context.Context) (Snapshot, error) {
 	d.errs, d.first = d.errs[:0], d.round+1
+	d.descriptors.look()
+	d.keepFew(d.descriptors.kept)
 	for range maxTries {
-		epoch, archiveErr := d.disk.Epoch() // (i)
+		var epoch uint32
+		archiveErr := d.sparing(func() (err error) {
+			epoch, err = d.disk.Epoch() // (i)
+			return err
+		})
 		d.skip = archiveErr == nil && epoch == d.archive.Epoch
-		entries, err := d.disk.List() // (ii)
+		var entries []directory.Entry
+		err := d.sparing(func() (err error) {
+			entries, err = d.disk.List() // (ii)
+			return err
+		})
 		if err != nil {
 			d.errs = append(d.errs, err)
 			return Snapshot{Errs: d.errs}, err
 		}
 		failed := d.readAll(ctx, entries) // (iii)
 		if archiveErr == nil {
-			archiveErr = d.readArchive() // (iv)
+			archiveErr = d.sparing(d.readArchive) // (iv)
 		}
 		if archiveErr != nil {
 			d.errs = append(d.errs, archiveErr)
@@ -315,8 +325,11 @@ func (d *Directory) update(f *file) error {
 	}
 	got := f.fetched
 	f.fetched = (fetched{})
-	if !got.done {
-		got = d.fetch(f)
+	if !got.done || directory.OutOfDescriptors(got.err) {
+		_ = d.sparing(func() error {
+			got = d.fetch(f)
+			return got.err
+		})
 	}
 	if got.probed {
 		f.probed, f.alive = true, got.live

@@ -9,14 +9,6 @@ import (
 )
 
 const (
-	// minDescriptors is the number of files that stay open under any limit of the process.
-	minDescriptors = 48
-
-	// descriptorShare is the divisor of the limit for further open files. A service must not run
-	// out of descriptors because the service has many processes. A closed file is opened again at
-	// each scan, for some microseconds.
-	descriptorShare = 8
-
 	// littleMemory bounds the readings that one goroutine reads as fast as two. To wake another
 	// core takes 70 µs on a virtual machine, often half of the time for littleMemory. A hundred
 	// processes with a thousand series each stay below. someNew new files take longer.
@@ -30,13 +22,12 @@ type fetcher struct {
 	disk   Disk
 	little int64 // bound for one goroutine
 
-	kept   int64        // bound for files with a descriptor
-	open   atomic.Int64 // files with a descriptor
-	memory Budget       // of all files
+	descriptors descriptors
+	memory      Budget // of all files
 }
 
 func newFetcher(d Disk) fetcher {
-	return fetcher{disk: d, little: littleMemory, kept: max(minDescriptors, directory.DescriptorLimit()/descriptorShare)}
+	return fetcher{disk: d, little: littleMemory, descriptors: descriptors{count: directory.Descriptors}}
 }
 
 // fetched is the result of a fetch.
@@ -57,19 +48,22 @@ func (d *Directory) fetchTogether(ctx context.Context) {
 			fresh++
 		}
 	}
-	if readers == 1 || d.memory.used < d.little && fresh < someNew {
+	if readers == 1 || d.descriptors.few || d.memory.used < d.little && fresh < someNew {
 		return
 	}
 	var next atomic.Int64
 	fetch := func() {
 		for {
 			i := int(next.Add(1)) - 1
-			if i >= len(d.listed) || ctx.Err() != nil {
+			if i >= len(d.listed) || ctx.Err() != nil || d.descriptors.short.Load() {
 				return
 			}
 			f := d.listed[i]
 			if f.bad == nil && !(f.opened != nil && f.Final()) && !(d.skip && d.archive.Holds(f.id)) {
 				f.fetched = d.fetch(f)
+				if directory.OutOfDescriptors(f.fetched.err) {
+					d.descriptors.short.Store(true)
+				}
 			}
 		}
 	}
@@ -89,7 +83,7 @@ func (d *Directory) fetch(f *file) (got fetched) {
 		return got
 	}
 	o := f.opened
-	if d.open.Load() > d.kept {
+	if d.descriptors.open.Load() > d.descriptors.kept {
 		defer d.rest(o)
 	}
 	// Probe first: a reading after a probe that said dead is final.
@@ -126,7 +120,7 @@ func (d *Directory) reopen(f *file) error {
 			return err
 		}
 		f.opened = &opened{File: opening, of: d, name: f.name}
-		d.open.Add(1)
+		d.descriptors.open.Add(1)
 		return nil
 	}
 	resting := f.Resting()
@@ -134,7 +128,7 @@ func (d *Directory) reopen(f *file) error {
 		return err
 	}
 	if resting {
-		d.open.Add(1)
+		d.descriptors.open.Add(1)
 	}
 	return nil
 }
@@ -143,6 +137,6 @@ func (d *Directory) reopen(f *file) error {
 func (d *Directory) rest(o *opened) {
 	if !o.Resting() {
 		o.Rest()
-		d.open.Add(-1)
+		d.descriptors.open.Add(-1)
 	}
 }

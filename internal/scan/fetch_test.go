@@ -51,8 +51,8 @@ func TestManyTogether(t *testing.T) {
 		}
 	}
 	w.scans("as before", t.Context(), nil, many+1)
-	if w.source.open.Load() != many/2+1 {
-		t.Errorf("%d descriptors, want those of %d living", w.source.open.Load(), many/2+1)
+	if w.source.descriptors.open.Load() != many/2+1 {
+		t.Errorf("%d descriptors, want those of %d living", w.source.descriptors.open.Load(), many/2+1)
 	}
 }
 
