@@ -101,6 +101,13 @@ func (w *witness) Enter(i instrument.Instrument, earlier *instrument.Series) {
 	w.say(what...)
 }
 
+func (w *witness) Await(s *instrument.Series) {
+	w.store.catalog.Families() // the lock of the catalog is free
+	if !slices.Contains(w.entered, s) {
+		w.t.Errorf("%s is awaited before it entered", s.Family.Def.Name)
+	}
+}
+
 func (w *witness) Depart(s *instrument.Series) {
 	w.locked()
 	if !s.Gone() {

@@ -21,7 +21,7 @@
 //
 //	                          | value of a series      | new series             | the total of all
 //	SIGKILL, panic, OOM kill  | every update that      | every series whose     | complete
-//	                          | returned               | constructor returned*  |
+//	                          | returned               | constructor returned   |
 //	disk full, EIO, ENOMEM,   | goes on in its cells   | in memory, published   | complete but for the
 //	EMFILE, read-only remount |                        | when there is room     | series in memory
 //	privileges dropped, a     | goes on in its cells   | the same               | complete
@@ -33,9 +33,11 @@
 //	machine crash, power cut  | lost on tmpfs; on disk | the same               | reset, unless all of it
 //	                          | what the kernel wrote  |                        | was in the archive [1]
 //
-// * A burst of some hundred new series in a row can be faster than the background work that makes
-// room. Series without room stay in memory until the room is there: a fraction of a millisecond, or
-// some milliseconds when every core is busy.
+// A burst of some hundred new series in a row can be faster than the background work that makes
+// room. Then the constructor or With waits for room: a fraction of a millisecond, or some
+// milliseconds when every core is busy. After a tenth of a second the series stays in memory until
+// there is room, and no series waits until the background work goes on. With of other series in the
+// same vec waits too; updates do not wait.
 //
 // [1] And the archive is on a disk: see package compact, also for the absorption of processes that
 // have ended.

@@ -17,6 +17,9 @@ type Host interface {
 	// Enter takes in a new series, and gives its instrument cells or the heap, or a series that was
 	// Beyond. earlier, unless nil, is a deleted series with the same label values.
 	Enter(i Instrument, earlier *Series)
+	// Await waits a moment for a new series to be published, after Enter and without a lock of the
+	// catalog.
+	Await(s *Series)
 	// Depart notes that a series was deleted.
 	Depart(s *Series)
 	// Hand lets an instrument take over the cells of another. Hand reports false if it cannot.
@@ -108,12 +111,20 @@ func (c *Catalog) Published() int { return int(c.published.Load()) }
 
 // Start makes a new instrument count. Start runs under the write lock of a vec, for which
 // every With of the vec waits: no system call, no transaction, and no lock that is held
-// over either.
+// over either. But for a moment Start waits for room, because a series in memory would be lost
+// if the process was killed.
 func (c *Catalog) Start(i Instrument) {
 	if !c.host.Shared() {
 		i.Keep()
 		return
 	}
+	if c.start(i) {
+		c.host.Await(i.Base())
+	}
+}
+
+// start is Start until the series has entered the place, and reports whether it has.
+func (c *Catalog) start(i Instrument) (entered bool) {
 	s := i.Base()
 	if s.Family.Single == nil {
 		s.hash = hashOf(s.Values)
@@ -122,24 +133,25 @@ func (c *Catalog) Start(i Instrument) {
 	defer c.mu.Unlock()
 	if s.Family.removed {
 		i.Keep()
-		return
+		return false
 	}
 	earlier := c.replaces(s)
 	if c.inherit(i, earlier) {
-		return
+		return false
 	}
 	if earlier != nil {
 		c.markGone(earlier)
 	}
 	if c.reserve(s) {
 		c.host.Enter(i, earlier)
-		return
+		return true
 	}
 	i.Keep()
 	if earlier != nil {
 		c.host.Depart(earlier)
 	}
 	c.wait(s)
+	return false
 }
 
 // replaces notes that a series of a vec exists, and returns the earlier series with the

@@ -92,6 +92,7 @@ func (p *Place) maintain(ticked, again bool) (grows bool) {
 // work makes room, publishes the series that wait for room, and drains former cells.
 // work reports whether room could be made.
 func (p *Place) work(f *ownerfile.File) bool {
+	defer p.turned()
 	err := f.Grow()
 	p.note(err)
 	if errors.Is(err, ownerfile.ErrMoved) {
@@ -175,6 +176,7 @@ func (p *Place) note(err error) {
 // would repeat the values that the abandoned file has already.
 func (p *Place) abandon(f *ownerfile.File) {
 	p.part.Store(nil)
+	p.turned() // the lock of a vec, which Each needs
 	p.enterState(slabMoved)
 	p.current = nil
 	p.catalog.Each(instrument.Instrument.Leave)

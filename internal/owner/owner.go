@@ -67,6 +67,8 @@ type Place struct {
 	leaving []*instrument.Series    // gone, and to be released
 	shares  []*instrument.Series    // shares whose records had no room
 	why     error                   // there is no file, or no room in the file
+	turn    chan struct{}           // closed at the end of the turn of the background work
+	stuck   bool                    // a series has waited for the turn in vain
 
 	mirroring sync.Mutex // held over transactions; guards mirror
 	mirror    mirror
@@ -94,7 +96,7 @@ var _ place.Place = (*Place)(nil)
 // New makes a place for the series of a catalog. New makes no file: Open does.
 func New(c Config, catalog *instrument.Catalog) *Place {
 	return &Place{
-		Config: c, catalog: catalog, pid: fork.Pid(), id: layout.NewID(), stop: make(chan struct{}),
+		Config: c, catalog: catalog, pid: fork.Pid(), id: layout.NewID(), stop: make(chan struct{}), turn: make(chan struct{}),
 		speaks: c.Logger.Enabled(context.Background(), slog.LevelError),
 	}
 }

@@ -54,6 +54,7 @@ func (p *Place) look() {
 		}
 		p.moving = err
 		p.part.Store(nil) // 1
+		p.turned()
 		p.enterState(lost)
 		p.current.Retire()
 	}

@@ -33,6 +33,9 @@ func (Memory) Start() {}
 // Enter implements Place.
 func (Memory) Enter(i instrument.Instrument, _ *instrument.Series) { i.Keep() }
 
+// Await implements Place.
+func (Memory) Await(*instrument.Series) {}
+
 // Depart implements Place.
 func (Memory) Depart(*instrument.Series) {}
 

@@ -67,6 +67,11 @@ type Place interface {
 	// foreign code, a log handler's included.
 	Enter(i instrument.Instrument, earlier *instrument.Series)
 
+	// Await waits until a series is published that has just entered, if the place can publish it
+	// within milliseconds. The wait has a bound, and no series waits behind another's wait in vain.
+	// The write lock of a vec is held, and no other lock.
+	Await(s *instrument.Series)
+
 	// Depart notes that a series was deleted: soon no reader sees the series. Series.Gone
 	// says so already. Depart is called once for a series, also for a series beyond the
 	// limit that never entered, and not for a series that Enter was given as the earlier

@@ -191,6 +191,9 @@ func (p *Place) Enter(i instrument.Instrument, earlier *instrument.Series) {
 	}
 }
 
+// Await implements place.Place. A series is published by a flush.
+func (p *Place) Await(*instrument.Series) {}
+
 // placed is a series in the publisher, with its writer.
 type placed struct {
 	*Series
