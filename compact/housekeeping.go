@@ -39,17 +39,26 @@ func (c *compactor) housekeeping(ctx context.Context, p *plan) error {
 	if err := c.forget(ctx, p, now, steady); err != nil {
 		return err
 	}
-	if trusted(steady, idRetention) && c.archive.LowerHorizon(now.Add(-idRetention).UnixNano()) {
+	if trusted(steady, idRetention) {
+		c.dropBases(p, now)
+		c.prune(p, now.Add(-idRetention).UnixNano())
+	}
+	return nil
+}
+
+// prune drops the ids of processes that were absorbed before a time. The clock is right: a clock that
+// is ahead would take the ids of this moment for old, and processes that make their files at this
+// moment for processes that returned from a backup.
+func (c *compactor) prune(p *plan, before int64) {
+	if c.archive.LowerHorizon(before) {
 		p.changed = true
 	}
-	c.dropBases(p, now)
-	if c.archive.AbsorbedIDs() > 0 && now.Sub(time.Unix(0, c.archive.Oldest())) > idRetention+pruneSlack {
+	if c.archive.AbsorbedIDs() > 0 && c.archive.Oldest() < before-int64(pruneSlack) {
 		listed := idsOf(p.live, p.dead, p.absorbed, c.leftNames())
-		pruned := c.archive.Prune(now.Add(-idRetention).UnixNano(), func(id layout.ID) bool { return listed[id] })
+		pruned := c.archive.Prune(before, func(id layout.ID) bool { return listed[id] })
 		c.report.Pruned += pruned
 		p.changed = p.changed || pruned > 0
 	}
-	return nil
 }
 
 // forget drops old series, and series beyond the limit.

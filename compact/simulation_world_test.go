@@ -274,8 +274,11 @@ func (w *memoryWorld) quarantine(_ context.Context, name, reason string) error {
 	if err := w.point("quarantine"); err != nil {
 		return err
 	}
-	w.quarantined = append(w.quarantined, name+": "+reason)
-	return w.dir.remove(w.actor, name)
+	err := w.dir.remove(w.actor, name)
+	if err == nil {
+		w.quarantined = append(w.quarantined, name+": "+reason)
+	}
+	return err
 }
 
 func (w *memoryWorld) clean(context.Context) (removed int) {
