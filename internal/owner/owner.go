@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -136,12 +137,7 @@ func (p *Place) Open(context.Context) error {
 
 // openFile is Open with maintaining held.
 func (p *Place) openFile() error {
-	f, err := p.prepareFile()
-	if err == nil {
-		if err = f.Publish(); err != nil {
-			err = errors.Join(err, f.Close())
-		}
-	}
+	f, err := p.publishedFile()
 	if err != nil {
 		p.mu.Lock()
 		p.why = err
@@ -150,6 +146,26 @@ func (p *Place) openFile() error {
 	}
 	p.countInto(f, opened)
 	return nil
+}
+
+// publishedFile makes a file of this process that readers see. Before the file is locked, an absorber
+// whose clock is ahead takes the file for one that was left a minute ago, and removes the file:
+// publishedFile makes another one.
+func (p *Place) publishedFile() (*ownerfile.File, error) {
+	const tries = 3
+	for n := 1; ; n++ {
+		f, err := p.prepareFile()
+		if err != nil {
+			return nil, err
+		}
+		if err = f.Publish(); err == nil {
+			return f, nil
+		}
+		err = errors.Join(err, f.Close())
+		if n == tries || !errors.Is(err, fs.ErrNotExist) {
+			return nil, err
+		}
+	}
 }
 
 // prepareFile makes a file of this process that is not published yet.
