@@ -275,6 +275,7 @@ func (c *compactor) look(ctx context.Context) (*listing, error) {
 		return nil, err
 	}
 	slices.Sort(names)
+	names = slices.Compact(names) // the kernel may list a file twice, while other files are made and removed
 	found := &listing{}
 	for _, name := range names {
 		_, id, err := layout.ParseFileName(name)

@@ -69,6 +69,23 @@ func TestBatches(t *testing.T) {
 	}
 }
 
+// A listing that has a name twice, as the kernel's may while other processes make and remove files,
+// counts no process twice.
+func TestListedTwice(t *testing.T) {
+	dir := t.TempDir()
+	living := open(t, dir, store.Opts{})
+	living.NewCounter(prometheus.CounterOpts{Name: "n_total", Help: "h"}).Add(100)
+	die(t, dir, 1)
+	die(t, dir, 2)
+	report, err := compact.Twice{Elsewhere: compact.At(t, dir, time.Now())}.Run(t.Context(), compact.Opts{})
+	if err != nil || report.Absorbed != 2 || len(report.Left) > 0 {
+		t.Errorf("report %+v, %v", report, err)
+	}
+	if got := total(t, dir); got != 103 {
+		t.Errorf("total %v, want 103", got)
+	}
+}
+
 func TestSecondCompactorIsTold(t *testing.T) {
 	dir := t.TempDir()
 	die(t, dir, 1)

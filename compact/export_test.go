@@ -74,3 +74,14 @@ func (w Elsewhere) Run(ctx context.Context, o Opts) (Report, error) { return run
 
 // Archive reads the archive.
 func (w Elsewhere) Archive() (*archive.Archive, error) { return archive.Read(w.files.archive) }
+
+// Twice is a directory whose listing has each name twice.
+type Twice struct{ Elsewhere }
+
+func (w Twice) list(ctx context.Context) ([]string, error) {
+	names, err := w.files.list(ctx)
+	return append(names, names...), err
+}
+
+// Run runs there.
+func (w Twice) Run(ctx context.Context, o Opts) (Report, error) { return run(ctx, w, o) }

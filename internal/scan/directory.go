@@ -159,6 +159,9 @@ func (d *Directory) readAll(ctx context.Context, entries []directory.Entry) (fai
 			f = &file{name: e.Name, id: id}
 			d.files[e.Name] = f
 		}
+		if f.seen == d.round {
+			continue // listed twice, while other files were made and removed
+		}
 		f.probed = f.probed && f.seen >= d.first // by an earlier try of the snapshot
 		f.seen, f.inode, f.err = d.round, e.Inode, nil
 		d.listed = append(d.listed, f)

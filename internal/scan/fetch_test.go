@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/mpmetrics/mpmetrics/internal/directory"
 	"github.com/mpmetrics/mpmetrics/internal/layout"
 	"github.com/mpmetrics/mpmetrics/internal/ownerfile"
 )
@@ -60,6 +61,31 @@ func TestManyTogether(t *testing.T) {
 type together struct{ Disk }
 
 func (together) Readers() int { return maxReaders }
+
+// twice is a disk whose listing has each name twice, as the kernel's may while other processes make
+// and remove files.
+type twice struct{ Disk }
+
+func (d twice) List() ([]directory.Entry, error) {
+	entries, err := d.Disk.List()
+	return append(entries, entries...), err
+}
+
+// A file that is listed twice is read by one goroutine, and counts once.
+func TestListedTwice(t *testing.T) {
+	w := newWorld(t)
+	w.source.disk, w.source.little = twice{together{w.source.disk}}, 0
+	const many = 24
+	for range many {
+		w.process()
+	}
+	for range 3 {
+		w.scans("twice", t.Context(), nil, many)
+	}
+	if n := len(w.source.listed); n != many {
+		t.Errorf("%d files are listed, want %d", n, many)
+	}
+}
 
 // A file whose process has made another one, because it was removed, is free as
 // that of a dead process is. Who meets it just then goes on with the other one.
