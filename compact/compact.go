@@ -218,6 +218,7 @@ func (c *compactor) pause(ctx context.Context, took time.Duration, waiting int) 
 
 // batch absorbs up to batchFiles files and returns the number of waiting files.
 func (c *compactor) batch(ctx context.Context) (waiting int, err error) {
+	looked := c.now()
 	found, err := c.look(ctx)
 	if err != nil {
 		return 0, err
@@ -234,7 +235,7 @@ func (c *compactor) batch(ctx context.Context) (waiting int, err error) {
 		batch = nil // further batches may still be worth the work
 	}
 	found.waiting = found.dead[len(batch):]
-	p := &plan{listing: found}
+	p := &plan{listing: found, looked: looked}
 	for _, name := range batch {
 		if err := ctx.Err(); err != nil {
 			return 0, err
@@ -316,7 +317,8 @@ type plan struct {
 	*listing
 	processes  []*taken
 	quarantine []LeftFile
-	changed    bool // the archive has to be written
+	changed    bool      // the archive has to be written
+	looked     time.Time // before the look at the directory
 }
 
 // taken is a dead process with its content.
@@ -404,7 +406,7 @@ func (c *compactor) beginAnew(ctx context.Context, p *plan) error {
 	}
 	p.changed = true
 	c.archive.Ledger = merge.NewLedger()
-	c.archive.Begun = c.now().UnixNano()
+	c.archive.Begun = p.looked.UnixNano()
 	c.archive.Aside++
 	c.archive.Epoch++
 	return c.rebase(ctx, p)
@@ -461,7 +463,7 @@ func (c *compactor) absorb(p *plan) {
 	for _, t := range p.processes {
 		h := t.header
 		inputs, values, natives := t.inputs, t.values, t.natives
-		if base := c.archive.Ledger.Bases[h.ID]; base != nil {
+		if base := c.archive.Base(h.ID, h.Start); base != nil {
 			s := base.Subtract(t.families, inputs, len(values))
 			inputs = s.Inputs
 			values, natives = s.Apply(values, natives)

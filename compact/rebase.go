@@ -21,8 +21,9 @@ import (
 //     subtract the base of a process from the counts of the process.
 //  4. An absorption of the process subtracts the base once, and drops the base.
 //
-// A process that began after the damage was in no total, and needs no base. A process that is dead at
-// the restart does not count any more, and its whole count is the base.
+// A process that began after the damage was in no total, and has an empty base. A process that is dead
+// at the restart does not count any more, and its whole count is the base. So is, until an absorption
+// reads its file, the count of a process that began before the restart and has no file at the restart.
 
 // rebase takes a base of each process in the directory.
 func (c *compactor) rebase(ctx context.Context, p *plan) error {
@@ -32,23 +33,24 @@ func (c *compactor) rebase(ctx context.Context, p *plan) error {
 	if err := c.rebaseLive(ctx, p.live); err != nil {
 		return err
 	}
-	whole := c.leftNames()
-	for _, f := range c.report.Quarantined {
-		whole = append(whole, f.Name) // a repair, or a living owner, may bring the process back
+	bases := c.archive.Ledger.Bases
+	bases[layout.ID{}] = &merge.Base{Whole: true}
+	for id := range idsOf(c.leftNames()) {
+		bases[id] = &merge.Base{Whole: true}
 	}
-	for _, name := range p.waiting {
-		h, err := c.header(name)
-		if err != nil || h.Start <= c.damaged {
-			whole = append(whole, name)
+	for _, f := range c.report.Quarantined { // a repair, or a living owner, may bring the process back
+		if _, id, err := layout.ParseFileName(f.Name); err == nil {
+			bases[id] = &merge.Base{Whole: true}
 		}
 	}
 	for _, t := range p.processes {
-		if t.header.Start <= c.damaged {
-			whole = append(whole, t.name)
-		}
+		bases[t.header.ID] = &merge.Base{Whole: t.header.Start <= c.damaged}
 	}
-	for id := range idsOf(whole) {
-		c.archive.Ledger.Bases[id] = &merge.Base{Whole: true}
+	for _, name := range p.waiting {
+		if _, id, err := layout.ParseFileName(name); err == nil {
+			h, err := c.header(name)
+			bases[id] = &merge.Base{Whole: err != nil || h.Start <= c.damaged}
+		}
 	}
 	return nil
 }
@@ -73,13 +75,15 @@ func (c *compactor) rebaseLive(ctx context.Context, names []string) error {
 			c.archive.Ledger.Bases[id] = &merge.Base{Whole: true}
 		case start <= c.damaged:
 			c.archive.Ledger.Bases[id] = base
+		default:
+			c.archive.Ledger.Bases[id] = &merge.Base{}
 		}
 	}
 	return nil
 }
 
 // readBases reads the files of living processes whose base is whole, because the files were damaged
-// at the restart, and may be readable again.
+// or missing at the restart.
 func (c *compactor) readBases(ctx context.Context, p *plan) {
 	if c.begin != "" {
 		return // rebase has just tried
@@ -89,7 +93,15 @@ func (c *compactor) readBases(ctx context.Context, p *plan) {
 		if err != nil {
 			continue
 		}
-		if b := c.archive.Ledger.Bases[id]; b == nil || !b.Whole {
+		var start int64
+		if c.archive.Ledger.Bases[id] == nil && c.archive.Ledger.Bases[layout.ID{}] != nil {
+			h, err := c.header(name)
+			if err != nil {
+				continue
+			}
+			start = h.Start
+		}
+		if b := c.archive.Base(id, start); b == nil || !b.Whole {
 			continue
 		}
 		base, _, err := c.baseOf(ctx, name)

@@ -133,6 +133,17 @@ func (a *Archive) Lost(there map[layout.ID]bool) bool {
 	return slices.ContainsFunc(a.open, func(id layout.ID) bool { return !there[id] })
 }
 
+// Base returns the base of a process with a start, nil if the totals have all counts of the process. A
+// process that began before totals restarted, and had no file then, has counts that earlier totals
+// had: somebody removed the file together with the archive, and the process makes the file again.
+func (a *Archive) Base(id layout.ID, start int64) *merge.Base {
+	b := a.Ledger.Bases[id]
+	if b == nil && start <= a.Begun {
+		b = a.Ledger.Bases[layout.ID{}]
+	}
+	return b
+}
+
 // SetOpen replaces the processes with Open true.
 func (a *Archive) SetOpen(ids []layout.ID) {
 	slices.SortFunc(ids, compare)

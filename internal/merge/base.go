@@ -3,6 +3,7 @@ package merge
 import (
 	"maps"
 	"math"
+	"slices"
 
 	"github.com/mpmetrics/mpmetrics/internal/layout"
 )
@@ -40,6 +41,13 @@ func NewBase(families []*layout.Family, inputs []Input, values []uint64, natives
 		b.Put(Input{Family: at, Values: in.Values, Created: in.Created}, own, natives[i])
 	}
 	return b
+}
+
+// Same reports whether two bases of one process are the same.
+func (b *Base) Same(o *Base) bool {
+	return b.Whole == o.Whole && slices.Equal(b.Values, o.Values) && slices.EqualFunc(b.Inputs, o.Inputs, func(x, y Input) bool {
+		return x.Created == y.Created && x.At == y.At && slices.Equal(x.Values, y.Values)
+	})
 }
 
 // Put adds the value of a series. native is nil unless the series has native buckets.

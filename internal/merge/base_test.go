@@ -119,6 +119,20 @@ func TestBaseOfACounterThatBecomesFractional(t *testing.T) {
 	}
 }
 
+func TestSameBase(t *testing.T) {
+	p := newBaseProcess()
+	base := func() *Base { return NewBase(baseFamilies, baseInputs, slices.Clone(p.values), p.natives) }
+	p.count(3, 0.5)
+	b := base()
+	if !b.Same(base()) {
+		t.Error("two bases of the same counts differ")
+	}
+	p.count(1, 0)
+	if b.Same(base()) || b.Same(&Base{Whole: true}) || b.Same(&Base{}) {
+		t.Error("a base is the same as a base of other counts")
+	}
+}
+
 // A whole base leaves nothing of the counts, and the gauges.
 func TestWholeBase(t *testing.T) {
 	p := newBaseProcess()

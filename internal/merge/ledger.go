@@ -21,7 +21,8 @@ type Ledger struct {
 	// Dead are the processes with kept All samples, by id.
 	Dead map[layout.ID]*Dead
 
-	// Bases are the bases of processes without an absorption, by id.
+	// Bases are the bases of processes without an absorption, by id. A base of the zero id is the base
+	// of every other process that began before the restart of totals.
 	Bases map[layout.ID]*Base
 }
 

@@ -210,8 +210,11 @@ func (s *Scanner) join(t *tracked) {
 // rebase subtracts the base of a process, and reports whether the process has a base. When the base
 // or the entries change, the process joins the merger anew.
 func (s *Scanner) rebase(t *tracked) bool {
-	base := s.archive.Ledger.Bases[t.id]
-	if base == nil {
+	base := s.archive.Base(t.id, t.reading.Header().Start)
+	switch {
+	case base != nil && t.base != nil && base.Same(t.base):
+		base = t.base // of an earlier reading of the archive
+	case base == nil:
 		// The base leaves the archive with the file. What the scanner keeps of a missing file stays
 		// without the base.
 		base = t.base
