@@ -39,8 +39,10 @@ func (c *compactor) housekeeping(ctx context.Context, p *plan) error {
 	if err := c.forget(ctx, p, now, steady); err != nil {
 		return err
 	}
-	if trusted(steady, idRetention) {
+	if trusted(steady, baseRetention) {
 		c.dropBases(p, now)
+	}
+	if trusted(steady, idRetention) {
 		c.prune(p, now.Add(-idRetention).UnixNano())
 	}
 	return nil

@@ -13,6 +13,7 @@ import (
 
 	"github.com/mpmetrics/mpmetrics/collector"
 	"github.com/mpmetrics/mpmetrics/compact"
+	"github.com/mpmetrics/mpmetrics/internal/archive"
 	"github.com/mpmetrics/mpmetrics/internal/layout"
 	"github.com/mpmetrics/mpmetrics/internal/testing/promtest"
 	"github.com/mpmetrics/mpmetrics/store"
@@ -323,6 +324,48 @@ func TestArchiveAndFilesRemovedTogether(t *testing.T) {
 	end(t, lives)
 	absorb(t, dir, compact.Opts{})
 	want("both absorbed", 7)
+}
+
+// The base of a process without a file stays for a day, as long as a repair may bring the file back,
+// and of a living process for ever.
+func TestBasesOfMissingProcessesLeave(t *testing.T) {
+	dir := t.TempDir()
+	c := open(t, dir, store.Opts{}).NewCounter(prometheus.CounterOpts{Name: "n_total", Help: "h"})
+	c.Add(40)
+	stays := names(t, dir)[0]
+	missing := open(t, dir, store.Opts{})
+	missing.NewCounter(prometheus.CounterOpts{Name: "n_total", Help: "h"}).Add(20)
+	die(t, dir, 30)
+	absorb(t, dir, compact.Opts{})
+	if err := os.Remove(archivePath(dir)); err != nil {
+		t.Fatal(err)
+	}
+	absorb(t, dir, compact.Opts{})
+	end(t, missing)
+	for _, name := range names(t, dir) {
+		if name != stays {
+			if err := os.Remove(filepath.Join(sub(dir), name)); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	for _, step := range []struct {
+		later time.Duration
+		want  int // bases, of the zero id too
+	}{{later: time.Hour, want: 3}, {later: 25 * time.Hour, want: 1}} {
+		in(t, dir, step.later, compact.Opts{})
+		a, err := archive.Read(sub(dir))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := len(a.Ledger.Bases); got != step.want {
+			t.Errorf("after %v: %d bases, want %d", step.later, got, step.want)
+		}
+	}
+	c.Add(1)
+	if got := total(t, dir); got != 1 {
+		t.Errorf("total %v, want 1", got)
+	}
 }
 
 // A series is deleted and made again after totals have restarted: the series goes on with its base.
