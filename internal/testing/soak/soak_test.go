@@ -65,6 +65,9 @@ type victim struct {
 // what was begun after it, no total falls, and each histogram is of one instant.
 func TestAllTogether(t *testing.T) {
 	length := time.Minute
+	if testing.Short() {
+		length = 10 * time.Second
+	}
 	if deadline, ok := t.Deadline(); ok && effort.Soak() {
 		length = max(length, min(2*time.Hour, time.Until(deadline)*9/10))
 	}
