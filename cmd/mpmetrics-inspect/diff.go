@@ -34,7 +34,7 @@ is the time of its file.
 
   new     the series is missing in the first moment
   gone    the series is missing in the second moment
-  reset   a cumulative series is lower than before`,
+  reset   a cumulative series is lower than before; of a sum, the count is lower`,
 		Example: `  mpmetrics-inspect diff --after 30s --match http_requests_total
   mpmetrics-inspect dump -o json >before.json; …; mpmetrics-inspect diff before.json /dev/shm/shop`,
 		Args: usageArgs(cobra.MaximumNArgs(2)),
@@ -218,7 +218,7 @@ func (j *jsonSeries) addTo(s *inspect.Snapshot, f jsonFamily, sel *selector.Sele
 		add("_count", float64(*j.Count), true)
 	}
 	if j.Sum != nil {
-		add("_sum", float64(*j.Sum), true)
+		s.Add(inspect.Sample{Name: f.Name + "_sum", Labels: labels, Value: float64(*j.Sum), Cumulative: true, Sum: true})
 	}
 }
 

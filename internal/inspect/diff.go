@@ -39,8 +39,11 @@ func NewSnapshot(name string, at time.Time, families []*dto.MetricFamily) *Snaps
 
 // Add adds a sample. A label without a value is no label in the data model of Prometheus.
 func (s *Snapshot) Add(sample Sample) {
-	labels := slices.DeleteFunc(slices.Clone(sample.Labels), func(l layout.Label) bool { return l.Value == "" })
-	s.Samples[SeriesText(sample.Name, labels)] = sample
+	s.Samples[seriesKey(sample.Name, sample.Labels)] = sample
+}
+
+func seriesKey(name string, labels []layout.Label) string {
+	return SeriesText(name, slices.DeleteFunc(slices.Clone(labels), func(l layout.Label) bool { return l.Value == "" }))
 }
 
 // Snapshot returns the samples of a Survey. Call Snapshot before the next Read.
@@ -67,8 +70,8 @@ func (d *Detail) Snapshot(sel *selector.Selector) *Snapshot {
 			s.Add(Sample{Name: v.Family.Name, Labels: v.Labels, Value: v.Value, Cumulative: cumulative})
 			continue
 		}
-		s.Add(Sample{Name: v.Family.Name + "_count", Labels: v.Labels, Value: float64(v.Count), Cumulative: true})
-		s.Add(Sample{Name: v.Family.Name + "_sum", Labels: v.Labels, Value: v.Sum, Cumulative: true})
+		s.Add(Sample{Name: v.Family.Name + countSuffix, Labels: v.Labels, Value: float64(v.Count), Cumulative: true})
+		s.Add(Sample{Name: v.Family.Name + sumSuffix, Labels: v.Labels, Value: v.Sum, Cumulative: true, Sum: true})
 	}
 	return s
 }
@@ -94,7 +97,7 @@ const (
 	Unchanged = "unchanged"
 	Added     = "new"
 	Removed   = "gone"
-	Restarted = "reset" // a cumulative series is lower than before
+	Restarted = "reset" // a cumulative series is lower than before; of a sum, its count is
 )
 
 // Change is a series in two snapshots.
@@ -117,6 +120,17 @@ func (c *Change) Delta() float64 {
 	return c.After - c.Before
 }
 
+// restarted reports whether a series of both snapshots is lower than before. A sum may fall without
+// a restart, and grow beyond its former value after a restart: the count of a sum decides.
+func restarted(key string, a, b *Snapshot) bool {
+	before, after := a.Samples[key], b.Samples[key]
+	if after.Sum {
+		count := seriesKey(strings.TrimSuffix(after.Name, sumSuffix)+countSuffix, after.Labels)
+		before, after = a.Samples[count], b.Samples[count]
+	}
+	return after.Cumulative && after.Value < before.Value
+}
+
 // Diff compares two snapshots: all series, the largest change first, and unchanged series last.
 func Diff(a, b *Snapshot) []Change {
 	seconds := math.NaN()
@@ -130,10 +144,10 @@ func Diff(a, b *Snapshot) []Change {
 		switch {
 		case !known:
 			c.What, c.Before = Added, math.NaN()
+		case restarted(key, a, b):
+			c.What = Restarted
 		case before.Value == after.Value || math.IsNaN(before.Value) && math.IsNaN(after.Value):
 			c.What = Unchanged
-		case after.Cumulative && after.Value < before.Value:
-			c.What = Restarted
 		}
 		if after.Cumulative && known {
 			c.Rate = c.Delta() / seconds

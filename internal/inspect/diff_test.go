@@ -102,3 +102,37 @@ func TestDiffOfEmptyLabels(t *testing.T) {
 		}
 	}
 }
+
+// Observations below zero make a sum fall: only a lower count is a restart.
+func TestDiffOfNegativeObservations(t *testing.T) {
+	for _, kind := range []string{"histogram", "summary"} {
+		for _, c := range []struct {
+			name, before, after string
+			what                string
+			change              float64
+		}{
+			{"the sum falls", "x_sum -100\nx_count 10\n", "x_sum -103\nx_count 11\n", Changed, -3},
+			{"the sum falls and the count stays", "x_sum 5\nx_count 10\n", "x_sum 4\nx_count 10\n", Changed, -1},
+			{"after a restart the sum is lower", "x_sum 5\nx_count 10\n", "x_sum 4\nx_count 2\n", Restarted, 4},
+			{"after a restart the sum is higher", "x_sum -5\nx_count 10\n", "x_sum -1\nx_count 2\n", Restarted, -1},
+			{"after a restart the sum is the same", "x_sum 0\nx_count 10\n", "x_sum 0\nx_count 2\n", Restarted, 0},
+			{"of a label without a value", "x_sum{l=\"\"} -1\nx_count{l=\"\"} 1\n", "x_sum -2\nx_count 2\n", Changed, -1},
+		} {
+			t.Run(kind+": "+c.name, func(t *testing.T) {
+				var moments [2]*Snapshot
+				for i, text := range []string{c.before, c.after} {
+					families, err := ParseExposition(strings.NewReader("# TYPE x "+kind+"\n"+text), nil)
+					if err != nil {
+						t.Fatal(err)
+					}
+					moments[i] = NewSnapshot("x", time.Unix(int64(10*i+10), 0), families)
+				}
+				for _, got := range Diff(moments[0], moments[1]) {
+					if got.Series == "x_sum" && (got.What != c.what || got.Delta() != c.change || got.Rate != c.change/10) {
+						t.Errorf("%s, change %v, rate %v; want %s, %v", got.What, got.Delta(), got.Rate, c.what, c.change)
+					}
+				}
+			})
+		}
+	}
+}

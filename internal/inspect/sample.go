@@ -16,8 +16,15 @@ type Sample struct {
 	Name       string
 	Labels     []layout.Label
 	Value      float64
-	Cumulative bool // the value only grows
+	Cumulative bool // the value only grows, except for a Sum
+	Sum        bool // the sum of a histogram or summary: observations below zero make the sum fall
 }
+
+// Suffixes of the samples of a histogram or summary.
+const (
+	countSuffix = "_count"
+	sumSuffix   = "_sum"
+)
 
 // Samples are the lines of a family, in the order of an exposition.
 func Samples(f *dto.MetricFamily) []Sample {
@@ -30,6 +37,9 @@ func Samples(f *dto.MetricFamily) []Sample {
 		add := func(suffix string, v float64, cumulative bool, more ...layout.Label) {
 			own := append(labels[:len(labels):len(labels)], more...)
 			all = append(all, Sample{Name: f.GetName() + suffix, Labels: own, Value: v, Cumulative: cumulative})
+		}
+		addSum := func(v float64) {
+			all = append(all, Sample{Name: f.GetName() + sumSuffix, Labels: labels, Value: v, Cumulative: true, Sum: true})
 		}
 		switch {
 		case m.Counter != nil:
@@ -44,14 +54,14 @@ func Samples(f *dto.MetricFamily) []Sample {
 			if !inf {
 				add("_bucket", float64(h.GetSampleCount()), true, layout.Label{Name: "le", Value: "+Inf"})
 			}
-			add("_sum", h.GetSampleSum(), true)
-			add("_count", float64(h.GetSampleCount()), true)
+			addSum(h.GetSampleSum())
+			add(countSuffix, float64(h.GetSampleCount()), true)
 		case m.Summary != nil:
 			for _, q := range m.Summary.GetQuantile() {
 				add("", q.GetValue(), false, layout.Label{Name: "quantile", Value: FormatNumber(q.GetQuantile())})
 			}
-			add("_sum", m.Summary.GetSampleSum(), true)
-			add("_count", float64(m.Summary.GetSampleCount()), true)
+			addSum(m.Summary.GetSampleSum())
+			add(countSuffix, float64(m.Summary.GetSampleCount()), true)
 		default:
 			add("", Number(m), false)
 		}
