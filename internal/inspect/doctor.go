@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"slices"
 	"strings"
@@ -275,20 +276,21 @@ func (d *doctor) leftOvers() {
 	}
 }
 
-// pythonExtension ends the names of the files of prometheus/client_python.
-const pythonExtension = ".db"
+// pythonFile matches the names of the files of prometheus/client_python: the type, of a gauge the
+// mode too, and the pid, or the identifier that a program has in the place of the pid.
+var pythonFile = regexp.MustCompile(`^(counter|histogram|summary|gauge_(live)?(all|min|max|sum|mostrecent))_.+\.db$`)
 
 func (d *doctor) foreign() {
 	s := d.survey
 	var python int
 	names, _ := directory.List(s.Parent)
 	for _, name := range slices.Concat(names, s.Foreign) {
-		if strings.HasSuffix(name, pythonExtension) {
+		if pythonFile.MatchString(name) {
 			python++
 		}
 	}
 	if python > 0 {
-		d.add("foreign", Warning, s.Parent, fmt.Sprintf("%d files *.db, as a Python client makes them", python),
+		d.add("foreign", Warning, s.Parent, fmt.Sprintf("%d files of the Python client, such as counter_4711.db", python),
 			"nothing breaks, but a Python and a Go service share a directory, and neither shows the other's values",
 			"give PROMETHEUS_MULTIPROC_DIR and MPMETRICS_DIR different directories")
 	}
