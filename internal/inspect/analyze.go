@@ -90,7 +90,7 @@ func (s *Survey) Analyze(sel *selector.Selector) *Cardinality {
 	slices.SortFunc(c.Families, func(a, b FamilySize) int {
 		return cmp.Or(cmp.Compare(b.Bytes, a.Bytes), cmp.Compare(b.Matching, a.Matching), strings.Compare(a.Name, b.Name))
 	})
-	c.Duplicates = s.duplicates()
+	c.Duplicates = duplicates(s.Processes)
 	return c
 }
 
@@ -159,9 +159,9 @@ func matchesEntry(sel *selector.Selector, f *Family, d *layout.Family, values []
 }
 
 // duplicates finds living processes with the same value of the label "process".
-func (s *Survey) duplicates() []Duplicate {
+func duplicates(processes []*Process) []Duplicate {
 	by := map[string][]*Process{}
-	for _, p := range s.Processes {
+	for _, p := range processes {
 		if p.State == Live {
 			by[p.Label] = append(by[p.Label], p)
 		}

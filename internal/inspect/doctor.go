@@ -196,16 +196,48 @@ func (d *doctor) programs() {
 		d.add("programs", Warning, s.Directory, fmt.Sprintf("%s; their definitions of %d families conflict", text, conflicts),
 			"some values may not be merged: mpmetrics-inspect check lists them",
 			"one version of one program for each directory; while one replaces another it passes")
-		return
+	} else {
+		if len(names) > 1 {
+			text += "; should they share a directory?"
+		}
+		d.ok("programs", "%s", text)
 	}
-	if len(names) > 1 {
-		text += "; should they share a directory?"
+	for _, dup := range duplicates(s.labelled()) {
+		d.add("programs", Warning, "process="+Escape(dup.Label), fmt.Sprintf("%d living processes with All or LiveAll gauges have this value of the label process", len(dup.Process)),
+			"samples of these gauges have a suffix, such as "+Escape(dup.Label)+"-2, which may change with every start", "set MPMETRICS_PROCESS to a different value in each, for example the name of the container")
 	}
-	d.ok("programs", "%s", text)
-	for _, dup := range s.duplicates() {
-		d.add("programs", Warning, "process="+Escape(dup.Label), fmt.Sprintf("%d living processes have this value of the label process", len(dup.Process)),
-			"samples of All gauges have a suffix, such as "+Escape(dup.Label)+"-2, which may change with every start", "set MPMETRICS_PROCESS to a different value in each, for example the name of the container")
+}
+
+// labelled returns the processes with a sample that has the label "process", by the rule of the
+// merger: only these processes need different values of the label.
+func (s *Survey) labelled() []*Process {
+	leftOut := map[string]map[string]bool{} // file, family
+	perProcess := map[string]bool{}
+	for _, f := range s.Families {
+		if f.merged == nil || !f.Mode.PerProcess() {
+			continue
+		}
+		perProcess[f.Name] = true
+		for _, c := range f.Conflicts {
+			if !c.LeftOut {
+				continue
+			}
+			if leftOut[c.Process] == nil {
+				leftOut[c.Process] = map[string]bool{}
+			}
+			leftOut[c.Process][f.Name] = true
+		}
 	}
+	var all []*Process
+	for _, p := range s.Processes {
+		for i, d := range p.Definitions {
+			if p.Series[i] > 0 && perProcess[d.Name] && !leftOut[p.Name][d.Name] {
+				all = append(all, p)
+				break
+			}
+		}
+	}
+	return all
 }
 
 // files repeats the survey's problems with skipped files.
