@@ -27,7 +27,8 @@ func (e *environment) dump() *cobra.Command {
 		Short: "Write all merged values, as in a scrape",
 		Long: `Write all merged values, as in a scrape, except for the metrics about
 mpmetrics itself. With --per-process there is a series for each process and for the
-archive, told apart by the labels mpmetrics_process and mpmetrics_state.
+archive, told apart by the labels mpmetrics_process and mpmetrics_state. A label of
+the series with one of these names is written as exported_mpmetrics_process.
 
 With --out the file is replaced at once, and has the mode 0644: node_exporter may read
 it from its textfile directory at any moment.

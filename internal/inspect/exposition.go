@@ -114,6 +114,23 @@ func dtoType(t layout.Type) dto.MetricType {
 	return dto.MetricType_HISTOGRAM
 }
 
+// exported renames own labels of a series that have the name of ProcessLabel or StateLabel, as
+// Prometheus renames labels of a scrape that have the name of a label of the target.
+func exported(own []layout.Label) []layout.Label {
+	labels := slices.Clone(own)
+	for i := range labels {
+		name := labels[i].Name
+		if name != ProcessLabel && name != StateLabel {
+			continue
+		}
+		for slices.ContainsFunc(labels, func(l layout.Label) bool { return l.Name == name }) {
+			name = "exported_" + name
+		}
+		labels[i].Name = name
+	}
+	return labels
+}
+
 func partMetric(v *Value, c *Contribution) *dto.Metric {
 	who := "archive"
 	switch {
@@ -122,7 +139,7 @@ func partMetric(v *Value, c *Contribution) *dto.Metric {
 	case c.Dead != "":
 		who = "archive " + c.Dead
 	}
-	labels := append(slices.Clone(v.Labels), layout.Label{Name: ProcessLabel, Value: who}, layout.Label{Name: StateLabel, Value: string(c.State())})
+	labels := append(exported(v.Labels), layout.Label{Name: ProcessLabel, Value: who}, layout.Label{Name: StateLabel, Value: string(c.State())})
 	slices.SortStableFunc(labels, func(a, b layout.Label) int { return cmp.Compare(a.Name, b.Name) })
 	m := &dto.Metric{}
 	for _, l := range labels {
