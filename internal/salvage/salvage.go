@@ -16,6 +16,7 @@ import (
 	"math"
 	"path/filepath"
 	"slices"
+	"strconv"
 
 	"github.com/mpmetrics/mpmetrics/internal/directory"
 	"github.com/mpmetrics/mpmetrics/internal/layout"
@@ -118,8 +119,9 @@ func (s *salvor) header(path string, pid int, id layout.ID) {
 		h = layout.FindHeader(s.bytes)
 	}
 	if h == nil || h.Kind != layout.ProcessFile || h.ID != id || int(h.PID) != pid {
-		s.lose("the header: the identity of the process, and its start")
-		s.found.Header = layout.Header{PID: uint32(pid), ID: id}
+		s.lose("the header: the identity of the process, and its start; the label process is the pid")
+		// The pid is the label of a process whose owner has set no other label.
+		s.found.Header = layout.Header{PID: uint32(pid), ID: id, Process: strconv.Itoa(pid)}
 		return
 	}
 	s.found.Header = layout.Header{PID: h.PID, ID: h.ID, Start: h.Start, BootID: h.BootID, Host: h.Host, Program: h.Program, Process: h.Process}

@@ -3,12 +3,14 @@
 package salvage
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -429,4 +431,49 @@ func TestNotRepaired(t *testing.T) {
 	}
 	p.Close()
 	check("one of an earlier boot", old.path, ErrBoot)
+}
+
+// The name of a file has the pid, and the pid is the default label of a process: samples of All
+// gauges keep the label process when the header is lost.
+func TestLostHeaderLeavesTheProcessLabel(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		pid    int
+		change func(b []byte, id layout.ID) []byte
+	}{
+		{"the pages of the header are overwritten", 4711, func(b []byte, id layout.ID) []byte {
+			b = bytes.ReplaceAll(b, id[:], make([]byte, len(id)))
+			clear(b[:2*layout.PageSize])
+			return b
+		}},
+		{"the header is of another process", 4711, func(b []byte, id layout.ID) []byte {
+			other := layout.NewID()
+			clear(b[:2*layout.PageSize])
+			return bytes.ReplaceAll(b, id[:], other[:])
+		}},
+		{"the header is of another pid", 4712, func(b []byte, _ layout.ID) []byte {
+			clear(b[:2*layout.PageSize])
+			return b
+		}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			m := newFile(t)
+			m.change(t, func(b []byte) []byte { return c.change(b, m.header.ID) })
+			path := filepath.Join(m.sub, layout.FileName(c.pid, m.header.ID))
+			if err := os.Rename(m.path, path); err != nil {
+				t.Fatal(err)
+			}
+			found, err := Repair(path, Opts{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !strings.Contains(strings.Join(found.Lost, "; "), "the label process is the pid") {
+				t.Errorf("lost: %q", found.Lost)
+			}
+			h, err := reader.ReadHeader(path)
+			if err != nil || h.Process != strconv.Itoa(c.pid) || int(h.PID) != c.pid || h.ID != m.header.ID {
+				t.Errorf("%+v, %v; want the label %d", h, err, c.pid)
+			}
+		})
+	}
 }
