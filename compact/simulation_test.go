@@ -320,7 +320,8 @@ func TestSimulationEverySchedule(t *testing.T) {
 		{name: "lock removed", scenario: disturbed(lockRemoved), explorer: within(preemptions, 0)},
 		{name: "lock removed before the first archive", scenario: first(lockRemoved), explorer: within(preemptions, 0)},
 		{name: "directory replaced", scenario: disturbed(directoryReplaced), explorer: within(preemptions, 0)},
-		{name: "archive removed", scenario: lasting(), explorer: within(1, 1)},
+		// With a crash and two preemptions there are too many schedules.
+		{name: "archive removed", scenario: lasting(), explorer: within(preemptions-1, 1)},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
