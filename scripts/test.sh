@@ -126,7 +126,7 @@ timed() {
 module() {
 	local first=()
 	[ "$1" != . ] || first=(./internal/testing/trial)
-	(cd "$1" && go test -vet=off -p="$((processors + 1))" ${flags[@]+"${flags[@]}"} "${first[@]}" ./...)
+	(cd "$1" && go test -vet=off -p="$((processors + 1))" ${flags[@]+"${flags[@]}"} ${first[@]+"${first[@]}"} ./...)
 }
 
 status=0
