@@ -41,7 +41,7 @@ func Rest(f *layout.Family, base []uint64) [][]uint64 {
 	}
 	var all [][]uint64
 	less := func(v float64) {
-		if v != 0 && !math.IsNaN(v) && !math.IsInf(v, 0) { // the archive has only finite sums
+		if v != 0 && finite(v) { // the archive has only finite sums
 			words := make([]uint64, f.ValueWords())
 			words[1] = math.Float64bits(-v)
 			all = append(all, words)
