@@ -88,8 +88,8 @@ func (p *Place) Share(from instrument.Instrument, to instrument.Heir) bool {
 func (p *Place) noteShares() {
 	for n, s := range p.shares {
 		home := s.Place.Home.Load()
-		if s.Gone() || home == nil {
-			continue // made again, or beyond the bound
+		if s.Gone() || home == nil || s.Place.Run.Share() {
+			continue // made again, beyond the bound, or moved into another file as a share
 		}
 		if !home.AppendShare(&s.Place.Run, true) {
 			p.shares = p.shares[n:]
