@@ -359,7 +359,8 @@ func (c *compactor) leave(name string, err error) {
 // restart.
 func (c *compactor) checkBoot(ctx context.Context, found *listing) error {
 	filesInMemory, archiveInMemory := c.inMemory()
-	ofThisBoot := archiveInMemory || !boot.Differ(c.archive.BootID, c.boot())
+	now := c.boot()
+	ofThisBoot := archiveInMemory || !boot.Differ(c.archive.BootID, now)
 	if c.begin != "" || c.archive.Exists() && ofThisBoot {
 		return nil // totals restart now, or did before: a file of the earlier boot is late
 	}
@@ -376,7 +377,7 @@ func (c *compactor) checkBoot(ctx context.Context, found *listing) error {
 			return err
 		}
 		h, err := c.header(name)
-		if err == nil && boot.Differ(h.BootID, c.boot()) {
+		if err == nil && boot.Differ(h.BootID, now) {
 			c.restart("files of an earlier boot of the machine were not absorbed, their last seconds may be missing")
 			return nil
 		}
@@ -394,8 +395,9 @@ func (c *compactor) leftNames() []string { return slices.Collect(maps.Keys(c.lef
 // archive, and takes the counts of earlier totals as bases.
 func (c *compactor) beginAnew(ctx context.Context, p *plan) error {
 	inMemory, _ := c.inMemory()
+	now := c.boot()
 	p.processes = slices.DeleteFunc(p.processes, func(t *taken) bool {
-		if inMemory || !boot.Differ(t.header.BootID, c.boot()) {
+		if inMemory || !boot.Differ(t.header.BootID, now) {
 			return false
 		}
 		p.quarantine = append(p.quarantine, earlierBoot(t.name))
