@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -49,6 +50,8 @@ type world struct {
 
 	mu      sync.Mutex
 	serving []*victim // workers that can be scraped
+
+	sidecarServing atomic.Pointer[victim] // nil while there is none
 
 	kills, ends, stops, bursts, removedLocks, jumps atomic.Int64
 }
@@ -109,8 +112,17 @@ func TestAllTogether(t *testing.T) {
 	scraping.Wait()
 
 	// A last worker has all series, so that all are shown.
+	before := read(w.board.certain)
 	last := w.start(rand.New(rand.NewPCG(w.seed, 0)), "100")
-	time.Sleep(time.Second)
+	promtest.Eventually(t, "the last worker has counted in each series", func() bool {
+		now := read(w.board.certain)
+		for f := churned; f < facts; f++ {
+			if now[f] == before[f] {
+				return false
+			}
+		}
+		return true
+	})
 	outside := w.outside()
 	witness.scrape(outside, true)
 	w.end(last)
@@ -209,11 +221,7 @@ func (w *world) leave(v *victim) {
 	v.disturbed.Store(true)
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	for i, s := range w.serving {
-		if s == v {
-			w.serving = append(w.serving[:i:i], w.serving[i+1:]...)
-		}
-	}
+	w.serving = slices.DeleteFunc(w.serving, func(s *victim) bool { return s == v })
 	w.board.begun[ended].Add(1)
 }
 
@@ -347,9 +355,6 @@ func (w *world) clockSetter(r *rand.Rand) {
 	w.jumps.Add(1)
 }
 
-// sidecarServing is the address of the sidecar, nil while there is none.
-var sidecarServing atomic.Pointer[victim]
-
 // sidecar is the life of a sidecar, which is stopped and killed.
 func (w *world) sidecar(r *rand.Rand) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -367,13 +372,13 @@ func (w *world) sidecar(r *rand.Rand) {
 			answer.Body.Close()
 		}
 	}
-	sidecarServing.Store(v)
+	w.sidecarServing.Store(v)
 	for range r.IntN(4) {
 		w.sleep(r, 2*time.Second)
 		w.pause(r, v.Process)
 	}
 	w.sleep(r, 2*time.Second)
-	sidecarServing.Store(nil)
+	w.sidecarServing.Store(nil)
 	v.disturbed.Store(true)
 	v.Kill()
 	w.kills.Add(1)
@@ -394,7 +399,7 @@ func (w *world) sources() []*source {
 	}
 	return []*source{
 		w.outside(),
-		{name: "sidecar", pause: 50 * time.Millisecond, gather: func() ([]*dto.MetricFamily, error) { return scrape(sidecarServing.Load()) }},
+		{name: "sidecar", pause: 50 * time.Millisecond, gather: func() ([]*dto.MetricFamily, error) { return scrape(w.sidecarServing.Load()) }},
 		{name: "oldest worker", pause: 50 * time.Millisecond, gather: aWorker(0)},
 		{name: "second worker", pause: 50 * time.Millisecond, gather: aWorker(1)},
 		{name: "dump", pause: time.Second, gather: w.dump},
