@@ -218,7 +218,7 @@ func (c *compactor) pause(ctx context.Context, took time.Duration, waiting int) 
 
 // batch absorbs up to batchFiles files and returns the number of waiting files.
 func (c *compactor) batch(ctx context.Context) (waiting int, err error) {
-	looked := c.now()
+	looked, uptime := c.now(), c.uptime()
 	found, err := c.look(ctx)
 	if err != nil {
 		return 0, err
@@ -226,6 +226,7 @@ func (c *compactor) batch(ctx context.Context) (waiting int, err error) {
 	if err := c.checkBoot(ctx, found); err != nil {
 		return 0, err
 	}
+	c.archive.Enter(c.boot())
 	for _, name := range found.aside {
 		c.putFileAside(ctx, earlierBoot(name))
 	}
@@ -235,7 +236,7 @@ func (c *compactor) batch(ctx context.Context) (waiting int, err error) {
 		batch = nil // further batches may still be worth the work
 	}
 	found.waiting = found.dead[len(batch):]
-	p := &plan{listing: found, looked: looked}
+	p := &plan{listing: found, looked: looked, uptime: uptime}
 	for _, name := range batch {
 		if err := ctx.Err(); err != nil {
 			return 0, err
@@ -317,8 +318,9 @@ type plan struct {
 	*listing
 	processes  []*taken
 	quarantine []LeftFile
-	changed    bool      // the archive has to be written
-	looked     time.Time // before the look at the directory
+	changed    bool          // the archive has to be written
+	looked     time.Time     // before the look at the directory
+	uptime     time.Duration // at looked
 }
 
 // taken is a dead process with its content.
@@ -334,7 +336,7 @@ func (c *compactor) take(ctx context.Context, p *plan, name string) {
 		read, err = c.read(ctx, name)
 		return err
 	})
-	if err == nil && c.archive.Returned(read.header.ID, read.header.Start) {
+	if err == nil && c.archive.Returned(read.header) {
 		err = scan.ErrReturned
 	}
 	switch reason := scan.ReasonOf(err); {
@@ -408,7 +410,7 @@ func (c *compactor) beginAnew(ctx context.Context, p *plan) error {
 	}
 	p.changed = true
 	c.archive.Ledger = merge.NewLedger()
-	c.archive.Begun = p.looked.UnixNano()
+	c.archive.Begun, c.archive.Uptimes.Begun = p.looked.UnixNano(), int64(p.uptime)
 	c.archive.Aside++
 	c.archive.Epoch++
 	return c.rebase(ctx, p)
@@ -465,7 +467,7 @@ func (c *compactor) absorb(p *plan) {
 	for _, t := range p.processes {
 		h := t.header
 		inputs, values, natives := t.inputs, t.values, t.natives
-		if base := c.archive.Base(h.ID, h.Start); base != nil {
+		if base := c.archive.Base(h); base != nil {
 			s := base.Subtract(t.families, inputs, len(values))
 			inputs = s.Inputs
 			values, natives = s.Apply(values, natives)
@@ -498,7 +500,6 @@ func (c *compactor) finish(ctx context.Context, p *plan) error {
 	var ch change
 	if p.changed {
 		c.setOpen(p)
-		c.archive.BootID = c.boot()
 		if c.archive.Epoch == 0 {
 			c.archive.Epoch = rand.Uint32() | 1
 		}

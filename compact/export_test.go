@@ -50,7 +50,13 @@ func Clocks(t testing.TB, dir string, wall, uptime time.Duration) Elsewhere {
 	t.Helper()
 	w := Boot(t, dir, "")
 	w.id, w.time = w.files.boot(), time.Now().Add(wall)
-	w.uptime = func() time.Duration { return boot.Uptime() + uptime }
+	w.sinceBoot = func() time.Duration { return boot.Uptime() + uptime }
+	return w
+}
+
+// In returns the directory in a boot with an id.
+func (w Elsewhere) In(id string) Elsewhere {
+	w.id = id
 	return w
 }
 

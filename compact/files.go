@@ -25,7 +25,7 @@ type files struct {
 	archiveParent string // as configured
 	access        directory.Access
 	archive       string // directory of the archive, usually sub; known under the lock
-	uptime        func() time.Duration
+	sinceBoot     func() time.Duration
 
 	// Of an absorption: what it stands on. The directories are open: a change goes to the directory
 	// of the reading, whatever directory is at the path.
@@ -42,7 +42,7 @@ func find(dir string, o Opts) (*files, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &files{sub: sub, archiveParent: o.ArchiveDir, access: access, archive: sub, uptime: boot.Uptime}, nil
+	return &files{sub: sub, archiveParent: o.ArchiveDir, access: access, archive: sub, sinceBoot: boot.Uptime}, nil
 }
 
 func (w *files) path(name string) string { return filepath.Join(w.sub, name) }
@@ -326,6 +326,8 @@ func (w *files) dirs() []string {
 }
 
 func (w *files) now() time.Time { return time.Now() }
+
+func (w *files) uptime() time.Duration { return w.sinceBoot() }
 
 func (w *files) steady(now time.Time) time.Duration {
 	return archive.Steady(w.archive, archive.Reading{BootID: w.boot(), Uptime: w.uptime(), Wall: now})

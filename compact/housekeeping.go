@@ -43,21 +43,22 @@ func (c *compactor) housekeeping(ctx context.Context, p *plan) error {
 		c.dropBases(p, now)
 	}
 	if trusted(steady, idRetention) {
-		c.prune(p, now.Add(-idRetention).UnixNano())
+		c.prune(p, now.Add(-idRetention).UnixNano(), int64(p.uptime-idRetention))
 	}
 	return nil
 }
 
-// prune drops the ids of processes that were absorbed before a time. The clock is right: a clock that
+// prune drops the ids of processes that were absorbed before a time, by the wall clock and by the
+// uptime. The clock is right: a clock that
 // is ahead would take the ids of this moment for old, and processes that make their files at this
 // moment for processes that returned from a backup.
-func (c *compactor) prune(p *plan, before int64) {
+func (c *compactor) prune(p *plan, before, uptime int64) {
 	if c.archive.LowerHorizon(before) {
 		p.changed = true
 	}
 	if c.archive.AbsorbedIDs() > 0 && c.archive.Oldest() < before-int64(pruneSlack) {
 		listed := idsOf(p.live, p.dead, p.absorbed, c.leftNames())
-		pruned := c.archive.Prune(before, func(id layout.ID) bool { return listed[id] })
+		pruned := c.archive.Prune(before, uptime, func(id layout.ID) bool { return listed[id] })
 		c.report.Pruned += pruned
 		p.changed = p.changed || pruned > 0
 	}

@@ -93,15 +93,15 @@ func (c *compactor) readBases(ctx context.Context, p *plan) {
 		if err != nil {
 			continue
 		}
-		var start int64
-		if c.archive.Ledger.Bases[id] == nil && c.archive.Ledger.Bases[layout.ID{}] != nil {
+		b := c.archive.Ledger.Bases[id]
+		if b == nil && c.archive.Ledger.Bases[layout.ID{}] != nil {
 			h, err := c.header(name)
 			if err != nil {
 				continue
 			}
-			start = h.Start
+			b = c.archive.Base(h)
 		}
-		if b := c.archive.Base(id, start); b == nil || !b.Whole {
+		if b == nil || !b.Whole {
 			continue
 		}
 		base, _, err := c.baseOf(ctx, name)

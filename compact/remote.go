@@ -179,6 +179,9 @@ func (w *partitions) clean(ctx context.Context) (removed int) {
 // now returns the server's time, because the clocks of machines may differ.
 func (w *partitions) now() time.Time { return time.Now().Add(w.source.Ahead()) }
 
+// uptime is not known: processes outlive the boot of a server.
+func (w *partitions) uptime() time.Duration { return 0 }
+
 // steady believes the server's clock.
 func (w *partitions) steady(time.Time) time.Duration { return math.MaxInt64 }
 

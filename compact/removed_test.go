@@ -149,9 +149,10 @@ func TestAbsorberStoppedForAnHour(t *testing.T) {
 					t.Error(err)
 				}
 				for hour := range 3 {
-					die(t, dir, 1000)
-					want += 1000
-					_, err := compact.At(t, dir, time.Now().Add(time.Duration(hour)*2*time.Hour)).Run(t.Context(), compact.Opts{})
+					passed := time.Duration(hour) * 2 * time.Hour
+					dieAs(t, dir, "n_total", startedAt(t, passed, passed))
+					want++
+					_, err := compact.Clocks(t, dir, passed, passed).Run(t.Context(), compact.Opts{})
 					if err != nil && !errors.Is(err, compact.ErrBusy) {
 						t.Error(err)
 					}

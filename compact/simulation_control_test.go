@@ -241,6 +241,11 @@ type believesClock struct{ *memoryWorld }
 
 func (w believesClock) steady(time.Time) time.Duration { return math.MaxInt64 }
 
+// nameless does not know the boot, and so no start by the uptime.
+type nameless struct{ *memoryWorld }
+
+func (w nameless) boot() string { return "" }
+
 // A control is tried further while it was found this rarely, or tried so rarely.
 const (
 	enough = 10
@@ -267,6 +272,7 @@ func TestSimulationControls(t *testing.T) {
 		{name: "epoch not rechecked", scenario: pruning(), preemptions: 2, gambles: 20_000, control: control{theWorld, func(s *memorySource) scan.Disk { return noRecheck{s} }}},
 		{name: "lock file not checked", scenario: disturbed(lockRemoved), preemptions: 1, gambles: 2000, control: control{func(w *memoryWorld) world { return unchecked{w, errLockLost} }, theSource}},
 		{name: "clock believed at once", scenario: wrong(), preemptions: 1, gambles: 2000, control: control{func(w *memoryWorld) world { return believesClock{w} }, theSource}},
+		{name: "starts by the wall clock", scenario: behind(), preemptions: 2, gambles: 20_000, control: control{func(w *memoryWorld) world { return nameless{w} }, theSource}},
 		{name: "directory not checked", scenario: disturbed(directoryReplaced), preemptions: 1, gambles: 2000, control: control{func(w *memoryWorld) world { return byPath{unchecked{w, errDirLost}} }, theSource}},
 		{name: "archive not checked", scenario: disturbed(archiveReplaced), preemptions: 1, gambles: 2000, control: control{func(w *memoryWorld) world { return unchecked{w, errArchiveLost} }, theSource}},
 		{name: "archive not locked", scenario: disturbed(lockRemoved), preemptions: 2, gambles: 5000, control: control{func(w *memoryWorld) world { return archiveUnlocked{w} }, theSource}},

@@ -21,6 +21,7 @@ type scenario struct {
 	jumps    int // of the clock, each at any moment
 
 	absorbed bool // the first of the dead is absorbed at the beginning
+	waited   bool // and a jump of the clock ago
 	person   []interference
 	ahead    time.Duration // of a clock that is set
 
@@ -144,6 +145,13 @@ func first(what ...interference) *scenario {
 	return s
 }
 
+// behind is one where ids may be pruned, and where the clock is a year behind from some moment on.
+func behind() *scenario {
+	s := disturbed(clockSet)
+	s.waited, s.jump, s.ahead = true, idRetention+2*pruneSlack, -year
+	return s
+}
+
 // wrong is one where the clock is a year ahead meanwhile.
 func wrong() *scenario {
 	s := &scenario{
@@ -191,7 +199,7 @@ func random(r *rand.Rand, pruning bool) *scenario {
 		s.absorbed = len(s.dead) > 0 && r.IntN(4) > 0
 		if s.jumps = min(s.jumps, 8); r.IntN(3) == 0 { // less than a day, as long as a wrong clock is not believed
 			s.person = append(s.person, clockSet, clockRight)
-			s.ahead = year
+			s.ahead = []time.Duration{year, -year}[r.IntN(2)]
 		}
 		switch r.IntN(4) {
 		case 0:

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/mpmetrics/mpmetrics/internal/archive"
@@ -104,8 +105,16 @@ var (
 		{Family: 2, At: keptAt},
 		{Family: 3, At: liveAt},
 	}
-	bootID = boot.ID()
 )
+
+// bootID is the id of a process that starts now.
+func (m *memory) bootID() string {
+	name, _, _ := strings.Cut(boot.ID(), "@")
+	if name == "" {
+		return "" // this system does not name its boots
+	}
+	return name + boot.At(m.clock.Add(-m.uptime))
+}
 
 func newMemory() *memory {
 	return &memory{memoryDir: newMemoryDir(), clock: time.Unix(1_800_000_000, 0), uptime: time.Hour}
@@ -192,7 +201,7 @@ func (m *memory) replace() {
 func (m *memory) make(pid int) *memoryFile {
 	m.made++
 	h := layout.Header{
-		PID: uint32(pid), ID: idOf(uint64(pid)), Inode: m.made, Start: m.clock.UnixNano() + int64(pid), BootID: bootID, Process: "p",
+		PID: uint32(pid), ID: idOf(uint64(pid)), Inode: m.made, Start: m.clock.UnixNano() + int64(pid), BootID: m.bootID(), Process: "p",
 	}
 	f := &memoryFile{header: h, cells: make([]uint64, cells), alive: true}
 	m.files[layout.FileName(pid, h.ID)] = f
@@ -311,13 +320,13 @@ func (f *memoryFile) read() *process {
 
 // decode reads an archive as archive.Read does. The inode that it compares too
 // is that of the file, which is never written again: generation says as much.
-func (m *memoryArchive) decode(a *actor, known *archive.Archive, now time.Time) (*archive.Archive, error) {
+func (m *memoryArchive) decode(a *actor, known *archive.Archive, of *memory) (*archive.Archive, error) {
 	if m == nil {
 		return archive.New(), nil
 	}
 	a.seen.add(uint64(m.origin))
 	if known != nil && known.Generation == m.header.ID {
-		known.Now = now.UnixNano()
+		known.Now, known.Boot = of.clock.UnixNano(), of.bootID()
 		return known, nil
 	}
 	h := m.header
@@ -333,7 +342,7 @@ func (m *memoryArchive) decode(a *actor, known *archive.Archive, now time.Time) 
 	}
 	read, err := d.Archive()
 	if err == nil {
-		read.Now = now.UnixNano()
+		read.Now, read.Boot = of.clock.UnixNano(), of.bootID()
 	}
 	return read, err
 }

@@ -82,7 +82,7 @@ func (s *memorySource) Archive(known *archive.Archive) (*archive.Archive, error)
 	if err := s.archiveLost(); err != nil {
 		return nil, err
 	}
-	return s.memory.archive.decode(s.actor, known, s.clock)
+	return s.memory.archive.decode(s.actor, known, s.memory)
 }
 
 // handle is an open file, as reader.File is. What it says of what it read before

@@ -59,6 +59,9 @@ func simulate(all troupe, s *scenario, c control, ch chooser) *simulation {
 	if s.absorbed {
 		x.absorbFirst()
 	}
+	if s.waited {
+		x.memory.pass(s.jump)
+	}
 	watcher := x.newScraper()
 	x.join(all[0], "owner", x.own)
 	x.join(all[1], "compactor 1", x.compact)
@@ -318,6 +321,7 @@ func TestSimulationEverySchedule(t *testing.T) {
 		{name: "crash", scenario: small(), explorer: within(preemptions, 1)},
 		{name: "pruning", scenario: pruning(), explorer: within(preemptions, 0)},
 		{name: "lock removed", scenario: disturbed(lockRemoved), explorer: within(preemptions, 0)},
+		{name: "clock behind", scenario: behind(), explorer: within(preemptions, 0)},
 		{name: "lock removed before the first archive", scenario: first(lockRemoved), explorer: within(preemptions, 0)},
 		{name: "directory replaced", scenario: disturbed(directoryReplaced), explorer: within(preemptions, 0)},
 		// With a crash and two preemptions there are too many schedules.

@@ -73,7 +73,7 @@ func (w *memoryWorld) readArchive(context.Context) (*archive.Archive, error) {
 	if err := w.archiveLost(); err != nil {
 		return nil, err
 	}
-	return w.memory.archive.decode(w.actor, nil, w.clock)
+	return w.memory.archive.decode(w.actor, nil, w.memory)
 }
 
 // disturbing is a point if a person takes part. Otherwise compact.lock keeps
@@ -118,7 +118,7 @@ func (w lockless) lock(context.Context) (func(), error) {
 
 func (w lockless) readArchive(context.Context) (*archive.Archive, error) {
 	w.base = w.memory.archive
-	return w.base.decode(w.actor, nil, w.clock)
+	return w.base.decode(w.actor, nil, w.memory)
 }
 
 func (w lockless) commit(_ context.Context, c change) (committed, error) { return commitSteps(w, c) }
@@ -301,11 +301,16 @@ func (w *memoryWorld) now() time.Time {
 }
 
 func (w *memoryWorld) steady(now time.Time) (d time.Duration) {
-	d, w.watched = archive.Reading{Uptime: w.uptime, Wall: now}.Steady(w.watched)
+	d, w.watched = archive.Reading{Uptime: w.memory.uptime, Wall: now}.Steady(w.watched)
 	w.seen.add(uint64(d))
 	return d
 }
 
-func (w *memoryWorld) boot() string { return bootID }
+func (w *memoryWorld) uptime() time.Duration {
+	w.seen.add(uint64(w.memory.uptime))
+	return w.memory.uptime
+}
+
+func (w *memoryWorld) boot() string { return w.bootID() }
 
 func (w *memoryWorld) inMemory() (files, archive bool) { return false, false }

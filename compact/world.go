@@ -44,6 +44,8 @@ type world interface {
 	clean(ctx context.Context) (removed int)
 
 	now() time.Time
+	// uptime is the time since the boot, which nobody can set. 0: no such clock.
+	uptime() time.Duration
 	// steady returns how long the clock of now has not been set, as far as absorptions have seen.
 	steady(now time.Time) time.Duration
 	boot() string // empty: processes outlive the boot of a machine

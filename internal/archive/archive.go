@@ -15,10 +15,12 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 	"path/filepath"
 	"slices"
 	"time"
 
+	"github.com/mpmetrics/mpmetrics/internal/boot"
 	"github.com/mpmetrics/mpmetrics/internal/directory"
 	"github.com/mpmetrics/mpmetrics/internal/layout"
 	"github.com/mpmetrics/mpmetrics/internal/merge"
@@ -38,10 +40,14 @@ type Archive struct {
 	BootID string
 
 	layout.State
-	Ledger *merge.Ledger
+	Uptimes layout.Uptimes
+	Ledger  *merge.Ledger
 
 	// Now is the time of the last look at the archive, in Unix nanoseconds. 0: not known.
 	Now int64
+
+	// Boot is the boot of the machine at the last look. Empty: not known.
+	Boot string
 
 	// Size of the file in bytes.
 	Size int64
@@ -92,20 +98,38 @@ func compare(a, b layout.ID) int { return slices.Compare(a[:], b[:]) }
 // process can only come from a backup. A horizon in the future comes from a wrong clock, and
 // Returned does not believe the horizon. On a server Returned is always false, because a restored
 // snapshot restores the partitions together with the archive.
-func (a *Archive) Returned(id layout.ID, start int64) bool {
+func (a *Archive) Returned(h *layout.Header) bool {
 	if a.future(a.Horizon) {
-		return false
+		return a.pruned(h, math.MinInt64)
 	}
-	return a.Pruned(id, start)
+	return a.Pruned(h)
 }
 
 // Pruned reports whether a process without a file was absorbed long ago. Pruned believes a horizon in
 // the future, because a horizon is never below the start of a process with a pruned id.
-func (a *Archive) Pruned(id layout.ID, start int64) bool {
-	if a.together || start > a.Horizon || a.Holds(id) {
-		return false
+func (a *Archive) Pruned(h *layout.Header) bool { return a.pruned(h, a.Horizon) }
+
+func (a *Archive) pruned(h *layout.Header, horizon int64) bool {
+	return !a.together && a.before(h, horizon, a.Uptimes.Horizon) && !a.Holds(h.ID) && !a.Open(h.ID)
+}
+
+// before reports whether a process began before a time, given by the wall clock and by the uptime.
+// Somebody may have set the wall clock, so the uptime decides for a process of the boot of now. An
+// archive of an earlier boot is older than such a process.
+func (a *Archive) before(h *layout.Header, wall, uptime int64) bool {
+	began, known := boot.Began(h.BootID, h.Start)
+	if !known || a.Boot == "" || boot.Differ(h.BootID, a.Boot) {
+		return h.Start <= wall
 	}
-	return !a.Open(id)
+	return !boot.Differ(a.BootID, a.Boot) && int64(began) <= uptime
+}
+
+// Enter makes a boot of the machine the boot of the next writing.
+func (a *Archive) Enter(id string) {
+	if boot.Differ(a.BootID, id) {
+		a.Uptimes = layout.Uptimes{}
+	}
+	a.BootID, a.Boot = id, id
 }
 
 // future reports whether a time is known to lie in the future.
@@ -133,12 +157,12 @@ func (a *Archive) Lost(there map[layout.ID]bool) bool {
 	return slices.ContainsFunc(a.open, func(id layout.ID) bool { return !there[id] })
 }
 
-// Base returns the base of a process with a start, nil if the totals have all counts of the process. A
-// process that began before totals restarted, and had no file then, has counts that earlier totals
-// had: somebody removed the file together with the archive, and the process makes the file again.
-func (a *Archive) Base(id layout.ID, start int64) *merge.Base {
-	b := a.Ledger.Bases[id]
-	if b == nil && start <= a.Begun {
+// Base returns the base of a process, nil if the totals have all counts of the process. A process
+// that began before totals restarted, and had no file then, has counts that earlier totals had:
+// somebody removed the file together with the archive, and the process makes the file again.
+func (a *Archive) Base(h *layout.Header) *merge.Base {
+	b := a.Ledger.Bases[h.ID]
+	if b == nil && a.Ledger.Bases[layout.ID{}] != nil && a.before(h, a.Begun, a.Uptimes.Begun) {
 		b = a.Ledger.Bases[layout.ID{}]
 	}
 	return b
@@ -170,8 +194,8 @@ func (a *Archive) Oldest() int64 {
 
 // Prune drops the ids of processes absorbed before a time and without a file, and raises the
 // epoch. The id of a process with a start in the future stays: the horizon would exclude all
-// processes until then.
-func (a *Archive) Prune(before int64, listed func(layout.ID) bool) (ids int) {
+// processes until then. uptime is the time by the uptime.
+func (a *Archive) Prune(before, uptime int64, listed func(layout.ID) bool) (ids int) {
 	n := len(a.absorbed)
 	a.absorbed = slices.DeleteFunc(a.absorbed, func(p layout.Absorbed) bool {
 		if p.Time >= before || listed(p.ID) || a.future(p.Start) {
@@ -181,6 +205,7 @@ func (a *Archive) Prune(before int64, listed func(layout.ID) bool) (ids int) {
 		return true
 	})
 	if len(a.absorbed) < n {
+		a.Uptimes.Horizon = max(a.Uptimes.Horizon, uptime)
 		a.Epoch++
 	}
 	return n - len(a.absorbed)
@@ -204,7 +229,7 @@ func Read(dir string) (*Archive, error) {
 func Open(dir string, known *Archive) (a *Archive, err error) {
 	defer func() {
 		if err == nil {
-			a.Now = time.Now().UnixNano()
+			a.Now, a.Boot = time.Now().UnixNano(), boot.ID()
 		}
 	}()
 	if known.inPlace(dir) {

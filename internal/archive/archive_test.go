@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/mpmetrics/mpmetrics/internal/layout"
 	"github.com/mpmetrics/mpmetrics/internal/merge"
@@ -46,9 +47,10 @@ func sample(n int) *Archive {
 	return a
 }
 
-// restarted is an archive after a restart of totals: with bases too.
+// restarted is an archive after a restart of totals: with what only the archive of a directory has.
 func restarted(n int) *Archive {
 	a := sample(n)
+	a.Uptimes = layout.Uptimes{Begun: 9, Horizon: 10}
 	families := []*layout.Family{
 		{Type: layout.Counter, Name: "c_total", LabelNames: []string{"l"}},
 		{Type: layout.NativeHistogram, Name: "n", Bounds: []float64{1}},
@@ -177,6 +179,69 @@ func TestNone(t *testing.T) {
 	}
 }
 
+// began is the header of a process whose file names no boot.
+func began(id layout.ID, start int64) *layout.Header { return &layout.Header{ID: id, Start: start} }
+
+// The wall clock was set, so a process looks older or younger than the process is. The uptime tells.
+func TestProcessesByUptime(t *testing.T) {
+	const second = int64(time.Second)
+	for _, c := range []struct {
+		name    string
+		archive string // boot of the writing
+		now     string
+		process string
+		start   int64 // seconds
+		want    bool
+	}{
+		{name: "before, the clock is right", archive: "k@1000", now: "k@1000", process: "k@1000", start: 1100, want: true},
+		{name: "before, the clock was ahead", archive: "k@1000", now: "k@1000", process: "k@90000", start: 90100, want: true},
+		{name: "after, the clock is right", archive: "k@1000", now: "k@1000", process: "k@1000", start: 1300},
+		{name: "after, the clock was behind", archive: "k@1000", now: "k@1000", process: "k@10", start: 310},
+		{name: "after, the clock was set meanwhile", archive: "k@1000", now: "k@10", process: "k@10@1000", start: 310},
+		{name: "after another boot, the clock is behind", archive: "j@1000", now: "k@10", process: "k@10", start: 15},
+		{name: "of an earlier boot", archive: "k@1000", now: "k@1000", process: "j@10", start: 310, want: true},
+		{name: "of an earlier boot, later", archive: "k@1000", now: "k@1000", process: "j@10", start: 1250},
+		{name: "without a moment", archive: "k@1000", now: "k@1000", process: "k", start: 310, want: true},
+		{name: "boot unknown", archive: "k@1000", process: "k@10", start: 310, want: true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			a := New()
+			a.BootID, a.Boot, a.Now = c.archive, c.now, 5000*second
+			a.State.Horizon, a.State.Begun = 1200*second, 1200*second
+			a.Uptimes = layout.Uptimes{Begun: 200 * second, Horizon: 200 * second}
+			a.Ledger.Bases[layout.ID{}] = &merge.Base{Whole: true}
+			h := &layout.Header{ID: layout.NewID(), Start: c.start * second, BootID: c.process}
+			if got := a.Returned(h); got != c.want {
+				t.Errorf("returned from a backup: %v, want %v", got, c.want)
+			}
+			if got := a.Pruned(h); got != c.want {
+				t.Errorf("absorbed long ago: %v, want %v", got, c.want)
+			}
+			if got := a.Base(h) != nil; got != c.want {
+				t.Errorf("has a base: %v, want %v", got, c.want)
+			}
+		})
+	}
+}
+
+// Uptimes are those of one boot.
+func TestUptimesEndWithTheirBoot(t *testing.T) {
+	a := New()
+	a.Enter("k@1000")
+	a.Record(layout.Absorbed{ID: layout.NewID(), Start: 10, Time: 100})
+	if a.Prune(200, 50, func(layout.ID) bool { return false }) != 1 || a.Uptimes.Horizon != 50 {
+		t.Errorf("horizon %d, want 50", a.Uptimes.Horizon)
+	}
+	a.Enter("k@1000")
+	if a.Uptimes.Horizon != 50 {
+		t.Errorf("horizon %d in the same boot, want 50", a.Uptimes.Horizon)
+	}
+	a.Enter("l@9000")
+	if a.Uptimes != (layout.Uptimes{}) || a.BootID != "l@9000" {
+		t.Errorf("uptimes %v in boot %q", a.Uptimes, a.BootID)
+	}
+}
+
 func TestIDs(t *testing.T) {
 	a := New()
 	ids := make([]layout.ID, 5)
@@ -190,29 +255,29 @@ func TestIDs(t *testing.T) {
 	}
 	open := layout.NewID()
 	a.SetOpen([]layout.ID{open})
-	if n := a.Prune(103, func(id layout.ID) bool { return id == ids[1] }); n != 2 || a.Epoch != 1 || a.Horizon != 20 {
+	if n := a.Prune(103, 50, func(id layout.ID) bool { return id == ids[1] }); n != 2 || a.Epoch != 1 || a.Horizon != 20 {
 		t.Errorf("%d ids pruned, epoch %d, horizon %d; want 2, 1, 20", n, a.Epoch, a.Horizon)
 	}
 	for i, id := range ids {
 		pruned := i == 0 || i == 2
-		if a.Holds(id) == pruned || a.Returned(id, int64(10*i)) != pruned {
-			t.Errorf("id %d: held %v, returned %v; pruned: %v", i, a.Holds(id), a.Returned(id, int64(10*i)), pruned)
+		if a.Holds(id) == pruned || a.Returned(began(id, int64(10*i))) != pruned {
+			t.Errorf("id %d: held %v, returned %v; pruned: %v", i, a.Holds(id), a.Returned(began(id, int64(10*i))), pruned)
 		}
 	}
-	if a.Returned(open, 5) || !a.Open(open) {
+	if a.Returned(began(open, 5)) || !a.Open(open) {
 		t.Error("a process that was there is taken for one that came back")
 	}
-	if !a.Returned(layout.NewID(), 20) || a.Returned(layout.NewID(), 21) {
+	if !a.Returned(began(layout.NewID(), 20)) || a.Returned(began(layout.NewID(), 21)) {
 		t.Error("the horizon does not tell old from new")
 	}
-	if a.Prune(103, func(id layout.ID) bool { return id == ids[1] }) != 0 || a.Epoch != 1 {
+	if a.Prune(103, 50, func(id layout.ID) bool { return id == ids[1] }) != 0 || a.Epoch != 1 {
 		t.Error("nothing was pruned, and the epoch moved")
 	}
 }
 
 // Each rule of the log of an archive, broken once.
 func TestDamaged(t *testing.T) {
-	whole := records(t, sample(1))
+	whole := records(t, restarted(1))
 	at := func(kind layout.RecordKind) int {
 		return slices.IndexFunc(whole, func(b []byte) bool { return b[0] == byte(kind) })
 	}
@@ -226,6 +291,7 @@ func TestDamaged(t *testing.T) {
 		"empty":            nil,
 		"no state":         whole[1:],
 		"two states":       twice(layout.StateRecord),
+		"two uptimes":      twice(layout.UptimesRecord),
 		"family twice":     twice(layout.FamilyRecord),
 		"no families":      without(layout.FamilyRecord),
 		"total twice":      twice(layout.TotalRecord),

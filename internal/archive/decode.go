@@ -50,6 +50,11 @@ func (d *Decoder) Take(r layout.Record) error {
 	switch {
 	case r.State != nil:
 		a.State, d.begun = *r.State, true
+	case r.Uptimes != nil:
+		if a.Uptimes != (layout.Uptimes{}) || *r.Uptimes == a.Uptimes {
+			return fmt.Errorf("second uptimes record, or one of zeros: %w", layout.ErrDamaged)
+		}
+		a.Uptimes = *r.Uptimes
 	case r.Family != nil:
 		if len(d.families) >= maxFamilies {
 			return fmt.Errorf("more than %d families: %w", maxFamilies, layout.ErrLimit)

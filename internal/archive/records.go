@@ -22,7 +22,7 @@ func (a *Archive) Records() iter.Seq2[[]byte, error] {
 			}
 			return yield(payload, nil)
 		}
-		_ = more(layout.AppendState(e.record[:0], &a.State)) &&
+		_ = more(layout.AppendState(e.record[:0], &a.State)) && e.uptimes(a, more) &&
 			e.totals(a, more) && e.dead(a, more) && e.bases(a, more) && e.ids(a, more)
 	}
 }
@@ -31,6 +31,10 @@ func (a *Archive) Records() iter.Seq2[[]byte, error] {
 type encoder struct {
 	record   []byte            // the payload being made
 	families map[string]uint32 // numbers by wording
+}
+
+func (e *encoder) uptimes(a *Archive, more func([]byte) bool) bool {
+	return a.Uptimes == layout.Uptimes{} || more(layout.AppendUptimes(e.record[:0], a.Uptimes))
 }
 
 func (e *encoder) totals(a *Archive, more func([]byte) bool) bool {

@@ -8,6 +8,8 @@
 package boot
 
 import (
+	"fmt"
+	"math"
 	"strconv"
 	"strings"
 	"sync"
@@ -23,19 +25,24 @@ import (
 //
 // Each part may be missing. Empty: unknown.
 func ID() string {
-	id, begin, now := name(), first(), moment(time.Now(), Uptime())
-	if now != 0 && apart(now, begin) {
-		id += "@" + strconv.FormatInt(now, 10)
+	id, begin, now := name(), first(), moment()
+	if !now.IsZero() && apart(now, begin) {
+		id += At(now)
 	}
-	if begin != 0 {
-		id += "@" + strconv.FormatInt(begin, 10)
+	if !begin.IsZero() {
+		id += At(begin)
 	}
 	return id
 }
 
+// At is the part of an id with a moment, to the microsecond.
+func At(moment time.Time) string {
+	return fmt.Sprintf("@%d.%06d", moment.Unix(), moment.Nanosecond()/1000)
+}
+
 var (
 	name  = sync.OnceValue(nameOf)
-	first = sync.OnceValue(func() int64 { return moment(time.Now(), Uptime()) })
+	first = sync.OnceValue(moment)
 )
 
 // Uptime is the time since the boot, with the time that the machine slept. Nobody can set the
@@ -44,17 +51,25 @@ func Uptime() time.Duration { return uptime() }
 
 // tolerance is how far two moments of one boot may be apart: leap seconds, and steps of the wall clock
 // to the right time. A machine takes longer from one boot to the next.
-const tolerance = 10 // seconds
+const tolerance = 10 * time.Second
 
-func apart(a, b int64) bool { return max(a-b, b-a) > tolerance }
+func apart(a, b time.Time) bool { return a.Sub(b).Abs() > tolerance }
 
-// moment returns the Unix second of the boot by both clocks, 0 if unknown. While nobody sets the wall
-// clock, all moments of a boot are the same: a wall clock that is slewed slews the uptime too.
-func moment(wall time.Time, uptime time.Duration) int64 {
-	if uptime == 0 {
-		return 0
+// moment returns the moment of the boot by both clocks, zero if unknown. While nobody sets the wall
+// clock, all moments of a boot are the same to some microseconds: a wall clock that is slewed slews the
+// uptime too.
+func moment() (m time.Time) {
+	const near, tries = 10 * time.Microsecond, 10
+	for best, try := time.Duration(math.MaxInt64), 0; try < tries && best > near; try++ {
+		before, wall, after := Uptime(), time.Now(), Uptime()
+		if before == 0 {
+			return time.Time{}
+		}
+		if after-before < best { // the kernel may run others between two looks
+			best, m = after-before, wall.Add(-after+(after-before)/2)
+		}
 	}
-	return wall.Add(-uptime).Unix()
+	return m
 }
 
 // ofContainer begins a name that a container gave to a boot.
@@ -81,12 +96,23 @@ func Differ(a, b string) bool {
 	return known
 }
 
+// Began returns the uptime of the machine at the start of a process, in Unix nanoseconds, by the id in
+// the file of the process. A process that saw the wall clock being set has two moments: the later
+// uptime counts.
+func Began(id string, start int64) (uptime time.Duration, known bool) {
+	for _, m := range moments(strings.Split(id, "@")) {
+		uptime, known = max(uptime, time.Unix(0, start).Sub(m)), true
+	}
+	return uptime, known
+}
+
 func byKernel(name string) bool { return name != "" && !strings.HasPrefix(name, ofContainer) }
 
-func moments(parts []string) (all []int64) {
+func moments(parts []string) (all []time.Time) {
 	for _, text := range parts[1:] {
-		if m, err := strconv.ParseInt(text, 10, 64); err == nil {
-			all = append(all, m)
+		seconds, err := strconv.ParseFloat(text, 64)
+		if err == nil && math.Abs(seconds) < math.MaxInt64/float64(time.Second) {
+			all = append(all, time.Unix(0, int64(seconds*float64(time.Second))))
 		}
 	}
 	return all

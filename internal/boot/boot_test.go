@@ -32,6 +32,9 @@ func TestIDsDiffer(t *testing.T) {
 		{name: "unknown", a: "", b: "k@1000"},
 		{name: "both unknown"},
 		{name: "no number", a: "~c@x", b: "k@1000"},
+		{name: "not a time", a: "~c@1e300", b: "k@1000"},
+		{name: "not a number", a: "~c@NaN", b: "k@1000"},
+		{name: "parts of a second", a: "~c@1000.25", b: "k@1000.75"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			if got := Differ(c.a, c.b); got != c.want {
@@ -49,11 +52,24 @@ func TestIDIsAlwaysTheSame(t *testing.T) {
 	if Differ(id, ID()) || strings.ContainsAny(id, " \n") {
 		t.Errorf("ids %q and %q", id, ID())
 	}
-	now := time.Unix(5000, 0)
-	if got := moment(now, 1000*time.Second); got != 4000 {
-		t.Errorf("moment of the boot %d, want 4000", got)
+	if up, known := Began(id, time.Now().UnixNano()); Uptime() > 0 && (!known || (up-Uptime()).Abs() > time.Minute) {
+		t.Errorf("began at an uptime of %v (known: %v), want %v", up, known, Uptime())
 	}
-	if got := moment(now, 0); got != 0 {
-		t.Errorf("moment of the boot without an uptime %d, want 0", got)
+}
+
+// All looks at both clocks see one moment.
+func TestMomentsAgree(t *testing.T) {
+	if Uptime() == 0 {
+		t.Skip("this system has no such clock")
+	}
+	begin := moment()
+	for range 1000 {
+		if now := moment(); now.Sub(begin).Abs() > time.Second {
+			t.Fatalf("moment %v, and %v before", now, begin)
+		}
+	}
+	read := moments(strings.Split("k"+At(begin), "@"))
+	if len(read) != 1 || read[0].Sub(begin).Abs() > 2*time.Microsecond {
+		t.Errorf("read %v, want %v", read, begin)
 	}
 }

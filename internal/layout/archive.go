@@ -11,6 +11,7 @@ import (
 // the values.
 //
 //	state     times, counts
+//	uptimes   two times of the state by another clock, if not zero
 //	family    as in the file of a process
 //	rank      family, start, id
 //	total     family, created, touched, label values, integer part, parts of the float sum, buckets, gauge
@@ -23,7 +24,7 @@ import (
 //	counted   family, created, label values, value words
 //
 // The numbers of the kinds are part of the format. The state record is the first record and occurs
-// once. A family or dead record comes before the records with its number. A native record belongs
+// once, and the uptimes record occurs once at most. A family or dead record comes before the records with its number. A native record belongs
 // to the total or the counted record before it, and a counted record to the base before it.
 const (
 	StateRecord    RecordKind = 16
@@ -36,6 +37,7 @@ const (
 	NativeRecord   RecordKind = 23
 	BaseRecord     RecordKind = 24
 	CountedRecord  RecordKind = 25
+	UptimesRecord  RecordKind = 26
 )
 
 // IDsPerRecord is how many ids a writer puts into one record.
@@ -63,6 +65,13 @@ type State struct {
 	Forgotten   uint64 // series
 	Unabsorbed  uint64 // sums that were not finite
 	Aside       uint64 // archives put aside
+}
+
+// Uptimes are times of the State by the clock that nobody can set: nanoseconds since the boot in the
+// header. Zero: before that boot, or never.
+type Uptimes struct {
+	Begun   int64 // totals restarted
+	Horizon int64 // all processes with a pruned id began before
 }
 
 // Rank is the newest process that defined a family.
@@ -152,6 +161,11 @@ func AppendState(b []byte, s *State) []byte {
 
 func (s *State) counts() []*uint64 {
 	return []*uint64{&s.Absorbed, &s.Quarantined, &s.Forgotten, &s.Unabsorbed, &s.Aside}
+}
+
+// AppendUptimes appends the payload of an uptimes record.
+func AppendUptimes(b []byte, u Uptimes) []byte {
+	return appendTime(appendTime(append(b, byte(UptimesRecord)), u.Begun), u.Horizon)
 }
 
 // AppendRank appends the payload of a rank record.
@@ -246,6 +260,8 @@ func (d *decoder) archived(kind RecordKind, r *Record) {
 		for _, n := range r.State.counts() {
 			*n = d.uvarint(math.MaxUint64)
 		}
+	case UptimesRecord:
+		r.Uptimes = &Uptimes{Begun: d.time(), Horizon: d.time()}
 	case RankRecord:
 		r.Rank = &Rank{Family: d.uint32(), Start: d.time(), ID: d.id()}
 	case TotalRecord:

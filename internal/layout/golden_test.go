@@ -83,6 +83,7 @@ var goldens = []struct {
 	{"state", func() []byte {
 		return AppendState(nil, &State{Begun: 1, Horizon: 2, Last: 3, Looked: 4, Absorbed: 5, Quarantined: 6, Forgotten: 7, Unabsorbed: 8, Aside: 9})
 	}},
+	{"uptimes", func() []byte { return AppendUptimes(nil, Uptimes{Begun: 1, Horizon: 1 << 40}) }},
 	{"rank", func() []byte { return AppendRank(nil, &Rank{Family: 2, Start: -1, ID: ID{0: 1, 15: 0xff}}) }},
 	{"total", func() []byte { return AppendTotal(nil, goldenTotal()) }},
 	{"total-gauge", func() []byte { return AppendTotal(nil, goldenGaugeTotal()) }},

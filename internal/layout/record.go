@@ -188,6 +188,7 @@ type Record struct {
 
 	// In archives only.
 	State    *State
+	Uptimes  *Uptimes
 	Rank     *Rank
 	Total    *Total
 	Native   *Native

@@ -31,6 +31,7 @@ func TestRecordRoundTrip(t *testing.T) {
 			payload: AppendState(nil, &State{Begun: -1, Absorbed: math.MaxUint64}),
 			want:    Record{State: &State{Begun: -1, Absorbed: math.MaxUint64}},
 		},
+		{name: "uptimes", payload: AppendUptimes(nil, Uptimes{Begun: -1, Horizon: 2}), want: Record{Uptimes: &Uptimes{Begun: -1, Horizon: 2}}},
 		{name: "rank", payload: AppendRank(nil, &Rank{Family: 1, ID: ID{2}}), want: Record{Rank: &Rank{Family: 1, ID: ID{2}}}},
 		{name: "dead", payload: AppendDead(nil, &Dead{ID: ID{2}, Label: "1"}), want: Record{Dead: &Dead{ID: ID{2}, Label: "1"}}},
 		{name: "share", payload: AppendShare(nil, Share{Series: 300, On: true}), want: Record{Share: &Share{Series: 300, On: true}}},
@@ -368,6 +369,8 @@ func FuzzDecodeRecord(f *testing.F) {
 			again = AppendShare(nil, *r.Share)
 		case r.State != nil:
 			again = AppendState(nil, r.State)
+		case r.Uptimes != nil:
+			again = AppendUptimes(nil, *r.Uptimes)
 		case r.Rank != nil:
 			again = AppendRank(nil, r.Rank)
 		case r.Total != nil:

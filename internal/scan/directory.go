@@ -213,7 +213,7 @@ func (d *Directory) drop() {
 		case missing:
 			d.rest(f.opened)
 			continue // the Scanner calls Release
-		case f.good() && (!f.live || f.bad != nil) && d.archive.Returned(f.id, f.Header().Start):
+		case f.good() && (!f.live || f.bad != nil) && d.archive.Returned(f.Header()):
 			d.forget(f)
 			d.leaveOut(f, ErrReturned)
 		}

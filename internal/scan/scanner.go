@@ -210,7 +210,7 @@ func (s *Scanner) join(t *tracked) {
 // rebase subtracts the base of a process, and reports whether the process has a base. When the base
 // or the entries change, the process joins the merger anew.
 func (s *Scanner) rebase(t *tracked) bool {
-	base := s.archive.Base(t.id, t.reading.Header().Start)
+	base := s.archive.Base(t.reading.Header())
 	switch {
 	case base != nil && t.base != nil && base.Same(t.base):
 		base = t.base // of an earlier reading of the archive
@@ -346,7 +346,7 @@ func (s *Scanner) forget() error {
 		case t.seen == s.round:
 			t.gone = time.Time{}
 			continue
-		case t.member == nil, s.archive.Holds(t.id), s.archive.Pruned(t.id, t.reading.Header().Start):
+		case t.member == nil, s.archive.Holds(t.id), s.archive.Pruned(t.reading.Header()):
 			s.leave(t)
 			delete(s.files, name)
 			continue
