@@ -5,6 +5,7 @@ package compact_test
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/mpmetrics/mpmetrics/collector"
 	"github.com/mpmetrics/mpmetrics/compact"
+	"github.com/mpmetrics/mpmetrics/internal/directory"
 	"github.com/mpmetrics/mpmetrics/internal/layout"
 )
 
@@ -191,6 +193,46 @@ func TestArchiveReplacedDuringAnAbsorption(t *testing.T) {
 			if got := total(t, dir); got != 11 {
 				t.Errorf("a new collector shows %v, want 11", got)
 			}
+		})
+	}
+}
+
+// The checks of an absorption compare the numbers of inodes, and file systems use numbers again. The
+// number of a file or a directory that an absorption has open does not come back.
+func TestInodeNumbersDoNotComeBack(t *testing.T) {
+	for _, call := range []string{"list", "write", "check", "publish"} {
+		t.Run(call, func(t *testing.T) {
+			dir := t.TempDir()
+			die(t, dir, 1)
+			absorb(t, dir, compact.Opts{})
+			die(t, dir, 10)
+			held := map[uint64]string{}
+			number := func(path string) uint64 {
+				st, err := directory.LookAt(path)
+				if err != nil {
+					t.Fatal(err)
+				}
+				return st.Inode
+			}
+			_ = before(t, dir, call, func() {
+				for _, path := range []string{archivePath(dir), filepath.Join(sub(dir), layout.LockName), sub(dir)} {
+					held[number(path)] = path
+				}
+				if err := os.RemoveAll(sub(dir)); err != nil {
+					t.Error(err)
+				}
+				for i := range 200 {
+					path := filepath.Join(dir, fmt.Sprint(i))
+					if i%2 == 0 {
+						write(t, path, nil)
+					} else if err := os.Mkdir(path, 0o700); err != nil {
+						t.Error(err)
+					}
+					if was, again := held[number(path)]; again {
+						t.Errorf("%s has the number of %s", path, was)
+					}
+				}
+			})
 		})
 	}
 }
