@@ -19,6 +19,7 @@ import (
 
 	"github.com/mpmetrics/mpmetrics/internal/archive"
 	"github.com/mpmetrics/mpmetrics/internal/boot"
+	"github.com/mpmetrics/mpmetrics/internal/directory"
 	"github.com/mpmetrics/mpmetrics/internal/layout"
 	"github.com/mpmetrics/mpmetrics/internal/location"
 	"github.com/mpmetrics/mpmetrics/internal/merge"
@@ -122,7 +123,7 @@ func run(ctx context.Context, w world, o Opts) (Report, error) {
 	c := &compactor{world: w, opts: o.withDefaults(), left: map[string]bool{}, known: map[string]bool{}}
 	err := c.run(ctx)
 	if err != nil {
-		return c.report, fmt.Errorf("absorb: %w", err)
+		return c.report, fmt.Errorf("absorb: %w", directory.Advise(err))
 	}
 	return c.report, nil
 }

@@ -24,14 +24,18 @@ const maxLocationBytes = 64 << 10
 // absorbed into one archive would be missing from the totals of the other.
 var ErrElsewhere = errors.New("the archive is somewhere else")
 
+// ErrAway is the ErrElsewhere of a directory that was chosen and cannot be used: a disk may not be
+// mounted. A process needs no archive to count, and goes on.
+var ErrAway = fmt.Errorf("%w, in a directory that cannot be used", ErrElsewhere)
+
 // settleTime is how long Settle waits for the end of an absorption. Settle waits only the first
 // time that a directory for the archive is configured.
 const settleTime = 2 * time.Second
 
 // Locate returns the directory of the archive for the files in sub. parent is the configured
 // directory; if parent is empty, EnvDir or an earlier Settle decides, and sub is the default.
-// Errors wrap ErrElsewhere if an earlier Settle chose another directory, or if the directory is
-// missing: a disk may not be mounted.
+// Errors wrap ErrElsewhere if an earlier Settle chose another directory, and ErrAway if the directory
+// cannot be used.
 func Locate(sub, parent string, a directory.Access) (string, error) {
 	want, err := configured(sub, parent)
 	if err != nil {
@@ -55,7 +59,7 @@ func Locate(sub, parent string, a directory.Access) (string, error) {
 	if _, err := directory.Find(filepath.Dir(settled), a); err != nil {
 		// Only the text of the error: otherwise a caller would take the missing directory for a
 		// directory that never existed.
-		return "", fmt.Errorf("archive directory %s, from %s: %s; mount the directory, or remove the file with its path while no process runs: %w", settled, location, err.Error(), ErrElsewhere)
+		return "", fmt.Errorf("archive directory %s, from %s: %s; mount the directory, or remove the file with its path while no process runs: %w", settled, location, err.Error(), ErrAway)
 	}
 	return settled, nil
 }

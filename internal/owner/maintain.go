@@ -155,6 +155,7 @@ func (p *Place) publishAll(f *ownerfile.File) {
 // note keeps the reason why no series can be published, and logs changes of the reason. A
 // log handler may block; making room must not wait for a handler.
 func (p *Place) note(err error) {
+	err = directory.Advise(err)
 	p.mu.Lock()
 	before := p.why
 	p.why = err

@@ -139,6 +139,7 @@ func (p *Place) Open(context.Context) error {
 func (p *Place) openFile() error {
 	f, err := p.publishedFile()
 	if err != nil {
+		err = directory.Advise(err)
 		p.mu.Lock()
 		p.why = err
 		p.mu.Unlock()
@@ -180,7 +181,10 @@ func (p *Place) prepareFile() (*ownerfile.File, error) {
 	}
 	// The archive is settled before the file exists: a reader of the file has to find the
 	// archive too.
-	if _, err := archive.Settle(sub, p.ArchiveDir, p.Access); err != nil {
+	switch _, err := archive.Settle(sub, p.ArchiveDir, p.Access); {
+	case errors.Is(err, archive.ErrAway): // readers know where the archive is, and wait
+		go p.Logger.Warn("mpmetrics: totals are missing until the archive is there; the counts of this process are kept", p.Where(), "err", err)
+	case err != nil:
 		return nil, err
 	}
 	if p.began == 0 {

@@ -15,7 +15,7 @@ var (
 	ErrRemoved = errors.New("the file of this process was removed or replaced")
 
 	// ErrTruncated: the file is shorter than the mapped part.
-	ErrTruncated = errors.New("the file of this process was cut short")
+	ErrTruncated = errors.New("another program cut the file of this process short; let no program write to the directory")
 )
 
 // Check looks whether the file is complete and at the path where readers look. Any other error

@@ -17,6 +17,12 @@ func mountTmpfs(t testing.TB, size string) string {
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		t.Fatal(err)
 	}
+	mountTmpfsAt(t, dir, size)
+	return dir
+}
+
+func mountTmpfsAt(t testing.TB, dir, size string) {
+	t.Helper()
 	err := unix.Mount("mpmetrics-trial", dir, "tmpfs", 0, "size="+size)
 	if errors.Is(err, unix.EPERM) {
 		t.Skipf("skipped: this user may not mount a tmpfs: %v", err)
@@ -25,7 +31,6 @@ func mountTmpfs(t testing.TB, size string) string {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { unmount(t, dir) })
-	return dir
 }
 
 // mountDisk mounts an ext4 of so many bytes, in a file, for the test.

@@ -76,8 +76,8 @@ func TestArchiveDiskFull(t *testing.T) {
 	die()
 	w.waste(t)
 	_, err := compact.Run(t.Context(), dir, o)
-	if !errors.Is(err, unix.ENOSPC) || !strings.Contains(err.Error(), disk) {
-		t.Errorf("got %v, want %v with the path", err, unix.ENOSPC)
+	if !errors.Is(err, unix.ENOSPC) || !strings.Contains(err.Error(), disk) || !strings.Contains(err.Error(), "make room") {
+		t.Errorf("got %v, want %v with the path and the remedy", err, unix.ENOSPC)
 	}
 	wantMade(t, scrapeOnce(t, dir), "full", 7, 2)
 	w.file.Close()
@@ -160,4 +160,60 @@ func TestAllProcessesRestartedAtOnce(t *testing.T) {
 		t.Errorf("%d files, want those of the %d that live", n, processes)
 	}
 	wantMade(t, see(t, c), "absorbed", 7, rounds*processes)
+}
+
+// The disk of the archive is away, or another disk is in its place, which is empty. Jobs count into
+// their files meanwhile, scrapes lack cumulative metrics, and all is there when the disk is.
+func TestArchiveDiskAway(t *testing.T) {
+	for name, take := range map[string]func(t *testing.T, disk string){
+		"not mounted": func(*testing.T, string) {},
+		"replaced":    func(t *testing.T, disk string) { mountTmpfsAt(t, disk, "1m") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir, disk := memoryDir(t), mountTmpfs(t, "1m")
+			kept := filepath.Join(t.TempDir(), "kept")
+			if err := os.Mkdir(kept, 0o700); err != nil {
+				t.Fatal(err)
+			}
+			o := compact.Opts{ArchiveDir: disk}
+			job := func() {
+				c := start(t, "obey", dir)
+				c.Tell("make 7")
+				c.Line()
+				c.Kill()
+			}
+			job()
+			if _, err := compact.Run(t.Context(), dir, o); err != nil {
+				t.Fatal(err)
+			}
+			c := collector.New(collector.Opts{Location: dir, NoAbsorption: true, Logger: silent})
+			defer c.Close()
+			wantMade(t, see(t, c), "before", 7, 1)
+			if err := unix.Mount(disk, kept, "", unix.MS_BIND, ""); err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { unmount(t, kept) })
+			unmount(t, disk)
+			take(t, disk)
+			job()
+			job()
+			for _, s := range []sight{see(t, c), scrapeOnce(t, dir)} {
+				if s.up {
+					t.Errorf("a scrape without the archive is complete: %v", s.samples)
+				}
+			}
+			if _, err := compact.Run(t.Context(), dir, o); err == nil || !strings.Contains(err.Error(), "mount the directory") {
+				t.Errorf("absorption without the archive: %v", err)
+			}
+			if err := unix.Mount(kept, disk, "", unix.MS_BIND, ""); err != nil {
+				t.Fatal(err)
+			}
+			wantMade(t, see(t, c), "mounted again", 7, 3)
+			wantMade(t, scrapeOnce(t, dir), "mounted again, a new collector", 7, 3)
+			if r, err := compact.Run(t.Context(), dir, o); err != nil || r.Absorbed != 2 {
+				t.Errorf("%v, %v; want two processes", r, err)
+			}
+			wantMade(t, see(t, c), "absorbed", 7, 3)
+		})
+	}
 }
