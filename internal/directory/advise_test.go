@@ -24,7 +24,7 @@ func TestAdvise(t *testing.T) {
 		if !errors.Is(got, c.errno) || !strings.Contains(got.Error(), "shop") || !strings.Contains(got.Error(), c.saying) {
 			t.Errorf("%v, want the error with its path and %q", got, c.saying)
 		}
-		if c.saying == "" && got != err {
+		if c.saying == "" && got.Error() != err.Error() {
 			t.Errorf("%v, want %v", got, err)
 		}
 	}
