@@ -65,12 +65,7 @@ values may be too low.`,
 
 // suggestion names a family similar to name.
 func suggestion(s *inspect.Survey, name string) string {
-	if f := s.Family(name); f != nil {
-		for _, c := range f.Conflicts {
-			if c.LeftOut {
-				return fmt.Sprintf("%s has the family, as a %s, and is not merged", inspect.Escape(c.Process), c.Theirs)
-			}
-		}
+	if s.Family(name) != nil {
 		return "the family has no series with these labels: mpmetrics-inspect get " + name
 	}
 	var near []string
@@ -253,11 +248,7 @@ func (e *environment) writeValue(s *inspect.Survey, v *inspect.Value, buckets bo
 	}
 	g.table(e.stdout, e.colors())
 	for _, c := range v.Out {
-		who := c.Process
-		if who == "" {
-			who = "the archive"
-		}
-		fmt.Fprintf(e.stdout, "not merged: %s, whose %s is %s and not %s\n", inspect.Escape(who), c.Reason, inspect.Escape(c.Theirs), inspect.Escape(c.Ours))
+		fmt.Fprintf(e.stdout, "not merged: %s, whose %s is %s and not %s\n", inspect.Escape(c.Who()), c.Reason, inspect.Escape(c.Theirs), inspect.Escape(c.Ours))
 	}
 	if buckets && v.Buckets != nil {
 		e.writeBuckets(v)

@@ -208,36 +208,10 @@ func (d *doctor) programs() {
 	}
 }
 
-// labelled returns the processes with a sample that has the label "process", by the rule of the
-// merger: only these processes need different values of the label.
+// labelled returns the processes with a sample that has the label "process": only these processes
+// need different values of the label.
 func (s *Survey) labelled() []*Process {
-	leftOut := map[string]map[string]bool{} // file, family
-	perProcess := map[string]bool{}
-	for _, f := range s.Families {
-		if f.merged == nil || !f.Mode.PerProcess() {
-			continue
-		}
-		perProcess[f.Name] = true
-		for _, c := range f.Conflicts {
-			if !c.LeftOut {
-				continue
-			}
-			if leftOut[c.Process] == nil {
-				leftOut[c.Process] = map[string]bool{}
-			}
-			leftOut[c.Process][f.Name] = true
-		}
-	}
-	var all []*Process
-	for _, p := range s.Processes {
-		for i, d := range p.Definitions {
-			if p.Series[i] > 0 && perProcess[d.Name] && !leftOut[p.Name][d.Name] {
-				all = append(all, p)
-				break
-			}
-		}
-	}
-	return all
+	return slices.DeleteFunc(slices.Clone(s.Processes), func(p *Process) bool { return !p.labelled })
 }
 
 // files repeats the survey's problems with skipped files.

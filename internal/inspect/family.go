@@ -1,7 +1,6 @@
 package inspect
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
 	"sort"
@@ -24,8 +23,7 @@ type Family struct {
 	Archived  bool
 	Conflicts []Conflict
 
-	merged *merge.Family  // nil: none of its values is merged
-	newest *layout.Family // definition of the newest process
+	merged *merge.Family // nil: none of its values is merged
 }
 
 // Conflict is a definition, of a process or of the archive, that differs from the definition in
@@ -39,7 +37,16 @@ type Conflict struct {
 	LeftOut bool   // the values are not merged
 }
 
-// families describes the merged families, and the families without merged values.
+// Who names the process, or the archive.
+func (c *Conflict) Who() string {
+	if c.Process == "" {
+		return "the archive"
+	}
+	return c.Process
+}
+
+// families describes the merged families, and the families with values that are left out, by the
+// decisions of the merger.
 func (s *Survey) families() {
 	byName := map[string]*Family{}
 	add := func(f *Family) *Family {
@@ -47,27 +54,18 @@ func (s *Survey) families() {
 		s.Families = append(s.Families, f)
 		return f
 	}
-	newest := s.newest()
 	for _, m := range s.inspector.merger.Families() {
-		add(&Family{newest: newest[m.Name], Name: m.Name, Help: m.Help, Unit: m.Unit, Type: m.Type, Mode: m.Mode, Bounds: m.Bounds, Series: len(m.Series), merged: m})
+		add(&Family{Name: m.Name, Help: m.Help, Unit: m.Unit, Type: m.Type, Mode: m.Mode, Bounds: m.Bounds, Series: len(m.Series), merged: m})
 	}
-	suffixed := map[string]bool{}
-	for _, c := range s.inspector.merger.Conflicts() {
-		suffixed[c.Family] = suffixed[c.Family] || c.Reason == merge.SuffixConflict
-	}
-	meet := func(process string, d *layout.Family) *Family {
-		f := byName[d.Name]
+	meet := func(process string, d merge.Standing) *Family {
+		f, w := byName[d.Family.Name], d.InForce
 		if f == nil {
-			if !suffixed[d.Name] {
-				return nil // a live mode, and only dead processes: no values
+			if !d.LeftOut {
+				return nil // without a series
 			}
-			f = add(&Family{Name: d.Name, Help: d.Help, Unit: d.Unit, Type: d.Type, Mode: d.Mode})
+			f = add(&Family{Name: w.Name, Help: w.Help, Unit: w.Unit, Type: w.Type, Mode: w.Mode, Bounds: w.Bounds})
 		}
-		if f.merged == nil {
-			f.Conflicts = append(f.Conflicts, Conflict{Family: f.Name, Process: process, Reason: merge.SuffixConflict, Theirs: d.Type.String(), LeftOut: true})
-			return f
-		}
-		f.Conflicts = append(f.Conflicts, conflicts(f, process, d)...)
+		f.Conflicts = append(f.Conflicts, conflicts(process, d)...)
 		return f
 	}
 	for _, p := range s.Processes {
@@ -75,60 +73,54 @@ func (s *Survey) families() {
 			continue
 		}
 		met := map[*Family]bool{}
-		for i, d := range p.Definitions {
-			if !p.votes(i) {
-				continue
-			}
+		for _, d := range s.inspector.scanner.Standings(p.seen) {
 			if f := meet(p.Name, d); f != nil && !met[f] {
 				met[f] = true
 				f.Processes++
 			}
 		}
 	}
-	for _, a := range s.Archive.archive.Ledger.Accounts() {
-		if f := meet("", a.Family); f != nil {
+	for _, d := range s.inspector.merger.CarriedStandings() {
+		if f := meet("", d); f != nil {
 			f.Archived = true
 		}
 	}
 	sort.Slice(s.Families, func(i, j int) bool { return s.Families[i].Name < s.Families[j].Name })
 }
 
-// votes reports whether a definition of a process has a say, by the rule of the merger: of a dead
-// process only definitions with values to merge have a say.
-func (p *Process) votes(i int) bool {
-	return p.seen.Live || p.Series[i] > 0 && !p.Definitions[i].Mode.Live()
-}
-
-// newest returns the definition of each family in the newest process. The newest definition
-// decides.
-func (s *Survey) newest() map[string]*layout.Family {
-	type rank struct {
-		start int64
-		id    layout.ID
-	}
-	ranks, newest := map[string]rank{}, map[string]*layout.Family{}
-	meet := func(r rank, d *layout.Family) {
-		known, ok := ranks[d.Name]
-		if ok && cmp.Or(cmp.Compare(known.start, r.start), slices.Compare(known.id[:], r.id[:])) > 0 {
-			return
+// conflicts are the conflicts of a definition with the definition in force, with the texts of
+// both.
+func conflicts(process string, d merge.Standing) (all []Conflict) {
+	theirs, ours := d.Family, d.InForce
+	for _, r := range d.Reasons {
+		add := func(theirs, ours string) {
+			all = append(all, Conflict{Family: d.Family.Name, Process: process, Reason: r, Theirs: theirs, Ours: ours, LeftOut: d.LeftOut})
 		}
-		ranks[d.Name], newest[d.Name] = r, d
-	}
-	for _, p := range s.Processes {
-		if !p.Contributes() {
-			continue
-		}
-		for i, d := range p.Definitions {
-			if p.votes(i) {
-				meet(rank{p.seen.File.Header().Start, p.seen.ID}, d)
+		switch r {
+		case merge.TypeConflict:
+			add(theirs.Type.String(), ours.Type.String())
+		case merge.SuffixConflict:
+			add(theirs.Type.String(), "")
+		case merge.ModeConflict:
+			add(modeText(theirs.Mode), modeText(ours.Mode))
+		case merge.HelpConflict:
+			if theirs.Help != ours.Help {
+				add(theirs.Help, ours.Help)
+			}
+			if theirs.Unit != ours.Unit {
+				add(theirs.Unit, ours.Unit)
+			}
+		case merge.LabelsConflict:
+			add(labelsText(theirs), labelsText(ours))
+		case merge.BucketsConflict:
+			if theirs.Type != ours.Type {
+				add(theirs.Type.String(), ours.Type.String())
+			} else {
+				add(boundsText(theirs.Bounds), boundsText(ours.Bounds))
 			}
 		}
 	}
-	for _, a := range s.Archive.archive.Ledger.Accounts() {
-		start, id := a.Newest()
-		meet(rank{start, id}, a.Family)
-	}
-	return newest
+	return all
 }
 
 func labelsText(d *layout.Family) string {
@@ -138,45 +130,6 @@ func labelsText(d *layout.Family) string {
 	}
 	slices.Sort(names)
 	return strings.Join(names, ", ")
-}
-
-// conflicts compares a definition with the definition in force.
-func conflicts(f *Family, process string, d *layout.Family) (all []Conflict) {
-	add := func(r merge.Reason, theirs, ours string, leftOut bool) {
-		all = append(all, Conflict{Family: f.Name, Process: process, Reason: r, Theirs: theirs, Ours: ours, LeftOut: leftOut})
-	}
-	w := f.newest
-	if w == nil {
-		return nil
-	}
-	if !joins(d, w) {
-		add(merge.TypeConflict, d.Type.String(), w.Type.String(), true)
-		return all
-	}
-	if d.Mode != w.Mode {
-		add(merge.ModeConflict, modeText(d.Mode), modeText(w.Mode), d.ByMode() != w.ByMode() || d.Mode.Timed() != w.Mode.Timed())
-	}
-	if d.Help != w.Help {
-		add(merge.HelpConflict, d.Help, w.Help, false)
-	}
-	if d.Unit != w.Unit {
-		add(merge.HelpConflict, d.Unit, w.Unit, false)
-	}
-	if theirs, ours := labelsText(d), labelsText(w); theirs != ours {
-		add(merge.LabelsConflict, theirs, ours, false)
-	}
-	if d.Type != w.Type {
-		add(merge.BucketsConflict, d.Type.String(), w.Type.String(), false)
-	} else if !slices.Equal(d.Bounds, w.Bounds) {
-		add(merge.BucketsConflict, boundsText(d.Bounds), boundsText(w.Bounds), false)
-	}
-	return all
-}
-
-// joins reports whether values of family d are merged into family w, by type. A native histogram
-// can be merged into a histogram by its classic buckets.
-func joins(d, w *layout.Family) bool {
-	return d.Type == w.Type || d.Type == layout.NativeHistogram && w.Type == layout.Histogram && len(d.Bounds) > 0
 }
 
 func modeText(m layout.Mode) string {

@@ -205,10 +205,7 @@ func problemsWith(conflicts []Conflict) []Problem {
 // problemWith is the problem of a conflict, with the number of further processes in the same
 // conflict.
 func problemWith(c Conflict, others int) Problem {
-	who, says := Escape(c.Process), "says"
-	if c.Process == "" {
-		who = "the archive"
-	}
+	who, says := Escape(c.Who()), "says"
 	if others > 0 {
 		who, says = who+" and "+counted(others, "other"), "say"
 	}
@@ -223,7 +220,7 @@ func problemWith(c Conflict, others int) Problem {
 	case merge.LabelsConflict:
 		p.Means = "series with both sets of labels are shown"
 	case merge.SuffixConflict:
-		p.What = fmt.Sprintf("%s: the %s of %s has the name of a sample of a newer histogram or summary", c.Reason, c.Theirs, who)
+		p.What = fmt.Sprintf("%s: the %s of %s shares the name of a sample with a newer family", c.Reason, c.Theirs, who)
 	case merge.ModeConflict:
 		p.Means = "values are merged by the newest mode"
 	}

@@ -52,8 +52,9 @@ type Process struct {
 	Reason scan.Reason // why scrapes skip the file; empty: not skipped
 	Err    error
 
-	seen   scan.Seen
-	remote bool // there is no file
+	seen     scan.Seen
+	remote   bool // there is no file
+	labelled bool // a sample has the label "process"
 }
 
 func (p *Process) pidText() string { return strconv.Itoa(p.PID) }
@@ -74,7 +75,7 @@ func (p *Process) Contributes() bool { return p.seen.File != nil && !p.seen.Held
 func (s *Survey) processes(errs []error) {
 	s.inspector.owners.begin()
 	for _, seen := range s.inspector.scanner.Seen() {
-		p := &Process{Name: seen.Name, Path: seen.Name, ID: seen.ID.String(), Err: seen.Err, seen: seen, remote: s.Remote}
+		p := &Process{Name: seen.Name, Path: seen.Name, ID: seen.ID.String(), Err: seen.Err, seen: seen, remote: s.Remote, labelled: s.inspector.scanner.Labelled(seen)}
 		if !s.Remote {
 			p.Path = filepath.Join(s.Directory, seen.Name)
 		}

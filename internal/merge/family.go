@@ -60,7 +60,7 @@ const (
 type Conflict struct {
 	Family string
 	Reason Reason
-	Detail string // the loser's text, for the log
+	Detail string // tells the conflicts of one family and reason apart
 }
 
 // name has all definitions of one name.
@@ -81,6 +81,9 @@ type definition struct {
 	merged *Family // nil: not merged
 	// buckets maps own buckets to merged buckets; nil if both are the same.
 	buckets []int
+
+	inForce *layout.Family // the definition in force under the name, after a decision with a say
+	reasons []Reason       // conflicts with inForce
 
 	decided bool // last is valid
 	last    verdict
@@ -169,7 +172,6 @@ func (m *Merger) decide() bool {
 		}
 		c.def.shared = c.def.shared || shares
 	}
-	m.conflicts = m.conflicts[:0]
 	var inForce []*definition
 	changed := false
 	names := make([]string, 0, len(m.names))
@@ -189,6 +191,7 @@ func (m *Merger) decide() bool {
 		}
 	}
 	m.decideSuffixes(inForce)
+	m.collectConflicts(inForce)
 	for key, d := range m.defs {
 		if d.users == 0 {
 			delete(m.defs, key)
@@ -212,7 +215,7 @@ func (m *Merger) decideName(n *name) (winner *definition, changed bool) {
 	n.defs = slices.DeleteFunc(n.defs, func(d *definition) bool { return d.users == 0 })
 	var voted, shared []*definition
 	for _, d := range n.defs {
-		d.merged = nil
+		d.merged, d.inForce, d.reasons = nil, nil, nil
 		switch {
 		case d.voters > 0:
 			voted = append(voted, d)
@@ -242,7 +245,7 @@ func (m *Merger) decideName(n *name) (winner *definition, changed bool) {
 		}
 	}
 	for _, d := range voted {
-		d.merged, d.buckets = m.fit(d, winner, next)
+		d.fit(w, next)
 	}
 	if old := n.merged; old != nil && old.Type == next.Type && old.Mode == next.Mode && old.names == next.names && slices.Equal(old.Bounds, next.Bounds) {
 		// The rules are the same: the series of the family stay.
@@ -259,38 +262,73 @@ func (m *Merger) decideName(n *name) (winner *definition, changed bool) {
 	return winner, changed
 }
 
-// fit compares a definition with the definition in force. fit returns nil if the values cannot be
-// merged.
-func (m *Merger) fit(d, winner *definition, merged *Family) (*Family, []int) {
-	f, w := d.family, winner.family
-	conflict := func(r Reason, detail string) {
-		m.conflicts = append(m.conflicts, Conflict{Family: f.Name, Reason: r, Detail: detail})
-	}
+// fit compares a definition with the definition in force, and finds out whether and how the values
+// can be merged.
+func (d *definition) fit(w *layout.Family, merged *Family) {
+	f := d.family
+	d.merged, d.buckets, d.inForce = nil, nil, w
+	conflict := func(r Reason) { d.reasons = append(d.reasons, r) }
 	if !joins(f, w) {
-		conflict(TypeConflict, f.Type.String())
-		return nil, nil
+		conflict(TypeConflict)
+		return
 	}
-	if f.Type != w.Type {
-		conflict(BucketsConflict, f.Type.String())
-	} else if !slices.Equal(f.Bounds, w.Bounds) {
-		conflict(BucketsConflict, "")
+	if f.Type != w.Type || !slices.Equal(f.Bounds, w.Bounds) {
+		conflict(BucketsConflict)
 	}
 	if f.Help != w.Help || f.Unit != w.Unit {
-		conflict(HelpConflict, f.Help)
+		conflict(HelpConflict)
 	}
-	if names := labelNames(f); names != labelNames(w) {
-		conflict(LabelsConflict, names)
+	if labelNames(f) != labelNames(w) {
+		conflict(LabelsConflict)
 	}
 	if f.Mode != w.Mode {
-		conflict(ModeConflict, f.Mode.String())
+		conflict(ModeConflict)
 		if w.ByMode() != f.ByMode() || w.Mode.Timed() != f.Mode.Timed() || w.Mode.PerProcess() && hasLabel(f, layout.ProcessLabel) {
-			return nil, nil
+			return
 		}
 	}
-	if !f.Type.Bucketed() || slices.Equal(f.Bounds, merged.Bounds) {
-		return merged, nil
+	d.merged = merged
+	if f.Type.Bucketed() && !slices.Equal(f.Bounds, merged.Bounds) {
+		d.buckets = project(f.Bounds, merged.Bounds)
 	}
-	return merged, project(f.Bounds, merged.Bounds)
+}
+
+// collectConflicts lists the conflicts of all definitions, each once.
+func (m *Merger) collectConflicts(inForce []*definition) {
+	m.conflicts = m.conflicts[:0]
+	listed := map[Conflict]bool{}
+	for _, winner := range inForce {
+		for _, d := range m.names[winner.family.Name].defs {
+			for _, r := range d.reasons {
+				c := Conflict{Family: d.family.Name, Reason: r, Detail: d.detail(r)}
+				if !listed[c] {
+					listed[c] = true
+					m.conflicts = append(m.conflicts, c)
+				}
+			}
+		}
+	}
+}
+
+// detail tells the conflicts of one family and reason apart.
+func (d *definition) detail(r Reason) string {
+	switch r {
+	case TypeConflict:
+		return d.family.Type.String()
+	case BucketsConflict:
+		if d.family.Type != d.inForce.Type {
+			return d.family.Type.String()
+		}
+	case HelpConflict:
+		return d.family.Help
+	case LabelsConflict:
+		return labelNames(d.family)
+	case ModeConflict:
+		return d.family.Mode.String()
+	case SuffixConflict:
+		return d.inForce.Type.String()
+	}
+	return ""
 }
 
 // joins reports whether values of family f can be merged into family w, by type. A native
@@ -359,9 +397,10 @@ func (m *Merger) decideSuffixes(inForce []*definition) {
 			}
 			continue
 		}
-		m.conflicts = append(m.conflicts, Conflict{Family: winner.family.Name, Reason: SuffixConflict, Detail: winner.family.Type.String()})
 		for _, d := range m.names[winner.family.Name].defs {
-			d.merged = nil
+			if d.inForce != nil {
+				d.merged, d.reasons = nil, []Reason{SuffixConflict}
+			}
 		}
 	}
 }

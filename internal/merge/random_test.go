@@ -1,6 +1,7 @@
 package merge
 
 import (
+	"fmt"
 	"maps"
 	"math"
 	"math/rand/v2"
@@ -163,8 +164,44 @@ func randomRun(t *testing.T, r *rand.Rand) bool {
 			t.Errorf("step %d, after %s: start timestamps (-want +got):\n%s", step, what, diff)
 			return false
 		}
+		if wrong := misjudged(m); wrong != "" {
+			t.Errorf("step %d, after %s: %s", step, what, wrong)
+			return false
+		}
 	}
 	return true
+}
+
+// misjudged names a definition whose Standing says anything else than what was merged.
+func misjudged(m *Merger) string {
+	for mb := range m.members {
+		standings := map[string]Standing{}
+		for _, s := range m.Standings(mb) {
+			if len(s.Reasons) == 0 && s.LeftOut {
+				return s.Family.Wording() + ": left out without a reason"
+			}
+			standings[s.Family.Wording()] = s
+		}
+		for i, in := range mb.inputs {
+			if in.Gone || in.Share {
+				continue
+			}
+			wording := mb.defs[in.Family].key
+			s, hasSay := standings[wording]
+			if merged := mb.placed[i] != nil; merged != (hasSay && !s.LeftOut) {
+				return fmt.Sprintf("%s: merged %v, has a say %v, left out %v", wording, merged, hasSay, s.LeftOut)
+			}
+		}
+	}
+	for _, s := range m.CarriedStandings() {
+		merged := slices.ContainsFunc(slices.Collect(maps.Values(m.carried)), func(c *carried) bool {
+			return c.def.family == s.Family && slices.ContainsFunc(c.all, func(e *carriedEntry) bool { return !e.Share() && e.series != nil })
+		})
+		if account := m.carried[s.Family.Wording()]; account != nil && !s.Family.Mode.PerProcess() && merged == s.LeftOut {
+			return fmt.Sprintf("%s of the ledger: merged %v, left out %v", s.Family.Wording(), merged, s.LeftOut)
+		}
+	}
+	return ""
 }
 
 // extend gives a process more families and series.

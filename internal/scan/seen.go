@@ -48,3 +48,14 @@ func (s *Scanner) Parts(f Seen, of map[*merge.Series]bool) map[*merge.Series]mer
 	}
 	return s.merger.Parts(f.member, f.Values, f.Natives, of)
 }
+
+// Standings returns the decisions about the definitions of a process, as of the last Merge.
+func (s *Scanner) Standings(f Seen) []merge.Standing {
+	if f.member == nil {
+		return nil
+	}
+	return s.merger.Standings(f.member)
+}
+
+// Labelled reports whether a sample of a process has the label "process", as of the last Merge.
+func (s *Scanner) Labelled(f Seen) bool { return f.member != nil && s.merger.Labelled(f.member) }

@@ -273,11 +273,7 @@ func (w *watcher) family(name string) (v *familyView) {
 			Rule: f.Rule(), Why: f.Why(), OtherRule: inspect.Escape(f.OtherRule()),
 		}
 		for _, c := range f.Conflicts {
-			who := inspect.Escape(c.Process)
-			if c.Process == "" {
-				who = "archive"
-			}
-			v.Conflicts = append(v.Conflicts, conflictRow{who, string(c.Reason), inspect.Escape(c.Theirs), inspect.Escape(c.Ours), c.LeftOut})
+			v.Conflicts = append(v.Conflicts, conflictRow{inspect.Escape(c.Who()), string(c.Reason), inspect.Escape(c.Theirs), inspect.Escape(c.Ours), c.LeftOut})
 		}
 		if f.Type.Cumulative() {
 			w.history.ask(name, s.Time)
