@@ -21,17 +21,41 @@ func (e *Exemplar) before(o *Exemplar) bool {
 	return e == nil || e.Time < o.Time || e.Time == o.Time && (e.Value < o.Value || math.IsNaN(e.Value))
 }
 
-// AddExemplar offers an exemplar of a series, with the labels of the series by name. bound is the
-// upper bound of a bucket of a histogram. Call AddExemplar after Begin. An exemplar of a series
-// that is not merged is ignored.
-func (m *Merger) AddExemplar(name string, labels []layout.Label, bound float64, e Exemplar) {
+// exemplified returns the series of an exemplar of a member, nil if the values of the member are
+// not merged into the family that is shown under the name.
+func (m *Merger) exemplified(mb *Member, name string, labels []layout.Label) *Series {
 	s := m.series[seriesKey(name, labels)]
+	if s == nil {
+		return nil
+	}
+	if mb.shown == nil {
+		mb.shown = map[*Family]bool{}
+		for i, d := range mb.defs {
+			if mb.votes[i] && d.takes(mb.Live) {
+				mb.shown[d.merged] = true
+			}
+		}
+	}
+	if !mb.shown[s.family] {
+		return nil
+	}
+	return s
+}
+
+// AddExemplar offers an exemplar of a member's series, with the labels of the series by name. bound
+// is the upper bound of a bucket of a histogram, and NaN for a counter. Call AddExemplar after
+// Begin. An exemplar of a series that is not merged is ignored.
+func (m *Merger) AddExemplar(mb *Member, name string, labels []layout.Label, bound float64, e Exemplar) {
+	s := m.exemplified(mb, name, labels)
 	if s == nil {
 		return
 	}
 	slot := 0
 	switch s.family.Type {
 	case layout.Counter:
+		if !math.IsNaN(bound) {
+			return // of a former type
+		}
 	case layout.Histogram, layout.NativeHistogram:
 		if math.IsNaN(bound) {
 			return
@@ -72,7 +96,7 @@ type nativeExemplars struct {
 // AddNativeExemplar offers an exemplar of the native buckets of a series. The caller offers all
 // exemplars of a member in a row, in their order.
 func (m *Merger) AddNativeExemplar(mb *Member, name string, labels []layout.Label, e Exemplar) {
-	s := m.series[seriesKey(name, labels)]
+	s := m.exemplified(mb, name, labels)
 	if s == nil || s.family.Type != layout.NativeHistogram {
 		return
 	}

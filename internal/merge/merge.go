@@ -82,7 +82,8 @@ type Member struct {
 	terms    []term
 	gauges   map[*Series]int // index into terms
 
-	votes  []bool // by definition, of the last decision
+	votes  []bool           // by definition, of the last decision
+	shown  map[*Family]bool // families with values of the member, since the last decision; nil: not known
 	shares shares
 }
 
@@ -211,6 +212,9 @@ func (m *Merger) settle() {
 		for _, c := range m.carried {
 			c.unplace()
 		}
+	}
+	for mb := range m.members {
+		mb.shown = nil
 	}
 	m.label()
 }

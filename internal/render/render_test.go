@@ -296,9 +296,9 @@ func TestExemplars(t *testing.T) {
 		}
 	}
 	add := func(family string, labels []layout.Label, bound, value float64, name string) {
-		s.merger.AddExemplar(family, labels, bound, merge.Exemplar{Value: value, Time: 1, Ref: exemplar(name, value)})
+		s.merger.AddExemplar(s.member, family, labels, bound, merge.Exemplar{Value: value, Time: 1, Ref: exemplar(name, value)})
 	}
-	add("requests_total", []layout.Label{{Name: "app", Value: "shop"}, {Name: "code", Value: "200"}, {Name: "path", Value: "/a\"b"}}, 0, 1, "request")
+	add("requests_total", []layout.Label{{Name: "app", Value: "shop"}, {Name: "code", Value: "200"}, {Name: "path", Value: "/a\"b"}}, math.NaN(), 1, "request")
 	add("duration_seconds", nil, 1, 0.75, "middle")
 	add("duration_seconds", nil, math.Inf(+1), 5, "long")
 	found := collected(s.renderer.Metrics(s.merger, true, 0)).gather(t)

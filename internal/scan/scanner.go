@@ -395,7 +395,7 @@ func (s *Scanner) add() {
 					s.merger.AddNativeExemplar(t.member, name, e.Labels, exemplar)
 					continue
 				}
-				s.merger.AddExemplar(name, e.Labels, e.Bound, exemplar)
+				s.merger.AddExemplar(t.member, name, e.Labels, e.Bound, exemplar)
 			}
 		}
 	}
