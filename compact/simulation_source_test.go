@@ -1,7 +1,6 @@
 package compact
 
 import (
-	"os"
 	"slices"
 
 	"github.com/mpmetrics/mpmetrics/internal/archive"
@@ -72,7 +71,7 @@ func (s *memorySource) Open(name string) (scan.File, error) {
 func (s *memorySource) Readers() int { return 1 }
 
 // Look implements scan.Disk. No file is ever left out here.
-func (s *memorySource) Look(string) os.FileInfo { return nil }
+func (s *memorySource) Look(string) directory.Stat { return directory.Stat{} }
 
 // Archive implements scan.Disk.
 func (s *memorySource) Archive(known *archive.Archive) (*archive.Archive, error) {

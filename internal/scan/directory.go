@@ -3,7 +3,6 @@ package scan
 import (
 	"context"
 	"errors"
-	"os"
 	"time"
 
 	"github.com/mpmetrics/mpmetrics/internal/archive"
@@ -52,9 +51,10 @@ type file struct {
 	seen  int    // round of the last list with the file
 	inode uint64 // from the last list, if known
 
-	*opened             // nil: the file was never opened
-	bad     error       // proven reason for skipping the file
-	badAs   os.FileInfo // the file at the time of bad; skipped while unchanged
+	*opened                // nil: the file was never opened
+	bad     error          // proven reason for skipping the file
+	badAs   directory.Stat // the file at the time of bad; skipped while unchanged
+	header  *layout.Header // only with ErrReturned
 
 	fetched fetched // result for read, if done
 	probed  bool    // the snapshot has probed the owner
@@ -214,8 +214,10 @@ func (d *Directory) drop() {
 			d.rest(f.opened)
 			continue // the Scanner calls Release
 		case f.good() && (!f.live || f.bad != nil) && d.archive.Returned(f.Header()):
+			header := f.Header()
 			d.forget(f)
 			d.leaveOut(f, ErrReturned)
+			f.header = header
 		}
 		if missing {
 			delete(d.files, name)
@@ -228,7 +230,7 @@ func (d *Directory) forget(f *file) {
 	if f.opened != nil {
 		d.close(f.opened)
 	}
-	f.opened, f.bad, f.badAs, f.fetched, f.err = nil, nil, nil, fetched{}, nil
+	f.opened, f.bad, f.badAs, f.fetched, f.err = nil, nil, directory.Stat{}, fetched{}, nil
 }
 
 // close gives everything back except the families and entries.
@@ -259,8 +261,11 @@ func (d *Directory) Close() {
 
 // read brings one file up to date. An error means that the reading failed for the moment.
 func (d *Directory) read(f *file) error {
-	if f.bad != nil && !f.good() && same(f.badAs, d.disk.Look(f.name)) {
+	if d.stillBad(f) {
 		f.err = f.bad
+		if f.good() {
+			d.probe(f)
+		}
 		return nil
 	}
 	err := d.update(f)
@@ -296,10 +301,31 @@ func (d *Directory) leaveOut(f *file, err error) {
 	f.err, f.bad, f.badAs = err, err, d.disk.Look(f.name)
 }
 
-// same reports whether a file is unchanged. Stores of the owner into mapped memory may stay
-// invisible, but no store repairs a damaged file.
-func same(a, b os.FileInfo) bool {
-	return a != nil && b != nil && os.SameFile(a, b) && a.Size() == b.Size() && a.ModTime().Equal(b.ModTime())
+// stillBad reports whether the reason for skipping a file holds still: the file is unchanged, in
+// content, owner, mode and name. Stores of the owner into mapped memory may stay invisible, but no
+// store repairs a damaged file.
+func (d *Directory) stillBad(f *file) bool {
+	switch {
+	case f.bad == nil, f.badAs.Inode == 0, d.disk.Look(f.name) != f.badAs:
+		return false
+	case errors.Is(f.bad, ErrReturned):
+		return d.archive.Returned(f.header)
+	}
+	return true
+}
+
+// probe finds out whether the owner of a damaged file lives: the last good values stay, but live
+// gauges leave with the owner.
+func (d *Directory) probe(f *file) {
+	if d.sparing(func() error { return d.reopen(f) }) != nil {
+		return
+	}
+	if live, err := f.Live(); err == nil {
+		f.probed, f.alive = true, live
+	}
+	if d.descriptors.open.Load() > d.descriptors.kept {
+		d.rest(f.opened)
+	}
 }
 
 // reread reads a file from the beginning. If the second reading fails, the first reading stays: a

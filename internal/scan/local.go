@@ -3,7 +3,6 @@ package scan
 import (
 	"errors"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"runtime"
 
@@ -31,8 +30,8 @@ type Disk interface {
 	Open(name string) (File, error)
 	// Readers returns the number of goroutines that may open and read files at a time.
 	Readers() int
-	// Look returns the attributes of a file in the file system, or nil without a file.
-	Look(name string) os.FileInfo
+	// Look returns the attributes of a file in the file system; zero: without a file.
+	Look(name string) directory.Stat
 	// Archive opens the archive by its name, and reads the archive. If the archive is known,
 	// Archive returns known. Otherwise the caller closes known.
 	Archive(known *archive.Archive) (*archive.Archive, error)
@@ -135,12 +134,12 @@ const maxReaders = 4
 func (d *Local) Readers() int { return min(maxReaders, runtime.GOMAXPROCS(0)) }
 
 // Look implements Disk.
-func (d *Local) Look(name string) os.FileInfo {
-	info, err := os.Lstat(filepath.Join(d.sub, name))
+func (d *Local) Look(name string) directory.Stat {
+	st, err := directory.LookAt(filepath.Join(d.sub, name))
 	if err != nil {
-		return nil
+		return directory.Stat{}
 	}
-	return info
+	return st
 }
 
 // Archive implements Disk.
