@@ -116,6 +116,8 @@ func repairHint(err error) string {
 		{salvage.ErrAbsorbed, "nothing is missing; the file can be removed"},
 		{salvage.ErrThere, "nothing is missing"},
 		{salvage.ErrBoot, "its counts belong to totals before the restart: adding them to the new totals would be wrong"},
+		{salvage.ErrRestarted, "its counts belong to totals before the restart: adding them to the new totals would be wrong"},
+		{salvage.ErrForgotten, "its counts may be in the totals already: adding them once more would be wrong"},
 		{salvage.ErrNotDamaged, "mpmetrics-inspect check explains the reason"},
 		{salvage.ErrNothing, "the file can be removed once you know the reason"},
 		{compact.ErrBusy, "try again"},

@@ -121,7 +121,7 @@ func (a *Archive) before(h *layout.Header, wall, uptime int64) bool {
 	if !known || a.Boot == "" || boot.Differ(h.BootID, a.Boot) {
 		return h.Start <= wall
 	}
-	return !boot.Differ(a.BootID, a.Boot) && int64(began) <= uptime
+	return uptime != 0 && int64(began) <= uptime && !boot.Differ(a.BootID, a.Boot)
 }
 
 // Enter makes a boot of the machine the boot of the next writing.

@@ -224,6 +224,16 @@ func TestProcessesByUptime(t *testing.T) {
 	}
 }
 
+// Without a pruned id in this boot nobody is older than one.
+func TestNothingPrunedInThisBoot(t *testing.T) {
+	a := New()
+	a.Enter("k@1000")
+	a.State.Horizon = int64(time.Hour)
+	if h := (&layout.Header{ID: layout.NewID(), BootID: "k@1000"}); a.Returned(h) || a.Pruned(h) {
+		t.Error("a process of this boot is taken for one from a backup")
+	}
+}
+
 // Uptimes are those of one boot.
 func TestUptimesEndWithTheirBoot(t *testing.T) {
 	a := New()

@@ -31,6 +31,10 @@ var (
 	ErrNotDamaged = errors.New("the file is not damaged, but skipped for another reason")
 	// ErrBoot: the file was written before the last start of the machine.
 	ErrBoot = errors.New("the file was written before the last start of the machine, and totals have restarted since")
+	// ErrForgotten: a reader would take the new file for a file from a backup.
+	ErrForgotten = errors.New("the archive no longer knows whether the process was absorbed: later processes were absorbed more than an hour ago")
+	// ErrRestarted: a reader would count nothing of the new file.
+	ErrRestarted = errors.New("totals have restarted since the process began")
 )
 
 // Opts says how to repair.
@@ -49,7 +53,7 @@ type Opts struct {
 //
 //  1. Repair locks compact.lock: no absorption meanwhile.
 //  2. Repair checks that the process is dead and not absorbed, and that the file is damaged.
-//  3. Repair reads the readable part.
+//  3. Repair reads the readable part, and checks that readers would count the new file.
 //  4. Repair writes the readable part to a new file under a temporary name.
 //  5. Repair links the damaged file into quarantine, and renames the new file over the damaged
 //     file.
@@ -67,15 +71,16 @@ func Repair(path string, o Opts) (*Found, error) {
 		}
 		defer lock.Unlock()
 	}
-	if err := needed(path, sub, o); err != nil { // (2)
+	a, err := needed(path, sub, o) // (2)
+	if err != nil {
 		return nil, &fs.PathError{Op: "repair", Path: path, Err: err}
 	}
 	found, err := Read(path) // (3)
 	if err != nil {
 		return nil, err
 	}
-	if directory.OfEarlierBoot(sub, found.Header.BootID) {
-		return nil, &fs.PathError{Op: "repair", Path: path, Err: ErrBoot}
+	if err := counts(found.Header, a, sub); err != nil {
+		return nil, &fs.PathError{Op: "repair", Path: path, Err: err}
 	}
 	if o.DryRun {
 		return found, nil
@@ -102,46 +107,63 @@ func subdirectory(path string, a directory.Access) (string, error) {
 	return directory.Find(filepath.Dir(sub), a)
 }
 
-// needed returns why there is nothing to repair.
-func needed(path, sub string, o Opts) error {
+// counts returns why readers would not count a new file with the header.
+func counts(h layout.Header, a *archive.Archive, sub string) error {
+	base := a.Base(&h)
+	switch {
+	case directory.OfEarlierBoot(sub, h.BootID):
+		return ErrBoot
+	case a.Returned(&h):
+		return ErrForgotten
+	case base != nil && base.Whole:
+		return ErrRestarted
+	}
+	return nil
+}
+
+// needed returns the archive, or why there is nothing to repair.
+func needed(path, sub string, o Opts) (*archive.Archive, error) {
 	_, id, err := layout.ParseFileName(filepath.Base(path))
 	if err != nil {
-		return err
+		return nil, err
 	}
 	f, _, err := directory.OpenFile(path)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	live, err := f.Live()
 	f.Close()
 	switch {
 	case err != nil:
-		return err
+		return nil, err
 	case live:
-		return ErrLives
+		return nil, ErrLives
 	}
 	where, err := archive.Locate(sub, o.ArchiveDir, o.Access)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	a, err := archive.Read(where)
 	if err != nil {
-		return fmt.Errorf("cannot tell whether the process was absorbed: %w", err)
+		return nil, fmt.Errorf("cannot tell whether the process was absorbed: %w", err)
 	}
-	if a.Holds(id) {
-		return ErrAbsorbed
+	switch {
+	case a.PutAside(id):
+		return nil, ErrRestarted
+	case a.Holds(id):
+		return nil, ErrAbsorbed
 	}
 	if there := filepath.Join(sub, filepath.Base(path)); filepath.Dir(path) != sub && read(there) == nil {
-		return ErrThere
+		return nil, ErrThere
 	}
 	switch err := read(path); scan.ReasonOf(err) {
 	case scan.Damaged, scan.Foreign:
-		return nil
+		return a, nil
 	default:
 		if err == nil {
-			return ErrFine
+			return nil, ErrFine
 		}
-		return fmt.Errorf("%w: %w", ErrNotDamaged, err)
+		return nil, fmt.Errorf("%w: %w", ErrNotDamaged, err)
 	}
 }
 

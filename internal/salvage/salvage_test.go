@@ -23,6 +23,7 @@ import (
 	"github.com/mpmetrics/mpmetrics/internal/boot"
 	"github.com/mpmetrics/mpmetrics/internal/directory"
 	"github.com/mpmetrics/mpmetrics/internal/layout"
+	"github.com/mpmetrics/mpmetrics/internal/merge"
 	"github.com/mpmetrics/mpmetrics/internal/mirror"
 	"github.com/mpmetrics/mpmetrics/internal/ownerfile"
 	"github.com/mpmetrics/mpmetrics/internal/reader"
@@ -44,7 +45,7 @@ func newFile(t *testing.T) *made {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m := &made{sub: sub, header: layout.Header{PID: 4711, ID: layout.NewID(), Start: 1e18, BootID: boot.ID(), Host: "h", Program: "shop", Process: "p"}}
+	m := &made{sub: sub, header: layout.Header{PID: 4711, ID: layout.NewID(), Start: time.Now().UnixNano(), BootID: boot.ID(), Host: "h", Program: "shop", Process: "p"}}
 	p, err := ownerfile.Create(sub, m.header)
 	if err != nil {
 		t.Fatal(err)
@@ -431,6 +432,80 @@ func TestNotRepaired(t *testing.T) {
 	}
 	p.Close()
 	check("one of an earlier boot", old.path, ErrBoot)
+}
+
+// A repaired file that readers would not count is refused before it is written, with the reason: an
+// hour after a later process was absorbed too.
+func TestRepairedTooLate(t *testing.T) {
+	hour := int64(time.Hour)
+	began := func(h layout.Header) int64 {
+		uptime, _ := boot.Began(h.BootID, h.Start)
+		return int64(uptime)
+	}
+	for _, c := range []struct {
+		name   string
+		change func(a *archive.Archive, h layout.Header)
+		want   error
+	}{
+		{name: "no absorption yet", change: func(*archive.Archive, layout.Header) {}},
+		{
+			name: "a later process was absorbed, and its id pruned", want: ErrForgotten,
+			change: func(a *archive.Archive, h layout.Header) {
+				a.Record(layout.Absorbed{ID: layout.NewID(), Start: h.Start + 1, Time: h.Start + 2})
+				a.Prune(h.Start+hour, began(h)+1, func(layout.ID) bool { return false })
+			},
+		},
+		{
+			name: "an earlier process was absorbed, and its id pruned",
+			change: func(a *archive.Archive, h layout.Header) {
+				a.Record(layout.Absorbed{ID: layout.NewID(), Start: h.Start - 1, Time: h.Start + 2})
+				a.Prune(h.Start+hour, began(h)-1, func(layout.ID) bool { return false })
+			},
+		},
+		{
+			name: "the file was there when a later id was pruned",
+			change: func(a *archive.Archive, h layout.Header) {
+				a.Horizon, a.Uptimes.Horizon = h.Start+1, began(h)+1
+				a.SetOpen([]layout.ID{h.ID})
+			},
+		},
+		{
+			name: "totals have restarted without the file", want: ErrRestarted,
+			change: func(a *archive.Archive, h layout.Header) {
+				a.Begun, a.Uptimes.Begun = h.Start+1, began(h)+1
+				a.Ledger.Bases[layout.ID{}] = &merge.Base{Whole: true}
+			},
+		},
+		{
+			name: "the file was put aside at a restart of totals", want: ErrRestarted,
+			change: func(a *archive.Archive, h layout.Header) { a.Record(layout.Absorbed{ID: h.ID, Time: h.Start + 1}) },
+		},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			m := newFile(t)
+			m.change(t, func(b []byte) []byte {
+				clear(b[:2*os.Getpagesize()])
+				return b
+			})
+			a := archive.New()
+			c.change(a, m.header)
+			temporary, err := a.Write(m.sub, layout.Header{PID: 1, Start: m.header.Start + 3, BootID: boot.ID()})
+			if err == nil {
+				err = os.Rename(filepath.Join(m.sub, temporary), filepath.Join(m.sub, layout.ArchiveName))
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, dry := range []bool{true, false} {
+				if _, err := Repair(m.path, Opts{DryRun: dry}); !errors.Is(err, c.want) {
+					t.Errorf("dry run %v: %v, want %v", dry, err, c.want)
+				}
+			}
+			if err := read(m.path); (err == nil) != (c.want == nil) {
+				t.Errorf("afterwards: %v", err)
+			}
+		})
+	}
 }
 
 // The name of a file has the pid, and the pid is the default label of a process: samples of All
