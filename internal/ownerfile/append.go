@@ -12,6 +12,7 @@ import (
 type tail struct {
 	current *slab
 	used    int     // used bytes of the body of current
+	bytes   int     // of all records of the log
 	grown   bool    // current is not the first slab
 	slabs   []*slab // the full slabs, and current
 
@@ -38,6 +39,7 @@ func (t *tail) put(payload []byte, word uint64) {
 	// death of the process.
 	t.current.word(t.used).Store(word)
 	t.used += layout.RecordBytes(len(payload))
+	t.bytes += layout.RecordBytes(len(payload))
 }
 
 // room reports whether so many bytes fit into the current slab, or else into
@@ -98,7 +100,6 @@ func (p *File) append(payload []byte) {
 		p.next.put(payload, word)
 	}
 	p.log.put(payload, word)
-	p.logBytes += layout.RecordBytes(len(payload))
 	p.prepare(&p.log)
 }
 

@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"go.etcd.io/bbolt"
 
@@ -35,7 +36,9 @@ const (
 	firstCellPages = 2 // 500 counters
 	firstGrowth    = 3
 	growthFactor   = 2
-	usualSlabPages = 256 // 1 MiB; larger only for a larger record
+	usualSlabPages = 64  // 256 KiB
+	slabShare      = 8   // in a large file a slab is an eighth of the slabs of its kind
+	largeSlabPages = 256 // 1 MiB; larger only for a larger record
 	firstPrepareAt = 8   // after 1/8 of the first slab
 )
 
@@ -69,15 +72,15 @@ type File struct {
 	moved   error         // a slab has moved; guarded by growing
 	broken  bool          // bbolt must not be used; guarded by growing
 
-	former   former  // log slabs
-	unmapped []*slab // in the file, to be mapped by Grow; guarded by growing
-	mapWrite func(fd int, name string, offset int64, length int) (*mapped.Region, error)
+	former       former    // log slabs
+	rewriteAfter time.Time // no rewrite before; guarded by growing
+	unmapped     []*slab   // in the file, to be mapped by Grow; guarded by growing
+	mapWrite     func(fd int, name string, offset int64, length int) (*mapped.Region, error)
 
 	// mu guards everything below. mu is never held over a system call.
 	mu          sync.Mutex
 	log, cells  tail
 	next        *tail // new log during a rewrite, otherwise nil
-	logBytes    int   // of all records of the log
 	livingBytes int   // of families, and of series without a gone record
 	freed       freed
 	families    uint32 // numbers given so far

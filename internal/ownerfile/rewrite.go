@@ -14,11 +14,11 @@ import (
 	"github.com/mpmetrics/mpmetrics/internal/mapped"
 )
 
-// When more than half of the log is dead (series with a gone record, the gone records, and share
+// When more than a third of the log is dead (series with a gone record, the gone records, and share
 // records with a later share record), the owner rewrites the log:
 //
-//   1. The owner copies the living records into a log slab outside the log: a new slab, or a slab
-//      of a former log.
+//   1. The owner copies the living records into log slabs outside the log: slabs of former logs,
+//      and new slabs if those are too small together.
 //   2. The owner copies the records appended since. From then on, under mu, the owner appends each
 //      record to both logs, to the new log first.
 //   3. A transaction makes the new log the log in force, with the next generation: a reader of the
@@ -32,16 +32,32 @@ import (
 // in step 2 because of a kill between the two appends: then the log in force lacks only a record
 // that no reader has seen. One exception: a reader still in the old log after step 3 sees a record
 // later than other readers.
+//
+// The size of the file. A rewrite waits until no slab of a former log rests, so that there are two
+// logs at most. When a rewrite begins, a log has 1.5 times its living records, or what lived within
+// the last minute. Two such logs, and what is left free at the ends of slabs and in spares, are less
+// than four times the most that lived within a minute. Logs of 512 KiB together need not wait.
 
 const (
 	// rewriteAtLeast is how many bytes of a log have to be dead: a small log is
 	// not worth a transaction.
 	rewriteAtLeast = 16 << 10
 
-	// restingAtLeast and restingShare bound the resting slabs of former logs. If series come and go
-	// so fast that a log is half dead before the previous log has rested, the log grows meanwhile.
-	restingAtLeast = 1 << 20
-	restingShare   = 4
+	// deadShare is which part of a log has to be dead: more than a third.
+	deadShare = 3
+
+	// logsAtLeast bounds the slabs of all logs where a rewrite need not wait until former logs have
+	// rested. If series come and go so fast that more slabs would be necessary, the log grows
+	// meanwhile.
+	logsAtLeast = 512 << 10
+
+	// rewriteAgainAfter is the wait after a failed rewrite: the failure costs a copy of the log.
+	rewriteAgainAfter = time.Minute
+
+	// roomMeanwhile is the least room in the new log for the records that are appended to both
+	// logs, and roomTries bounds how often the owner makes such room.
+	roomMeanwhile = 4 << 10
+	roomTries     = 8
 )
 
 var (
@@ -107,6 +123,9 @@ func (p *File) Rewrite(now time.Time) error {
 	if p.closed || p.broken || p.moved != nil || p.cut || fork.Foreign(p.pid) {
 		return nil
 	}
+	if now.Before(p.rewriteAfter) {
+		return nil
+	}
 	from, end, due := p.dueForRewrite()
 	if !due {
 		return nil
@@ -114,6 +133,7 @@ func (p *File) Rewrite(now time.Time) error {
 	// bbolt reads its own mapping of the file, and the file may be truncated.
 	err := p.faulted(mapped.Guard(func() error { return p.rewrite(now, from, end) }))
 	if err != nil {
+		p.rewriteAfter = now.Add(rewriteAgainAfter)
 		return fmt.Errorf("rewrite the log of %s: %w", p.path, err)
 	}
 	return nil
@@ -121,16 +141,18 @@ func (p *File) Rewrite(now time.Time) error {
 
 // dueForRewrite returns the beginning and the end of the log, and whether to rewrite the log.
 func (p *File) dueForRewrite() (from, end mark, due bool) {
-	resting := 0
-	for _, s := range p.former.resting {
-		resting += s.body()
+	ready := 0
+	for _, s := range p.former.ready {
+		ready += s.body()
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	t := &p.log
-	dead := p.logBytes - p.livingBytes
-	if p.dead || dead < rewriteAtLeast || dead <= p.logBytes/2 ||
-		resting > max(restingAtLeast, restingShare*p.logBytes) {
+	dead := t.bytes - p.livingBytes
+	if p.dead || dead < rewriteAtLeast || dead <= t.bytes/deadShare {
+		return mark{}, mark{}, false
+	}
+	if len(p.former.resting) > 0 && p.bytesOf(layout.LogSlab)+max(0, p.livingBytes-ready) > logsAtLeast {
 		return mark{}, mark{}, false
 	}
 	return mark{t.slabs[0], 0}, mark{t.current, t.used}, true
@@ -175,43 +197,36 @@ func (p *File) rewrite(now time.Time, from, end mark) error {
 	if err != nil {
 		return err
 	}
-	s, err := p.slabFor(living)
+	next, err := p.beginLog(living)
 	if err != nil {
 		return err
 	}
-	next := &tail{}
-	next.install(s)
+	copyIn := func(payload []byte, word uint64) error { return p.copyIn(next, payload, word, living) }
 	err = p.walk(from, end, func(payload []byte, word uint64) error { // 1
 		if deleted.dead(payload) {
 			return nil
 		}
-		if err := next.copyIn(payload, word); err != nil {
+		if err := copyIn(payload, word); err != nil {
 			return err
 		}
 		if share := deleted.shareOf(payload); share != nil {
-			return next.copyIn(share, layout.RecordWord(share))
+			return copyIn(share, layout.RecordWord(share))
 		}
 		return nil
 	})
-	// Do most of step 2 without mu, because appends wait for mu.
-	for range 2 {
-		if err == nil {
-			end, err = p.catchUp(next, end)
-		}
-	}
 	if err == nil {
-		err = p.appendToBoth(next, end) // 2
+		err = p.catchUp(next, end, copyIn) // 2
 	}
 	if err != nil {
-		p.unused(s)
+		p.unused(next)
 		return err
 	}
-	if err := p.flip(s); errors.Is(err, errUnknown) { // 3
+	if err := p.flip(next.slabs[0]); errors.Is(err, errUnknown) { // 3
 		p.broken = true // both logs are appended to from now on
 		return err
 	} else if err != nil {
 		p.appendToOne()
-		p.unused(s)
+		p.unused(next)
 		return err
 	}
 	for _, old := range p.goOnIn(next) { // 4
@@ -265,17 +280,28 @@ func (p *File) deletedIn(from, end mark) (*deletedSeries, error) {
 	return d, err
 }
 
-// slabFor returns an empty, mapped log slab. The slab has room for the living records, and for as
-// much again before half of the log is dead and a rewrite is due.
-func (p *File) slabFor(living int) (*slab, error) {
-	const slack = 3
-	pages := min(layout.SlabPages(max(slack*living, living+rewriteAtLeast)), layout.MaxSlabPages)
-	if s := p.former.take(layout.SlabBytes(pages) - layout.SlabHeaderBytes); s != nil {
+// beginLog returns an empty log outside the log in force.
+func (p *File) beginLog(living int) (*tail, error) {
+	s, err := p.emptySlab(layout.WordBytes, living)
+	if err != nil {
+		return nil, err
+	}
+	next := &tail{}
+	next.install(s)
+	return next, nil
+}
+
+// emptySlab returns an empty, mapped log slab with at least so many bytes: the smallest slab of a
+// former log that is large enough, or a new slab for so many living records and a few more. growing
+// is held.
+func (p *File) emptySlab(bytes, living int) (*slab, error) {
+	if s := p.former.take(bytes); s != nil {
 		return s, nil
 	}
 	if len(p.unmapped) > 0 {
 		return nil, errNotNow
 	}
+	pages := p.slabPages(layout.LogSlab, layout.SlabPages(living+rewriteAtLeast), bytes)
 	if err := p.write([]*slab{p.plan(layout.LogSlab, pages)}, false); err != nil {
 		return nil, err
 	}
@@ -287,41 +313,92 @@ func (p *File) slabFor(living int) (*slab, error) {
 	return fresh[0], nil
 }
 
-// unused keeps a slab without readers for the next rewrite. growing is held.
-func (p *File) unused(s *slab) {
-	clear(s.bytes(0))
-	p.former.ready = append(p.former.ready, s)
+// unused keeps the slabs of a new log without readers for the next rewrite. growing is held.
+func (p *File) unused(next *tail) {
+	for _, s := range next.slabs {
+		clear(s.bytes(0))
+	}
+	p.former.ready = append(p.former.ready, next.slabs...)
+	p.former.keep(next.spare)
 }
 
-// copyIn appends a record from another log. Appends go on meanwhile, so copyIn has to check the
-// room for each record.
-func (t *tail) copyIn(payload []byte, word uint64) error {
-	size := layout.RecordBytes(len(payload))
-	if !t.room(size + layout.WordBytes) {
-		return errNoRoom
+// keep keeps an empty slab, unless nil.
+func (f *former) keep(s *slab) {
+	if s != nil {
+		f.ready = append(f.ready, s)
 	}
-	t.put(payload, word)
+}
+
+// copyIn appends a record to the new log, of so many living records. growing is held.
+func (p *File) copyIn(next *tail, payload []byte, word uint64, living int) error {
+	if size := layout.RecordBytes(len(payload)) + layout.WordBytes; !next.room(size) {
+		if err := p.extend(next, size, living-next.bytes); err != nil {
+			return err
+		}
+	}
+	next.put(payload, word)
 	return nil
 }
 
-// catchUp copies the records appended after a place of the log, and returns the end of the copied
-// records.
-func (p *File) catchUp(next *tail, from mark) (end mark, err error) {
-	p.mu.Lock()
-	end = mark{p.log.current, p.log.used}
-	p.mu.Unlock()
-	return end, p.walk(from, end, next.copyIn)
-}
-
-// appendToBoth copies the rest. After appendToBoth each record is appended to both logs.
-func (p *File) appendToBoth(next *tail, from mark) error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if err := p.walk(from, mark{p.log.current, p.log.used}, next.copyIn); err != nil {
+// extend gives the new log another spare, of at least so many bytes. growing is held.
+func (p *File) extend(next *tail, bytes, living int) error {
+	s, err := p.emptySlab(bytes, max(living, 0))
+	if err != nil {
 		return err
 	}
-	p.next = next
+	p.former.keep(next.spare)
+	next.spare = s
 	return nil
+}
+
+// catchUp copies the records appended after a place of the log. After catchUp each record is
+// appended to both logs.
+func (p *File) catchUp(next *tail, from mark, copyIn func(payload []byte, word uint64) error) error {
+	for range roomTries {
+		// Copy most records without mu, because appends wait for mu.
+		p.mu.Lock()
+		end := mark{p.log.current, p.log.used}
+		p.mu.Unlock()
+		if err := p.walk(from, end, copyIn); err != nil {
+			return err
+		}
+		from = end
+		missing, err := p.appendToBoth(next, from)
+		if err != nil || missing == 0 {
+			return err
+		}
+		if err := p.extend(next, missing, missing); err != nil {
+			return err
+		}
+	}
+	return errNoRoom
+}
+
+// appendToBoth copies the rest, if the new log has room for the rest and for some records more, and
+// otherwise returns how much room the new log needs.
+func (p *File) appendToBoth(next *tail, from mark) (missing int, err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	end, rest := mark{p.log.current, p.log.used}, 0
+	err = p.walk(from, end, func(payload []byte, _ uint64) error {
+		rest += layout.RecordBytes(len(payload))
+		return nil
+	})
+	if err != nil {
+		return 0, err
+	}
+	if need := rest + roomMeanwhile; !next.room(need) {
+		return need, nil
+	}
+	err = p.walk(from, end, func(payload []byte, word uint64) error {
+		next.put(payload, word)
+		return nil
+	})
+	if err != nil {
+		return 0, err
+	}
+	p.next = next
+	return 0, nil
 }
 
 // appendToOne ends appending to the new log.
@@ -331,14 +408,18 @@ func (p *File) appendToOne() {
 	p.mu.Unlock()
 }
 
-// goOnIn makes next the only log, and returns the slabs of the old log.
+// goOnIn makes next the only log, and returns the slabs of the old log. growing is held.
 func (p *File) goOnIn(next *tail) []*slab {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	old := p.log
-	next.spare, next.asked, next.need = old.spare, old.asked, old.need
+	if old.spare != nil {
+		p.former.keep(next.spare)
+		next.spare = old.spare
+	} else if old.asked && !next.room(old.need) {
+		next.asked, next.need = true, old.need
+	}
 	p.log, p.next = *next, nil
-	p.logBytes = next.used
 	p.prepare(&p.log)
 	return old.slabs
 }

@@ -124,15 +124,31 @@ func (p *File) asked() []*slab {
 			if !t.grown {
 				factor = firstGrowth
 			}
-			pages := min(slabPages(t.current)*factor, usualSlabPages)
-			pages = max(pages, layout.SlabPages(t.need+layout.WordBytes))
-			fresh = append(fresh, p.plan(t.current.header.Kind, pages))
+			kind := t.current.header.Kind
+			pages := p.slabPages(kind, layout.SlabPages(t.current.body())*factor, t.need+layout.WordBytes)
+			fresh = append(fresh, p.plan(kind, pages))
 		}
 	}
 	return fresh
 }
 
-func slabPages(s *slab) int { return layout.SlabPages(s.body()) }
+// slabPages is the size of a new slab with room for so many bytes, if so many pages are wanted. A
+// slab has at most 256 KiB, or in a large file an eighth of the slabs of its kind, so that slabs are
+// few; only a larger record needs more than 1 MiB. growing is held.
+func (p *File) slabPages(kind layout.SlabKind, wanted, bytes int) int {
+	pages := max(min(wanted, usualSlabPages), min(layout.SlabPages(p.bytesOf(kind)/slabShare), largeSlabPages))
+	return max(pages, layout.SlabPages(bytes))
+}
+
+// bytesOf returns the bytes of all mapped slabs of a kind. growing is held.
+func (p *File) bytesOf(kind layout.SlabKind) (bytes int) {
+	for _, s := range p.slabs {
+		if s.header.Kind == kind {
+			bytes += s.body()
+		}
+	}
+	return bytes
+}
 
 // write writes new slabs, and with withHeader the header, in one transaction. bbolt writes every
 // page with pwrite: the blocks exist before the mapping, and a full disk is an error of write
