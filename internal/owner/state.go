@@ -22,8 +22,8 @@ const (
 	absent state = iota
 	// published: readers find the file, and new series go there.
 	published
-	// moving: the file is missing or cut. New series count on the heap until all series
-	// are in a new file.
+	// moving: the file is missing, cut, or out of numbers. New series count on the heap until
+	// all series are in a new file.
 	moving
 	// abandoned: bbolt moved a slab. Series count on the heap for good.
 	abandoned
@@ -40,8 +40,8 @@ type event uint32
 const (
 	// opened: a first file was published.
 	opened event = iota
-	// lost: the file is missing, or was cut; or the new file went missing again while
-	// series moved.
+	// lost: the file is missing, was cut, or has no more numbers for series; or the new file
+	// went missing again while series moved.
 	lost
 	// renewed: the new file was published in the place of the lost file.
 	renewed

@@ -4,22 +4,33 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 	"syscall"
 
 	"github.com/mpmetrics/mpmetrics/internal/directory"
 )
 
-// Errors of Check: damage to a published file by another program.
+// Errors of Check: the series have to move into another file. The first two are damage to a
+// published file by another program.
 var (
 	// ErrRemoved: readers do not find the file, or find another file.
 	ErrRemoved = errors.New("the file of this process was removed or replaced")
 
 	// ErrTruncated: the file is shorter than the mapped part.
 	ErrTruncated = errors.New("another program cut the file of this process short; let no program write to the directory")
+
+	// ErrExhausted: the file has given nearly all its numbers for series. Readers find the file.
+	ErrExhausted = errors.New("the file of this process has no more numbers for series")
 )
 
-// Check looks whether the file is complete and at the path where readers look. Any other error
-// than ErrRemoved and ErrTruncated means that Check could not find out.
+// Numbers of series are not used again: readers want them ascending. At a thousand new series a
+// second they last 50 days. numbersAhead is how many are left when Check says ErrExhausted, so that
+// the next file is there before the last number is given.
+const numbersAhead = 1 << 24
+
+// Check looks whether the file is complete, at the path where readers look, and has numbers for
+// series left. Any other error than ErrRemoved, ErrTruncated and ErrExhausted means that Check could
+// not find out.
 //
 // If the file was truncated, Check detaches the lost pages, so that counting there does not fault;
 // the lost cells are zero afterwards.
@@ -46,6 +57,9 @@ func (p *File) Check() error {
 	st, err := directory.LookAt(p.path)
 	switch {
 	case err == nil && st.Inode == p.header.Inode:
+		if p.numbersLeft() < numbersAhead {
+			return fmt.Errorf("%s: %w", p.path, ErrExhausted)
+		}
 		return nil
 	case err == nil, errors.Is(err, fs.ErrNotExist):
 		return fmt.Errorf("%s: %w", p.path, ErrRemoved)
@@ -72,4 +86,18 @@ func (p *File) end() (end int64) {
 func (p *File) Unlinked() bool {
 	st, err := directory.StatFile(p.file)
 	return err == nil && st.Links == 0
+}
+
+func (p *File) numbersLeft() uint32 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return math.MaxUint32 - p.series
+}
+
+// SkipSeries leaves so many numbers of series out. A test calls SkipSeries instead of making as many
+// series.
+func (p *File) SkipSeries(n uint32) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.series += n
 }

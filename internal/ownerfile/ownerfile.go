@@ -224,6 +224,9 @@ func (p *File) ReplaceSeries(gone *Run, family uint32, created int64, values []s
 
 // appendSeries is ReplaceSeries. mu is held.
 func (p *File) appendSeries(gone *Run, family uint32, created int64, values []string, words int, use func([]atomic.Uint64)) (r Run, ok bool) {
+	if p.series == math.MaxUint32 {
+		return Run{}, false // the series waits for the next file
+	}
 	r, again, ok := p.place(words)
 	if !ok {
 		return Run{}, false
