@@ -107,13 +107,14 @@ var (
 	}
 )
 
+var bootName, _, _ = strings.Cut(boot.ID(), "@")
+
 // bootID is the id of a process that starts now.
 func (m *memory) bootID() string {
-	name, _, _ := strings.Cut(boot.ID(), "@")
-	if name == "" {
+	if bootName == "" {
 		return "" // this system does not name its boots
 	}
-	return name + boot.At(m.clock.Add(-m.uptime))
+	return bootName + boot.At(m.clock.Add(-m.uptime))
 }
 
 func newMemory() *memory {
