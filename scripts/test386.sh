@@ -14,6 +14,6 @@ linux/amd64 | linux/386) ;;
 	;;
 esac
 export GOARCH=386 CGO_ENABLED=0 MPMETRICS_SOAK=
-packages=$(go list ./store ./collector ./compact ./internal/... | grep -vE '/internal/(house|testing)($|/)')
+packages=$(go list ./store ./collector ./compact ./fuzz ./internal/... | grep -vE '/internal/(house|testing)($|/)')
 # shellcheck disable=SC2086 # one word for each package
 exec go test -vet=off "$@" -short -skip='^TestSimulation' $packages

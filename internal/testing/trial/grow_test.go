@@ -61,10 +61,7 @@ func grow(args []string) error {
 // scrape succeeds and has every series whose constructor returned before it
 // began.
 func TestScrapeUnderNewSeries(t *testing.T) {
-	scrapes := 30
-	if effort.Soak() {
-		scrapes = 10_000
-	}
+	scrapes := effort.Rounds(5, 30, 10_000)
 	dir := t.TempDir()
 	child := start(t, "grow", dir)
 	var returned atomic.Int64
