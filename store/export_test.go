@@ -64,3 +64,17 @@ func (s *Store) FreeRuns() int { return s.file().FreeRuns() }
 
 // Generation returns how often the log was written anew.
 func (s *Store) Generation() int { return s.file().Generation() }
+
+// OpenDegraded opens a store as Default does: the store counts in memory while the location cannot
+// be used.
+func OpenDegraded(t testing.TB, o Opts) *Store {
+	s, err := prepare(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.place.Open(context.Background()) == nil {
+		t.Fatal("the location can be used")
+	}
+	s.maintain()
+	return s
+}

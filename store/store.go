@@ -114,7 +114,8 @@ func (s *Store) Degraded() error {
 }
 
 // Close ends counting into the file. The counters of the process stay in the merged total;
-// its live gauges leave.
+// its live gauges leave. A store whose directory could not be used tries once more. An error
+// says what no other process will see.
 //
 // In a directory Close is optional, but for the metrics of [Store.Registerer] and native
 // histograms. On a server, a process that exits without Close loses the counts since the
@@ -140,7 +141,11 @@ func (s *Store) Close() error {
 		<-s.done
 		<-s.flushed
 	}
+	defer s.catalog.Close()
 	s.catalog.Sweep(true)
+	if !s.place.Ready() {
+		_ = s.place.Open(context.Background()) // the last try; Close of the place returns the error
+	}
 	s.published(s.foreign.Flush(context.Background()))
 	s.countDropped()
 	return s.place.Close()

@@ -48,6 +48,8 @@ type Catalog struct {
 	families []*Family
 	born     uint64 // series of vecs made so far
 	kept     kept
+	left     bool // a series was found deleted since the last sweep
+	closed   bool // the place was left: new series count on the heap, and no list has them
 }
 
 // NewCatalog makes an empty catalog that publishes at most so many series. Use must be
@@ -103,6 +105,18 @@ func (c *Catalog) Each(do func(Instrument)) {
 	}
 }
 
+// Close forgets all series, after the place was closed. No sweep follows, so that the lists would
+// grow with each series that the program makes and deletes.
+func (c *Catalog) Close() {
+	c.exemplars.close()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.closed, c.kept = true, kept{}
+	for _, f := range c.families {
+		f.children, f.rests = children{}, nil
+	}
+}
+
 // Exemplars lists the instruments that have exemplars.
 func (c *Catalog) Exemplars() *ExemplarList { return &c.exemplars }
 
@@ -131,7 +145,7 @@ func (c *Catalog) start(i Instrument) (entered bool) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if s.Family.removed {
+	if s.Family.removed || c.closed {
 		i.Keep()
 		return false
 	}

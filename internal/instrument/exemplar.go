@@ -89,14 +89,31 @@ type exemplared interface {
 // that was deleted, also when the first exemplar came after the deletion: the cells of an
 // instrument are used again once no pointer leads to the instrument.
 type ExemplarList struct {
-	mu  sync.Mutex // no other lock is taken while mu is held
-	all []exemplared
+	mu     sync.Mutex // no other lock is taken while mu is held
+	all    []exemplared
+	closed bool // no process sees exemplars any more
 }
 
 func (l *ExemplarList) add(i exemplared) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.all = append(l.all, i)
+	if !l.closed && !i.Base().Gone() {
+		l.all = append(l.all, i)
+	}
+}
+
+// forgetGone drops the instruments that were deleted.
+func (l *ExemplarList) forgetGone() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.all = slices.DeleteFunc(l.all, func(i exemplared) bool { return i.Base().Gone() })
+}
+
+// close drops all instruments.
+func (l *ExemplarList) close() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.all, l.closed = nil, true
 }
 
 // Exemplar is the newest exemplar of a counter or of a bucket.
@@ -108,8 +125,8 @@ type Exemplar struct {
 
 // All returns the exemplars of the series for which shown reports true.
 func (l *ExemplarList) All(shown func(*Series) bool) (out []Exemplar) {
+	l.forgetGone()
 	l.mu.Lock()
-	l.all = slices.DeleteFunc(l.all, func(i exemplared) bool { return i.Base().Gone() })
 	all := slices.Clone(l.all)
 	l.mu.Unlock()
 	for _, i := range all {

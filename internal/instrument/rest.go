@@ -128,8 +128,9 @@ func (c *Catalog) Remove(f *Family) {
 	}
 	c.families = slices.Delete(slices.Clone(c.families), at, at+1)
 	f.removed = true
+	closed := c.closed
 	c.mu.Unlock()
-	if !c.host.Shared() || f.Mirrored {
+	if closed || !c.host.Shared() || f.Mirrored {
 		return
 	}
 	var all []Instrument

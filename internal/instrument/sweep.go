@@ -32,6 +32,7 @@ func (c *Catalog) markGone(s *Series) {
 		s.Family.children.remove(s)
 	}
 	s.gone.Store(true)
+	c.left = true
 	if s.counted {
 		c.published.Add(-1)
 		s.counted = false
@@ -50,6 +51,13 @@ func (c *Catalog) Sweep(all bool) {
 		}
 	}
 	c.admit()
+	c.mu.Lock()
+	left := c.left
+	c.left = false
+	c.mu.Unlock()
+	if left {
+		c.exemplars.forgetGone() // a flush does so too, but a degraded store does not flush
+	}
 }
 
 // sweepFamily checks one vec. A child that was made before the sweep began exists; if the

@@ -12,7 +12,7 @@ func (p *Place) Path() string {
 func (p *Place) Pending() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return len(p.pending)
+	return p.pending.len()
 }
 
 // FreeRuns returns how many runs of cells in the file are free for a new series.

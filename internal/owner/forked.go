@@ -36,7 +36,7 @@ func (p *Place) disown() error {
 	p.catalog.Each(instrument.Instrument.Leave)
 	err := p.closeFiles()
 	p.mu.Lock()
-	p.pending, p.owed, p.leaving, p.shares = nil, nil, nil, nil // the parent publishes and releases its own
+	p.pending, p.owed, p.leaving, p.shares = waiting{}, nil, nil, nil // the parent publishes and releases its own
 	p.mu.Unlock()
 	return err
 }

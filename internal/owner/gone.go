@@ -2,7 +2,6 @@ package owner
 
 import (
 	"runtime"
-	"slices"
 	"time"
 
 	"github.com/mpmetrics/mpmetrics/internal/instrument"
@@ -62,7 +61,7 @@ func (p *Place) repay() bool {
 func (p *Place) forgetGone() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.pending = slices.DeleteFunc(p.pending, func(i instrument.Instrument) bool { return i.Base().Gone() })
+	p.pending.forgetGone()
 }
 
 // freedRun is the argument of a cleanup: no pointer in it may lead to the instrument.

@@ -103,8 +103,9 @@ func (p *Place) work(f *ownerfile.File) bool {
 	p.release()
 	// An error of Recycle loses some cells, and the cause is found by the next update too.
 	_ = f.Recycle(p.Now(), restFor)
-	// After an error of Rewrite the log is as it was before.
-	if errors.Is(f.Rewrite(p.Now()), ownerfile.ErrMoved) {
+	// After another error of Rewrite the log is as it was before.
+	if err := f.Rewrite(p.Now()); errors.Is(err, ownerfile.ErrMoved) {
+		p.note(err)
 		p.abandon(f)
 		return false
 	}
@@ -141,7 +142,7 @@ func (p *Place) publishAll(f *ownerfile.File) {
 			return
 		}
 		p.mu.Lock()
-		waiting := len(p.pending) + len(p.owed) + len(p.shares)
+		waiting := p.pending.len() + len(p.owed) + len(p.shares)
 		p.mu.Unlock()
 		if waiting == 0 {
 			return

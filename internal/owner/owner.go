@@ -63,13 +63,13 @@ type Place struct {
 	part atomic.Pointer[ownerfile.File]
 
 	mu      sync.Mutex
-	pending []instrument.Instrument // on the heap, waiting for room in the file
-	owed    []*instrument.Series    // gone, and there was no room for their gone records
-	leaving []*instrument.Series    // gone, and to be released
-	shares  []*instrument.Series    // shares whose records had no room
-	why     error                   // there is no file, or no room in the file
-	turn    chan struct{}           // closed at the end of the turn of the background work
-	stuck   bool                    // a series has waited for the turn in vain
+	pending waiting              // on the heap, waiting for room in the file
+	owed    []*instrument.Series // gone, and there was no room for their gone records
+	leaving []*instrument.Series // gone, and to be released
+	shares  []*instrument.Series // shares whose records had no room
+	why     error                // there is no file, or no room in the file
+	turn    chan struct{}        // closed at the end of the turn of the background work
+	stuck   bool                 // a series has waited for the turn in vain
 
 	mirroring sync.Mutex // held over transactions; guards mirror
 	mirror    mirror
@@ -132,6 +132,9 @@ func (p *Place) Degraded() error {
 func (p *Place) Open(context.Context) error {
 	p.maintaining.Lock()
 	defer p.maintaining.Unlock()
+	if p.currentState() != absent {
+		return p.Degraded()
+	}
 	return p.openFile()
 }
 
@@ -240,9 +243,6 @@ func (p *Place) Close() error {
 	p.maintaining.Lock()
 	defer p.maintaining.Unlock()
 	defer p.enterState(closing)
-	if p.current == nil {
-		return nil
-	}
 	p.look()
 	p.forgetGone()
 	if f := p.part.Load(); f != nil {
@@ -259,7 +259,7 @@ func (p *Place) Close() error {
 // unpublished says what no reader will find in a file that is about to be closed.
 func (p *Place) unpublished() error {
 	p.mu.Lock()
-	waiting, why := len(p.pending), p.why
+	waiting, why := p.pending.len(), p.why
 	p.mu.Unlock()
 	var errs []error
 	if p.part.Load() == nil {

@@ -1,7 +1,6 @@
 package owner
 
 import (
-	"slices"
 	"sync/atomic"
 
 	"github.com/mpmetrics/mpmetrics/internal/fork"
@@ -40,9 +39,9 @@ func (p *Place) Hand(from instrument.Instrument, to instrument.Heir) bool {
 	}
 	to.TakeOver(from)
 	s.Place.Home.Store(nil)
-	switch at := slices.Index(p.pending, from); {
+	switch at := p.pending.find(s); {
 	case at >= 0:
-		p.pending[at] = to
+		p.pending.replace(at, to)
 	case here:
 		t.Place.Run = run
 		t.Place.Home.Store(home)
@@ -59,18 +58,16 @@ func (p *Place) Share(from instrument.Instrument, to instrument.Heir) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	s, t := from.Base(), to.Base()
-	home, at := s.Place.Home.Load(), -1
-	if home == nil {
-		if at = slices.Index(p.pending, from); at < 0 {
-			return false
-		}
+	home, at := s.Place.Home.Load(), p.pending.find(s)
+	if home == nil && at < 0 {
+		return false
 	}
 	to.TakeOver(from)
 	s.Place.Home.Store(nil)
 	t.Place.Share = true
 	switch {
 	case at >= 0:
-		p.pending[at] = to
+		p.pending.replace(at, to)
 	case !home.Retired():
 		t.Place.Run = s.Place.Run
 		t.Place.Home.Store(home)
@@ -102,7 +99,7 @@ func (p *Place) noteShares() {
 // wait lets an instrument on the heap wait for room. mu is held.
 func (p *Place) wait(i instrument.Instrument) {
 	if p.currentState() != inherited && !fork.Foreign(p.pid) && !p.closing() {
-		p.pending = append(p.pending, i)
+		p.pending.add(i)
 	}
 }
 
@@ -133,13 +130,10 @@ func (p *Place) publishNext() instrument.Instrument {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	f := p.part.Load()
-	if f == nil || len(p.pending) == 0 || !p.publishIn(f, p.pending[0], nil) {
+	if f == nil || p.pending.len() == 0 || !p.publishIn(f, p.pending.first(), nil) {
 		return nil
 	}
-	next := p.pending[0]
-	p.pending[0] = nil
-	p.pending = p.pending[1:]
-	return next
+	return p.pending.take()
 }
 
 // publishTo moves a published series into a file that is not published itself.

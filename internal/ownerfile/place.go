@@ -18,6 +18,10 @@ type Place struct {
 	// Share says that the series is to be a share: at once in Home, or when the series gets
 	// its cells. Guarded by the lock of package owner.
 	Share bool
+
+	// Waits is the number of an instrument on the heap among those that wait for room, 0 if the
+	// instrument does not wait. Guarded by the lock of package owner.
+	Waits uint64
 }
 
 // Record is the number of a family record plus one, 0 while the file has no such record.

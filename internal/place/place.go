@@ -49,7 +49,8 @@ type Place interface {
 	// Open makes the values visible to other processes. Open may wait, for a disk or for
 	// a network until ctx ends. After an error values are kept all the same, Degraded
 	// returns the error, and the background work tries again. A store that gives up after
-	// an error calls neither Start nor Close: Open leaves nothing to clean up.
+	// an error calls neither Start nor Close: Open leaves nothing to clean up. A store that
+	// closes and is not Ready calls Open once more, for a last try.
 	Open(ctx context.Context) error
 
 	// Start begins the background work, which ends with Close. A system call or a wait
