@@ -147,6 +147,12 @@ func (r *File) loadLiving(into *[]uint64) error {
 			if err := r.snapshot(); err != nil {
 				return err
 			}
+			// The snapshot may have other mirrored families: their counts and native buckets belong
+			// together, and new series have no values yet.
+			loaded := len(*into)
+			*into = slices.Grow(*into, len(r.values)-loaded)[:len(r.values)]
+			clear((*into)[loaded:])
+			r.table.CopyFixed(*into)
 			ends = false
 		}
 		if !ends {
