@@ -16,14 +16,21 @@ import (
 type exact struct {
 	parts []float64
 
-	// special is the sum of the infinite addends, of NaN, and of the addends that drove the
-	// expansion beyond float64. If special is not 0, special is the sum.
+	// over is how often 2¹⁰²⁴ is to be added to the parts: addends may go beyond float64 and come
+	// back.
+	over int
+
+	// special is the sum of the infinite addends, of NaN, and of an expansion beyond maxOver. If
+	// special is not 0, special is the sum.
 	special float64
 }
 
+// maxOver bounds over, so that an archive can hold the sum: see expansion.
+const maxOver = 8
+
 func (e *exact) reset() {
 	e.parts = e.parts[:0]
-	e.special = 0
+	e.over, e.special = 0, 0
 }
 
 // add adds x.
@@ -41,6 +48,13 @@ func (e *exact) add(x float64) {
 			x, y = y, x
 		}
 		sum := x + y
+		if !finite(sum) {
+			x = e.carry(x)
+			if math.Abs(x) < math.Abs(y) {
+				x, y = y, x
+			}
+			sum = x + y
+		}
 		rest := y - (sum - x)
 		if rest != 0 {
 			e.parts[kept] = rest
@@ -48,14 +62,28 @@ func (e *exact) add(x float64) {
 		}
 		x = sum
 	}
-	if !finite(x) {
-		// The sum of finite addends is beyond float64: plain addition gives the result.
-		e.parts, e.special = e.parts[:0], e.special+x
-		return
-	}
 	e.parts = e.parts[:kept]
 	if x != 0 {
 		e.parts = append(e.parts, x)
+	}
+	e.bound()
+}
+
+// carry moves 2¹⁰²⁴ from the larger of two addends into over. The sum of both is beyond float64, so
+// the larger one is at least 2¹⁰²³, and both subtractions are exact.
+func (e *exact) carry(x float64) float64 {
+	half := math.Copysign(halfOver, x)
+	e.over += int(math.Copysign(1, x))
+	return x - half - half
+}
+
+const halfOver = 0x1p1023
+
+// bound gives a sum up that is too large: plain addition gives the result.
+func (e *exact) bound() {
+	if max(e.over, -e.over) > maxOver {
+		e.special += math.Inf(e.over)
+		e.parts, e.over = e.parts[:0], 0
 	}
 }
 
@@ -67,10 +95,38 @@ func (e *exact) addExact(o *exact) {
 	for _, p := range o.parts {
 		e.add(p)
 	}
+	e.over += o.over
 	e.special += o.special
+	e.bound()
 }
 
-func (e *exact) clone() exact { return exact{parts: slices.Clone(e.parts), special: e.special} }
+func (e *exact) clone() exact {
+	return exact{parts: slices.Clone(e.parts), over: e.over, special: e.special}
+}
+
+// settled is the sum with the least over.
+func (e *exact) settled() exact {
+	s := e.clone()
+	for n := max(e.over, -e.over); n > 0; n-- {
+		half := math.Copysign(halfOver, float64(e.over))
+		s.over -= int(math.Copysign(1, half))
+		s.add(half)
+		s.add(half)
+	}
+	return s
+}
+
+// expansion returns finite numbers whose exact sum is the sum. The slice may belong to e.
+func (e *exact) expansion() []float64 {
+	if e.over == 0 {
+		return e.parts
+	}
+	s := e.settled()
+	for range 2 * max(s.over, -s.over) {
+		s.parts = append(s.parts, math.Copysign(halfOver, float64(s.over)))
+	}
+	return s.parts
+}
 
 // addUint128 adds hi·2⁶⁴ + lo, in pieces small enough for float64.
 func (e *exact) addUint128(hi, lo uint64) {
@@ -86,6 +142,9 @@ func (e *exact) addUint128(hi, lo uint64) {
 func (e *exact) round() float64 {
 	if e.special != 0 { // NaN too
 		return e.special
+	}
+	if e.over != 0 {
+		return e.roundOver()
 	}
 	n := len(e.parts)
 	if n == 0 {
@@ -109,6 +168,38 @@ func (e *exact) round() float64 {
 	return sum
 }
 
+// roundOver is round for a sum that went beyond float64, and may be there still.
+func (e *exact) roundOver() float64 {
+	s := e.settled()
+	sign := s.over
+	if sign == 0 {
+		return s.round()
+	}
+	if sign == 1 || sign == -1 {
+		// What is less than half a unit in the last place beyond the largest float64 rounds down.
+		s.over = 0
+		s.add(math.Copysign(0x1p970, float64(sign)))
+		if rest := s.round(); rest != 0 && (rest < 0) == (sign > 0) {
+			return math.Copysign(math.MaxFloat64, float64(sign))
+		}
+	}
+	return math.Inf(sign)
+}
+
+// mean is the sum divided by n. The mean may be a float64 while the sum is beyond float64.
+func (e *exact) mean(n float64) float64 {
+	if e.over == 0 || e.special != 0 {
+		return e.round() / n
+	}
+	const scale = 0x1p-8 // maxOver times 2¹⁰²⁴ becomes a float64
+	scaled := exact{}
+	for _, p := range e.parts {
+		scaled.add(p * scale)
+	}
+	scaled.add(float64(e.over) * (2 * halfOver * scale))
+	return scaled.round() / n / scale
+}
+
 // count is a sum of unsigned integers in 128 bits.
 type count struct{ hi, lo uint64 }
 
@@ -122,7 +213,7 @@ func (c *count) addCount(o count) {
 
 // plus returns c + e, rounded once.
 func (c count) plus(e *exact) float64 {
-	if c.hi == 0 && len(e.parts) == 0 && e.special == 0 {
+	if c.hi == 0 && len(e.parts) == 0 && e.over == 0 && e.special == 0 {
 		return float64(c.lo)
 	}
 	sum := e.clone()

@@ -49,6 +49,12 @@ func TestExactInEveryOrder(t *testing.T) {
 		{name: "cancellation", addends: []float64{1e300, 1, -1e300, tiny}, want: 1 + 0},
 		{name: "all cancels", addends: []float64{1e300, -1e300, 3, -3, tiny, -tiny}, want: 0},
 		{name: "subnormal", addends: []float64{math.SmallestNonzeroFloat64, 1, -1}, want: math.SmallestNonzeroFloat64},
+		{name: "beyond float64 and back", addends: []float64{1.7e308, 1.7e308, -1.7e308}, want: 1.7e308},
+		{name: "beyond float64 and back, downwards", addends: []float64{-1.7e308, -1.7e308, 1.7e308, 1}, want: -1.7e308},
+		{name: "beyond float64 twice, and all cancels", addends: []float64{math.MaxFloat64, math.MaxFloat64, math.MaxFloat64, -math.MaxFloat64, -math.MaxFloat64, -math.MaxFloat64}, want: 0},
+		{name: "just below half a unit beyond the largest", addends: []float64{math.MaxFloat64, 0x1p970, -tiny}, want: math.MaxFloat64},
+		{name: "half a unit beyond the largest", addends: []float64{math.MaxFloat64, 0x1p970}, want: math.Inf(+1)},
+		{name: "between both", addends: []float64{math.MaxFloat64, 0x1p971, -0x1p1000}, want: 0x1p1024 - 0x1p1000},
 		{name: "tenths", addends: []float64{0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1}, want: 0.7000000000000001},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -83,12 +89,15 @@ func rounded(x *big.Float) float64 {
 // randomAddends makes numbers that are hard to add: of all magnitudes, some of
 // which cancel others out, some next to half a unit of their sum.
 func randomAddends(r *rand.Rand) []float64 {
-	n := 1 + r.IntN(30)
-	span := 1 + r.IntN(2000)
-	low := -1074 + r.IntN(2000-min(span, 1999))
+	n, span := 1+r.IntN(30), 1+r.IntN(2000)
+	low, highest := -1074+r.IntN(2000-min(span, 1999)), 960
+	if r.IntN(4) == 0 { // the sum goes beyond float64, and may come back
+		n, span, highest = 1+r.IntN(6), 1+r.IntN(60), 1024
+		low = highest - span + 1
+	}
 	x := make([]float64, 0, 2*n+2)
 	for range n {
-		v := math.Ldexp(0.5+r.Float64()/2, min(low+r.IntN(span), 960))
+		v := math.Ldexp(0.5+r.Float64()/2, min(low+r.IntN(span), highest))
 		if r.IntN(3) == 0 {
 			v = -v
 		}
@@ -115,6 +124,58 @@ func TestExactAgainstBig(t *testing.T) {
 		if got := sumOf(x); math.Float64bits(got) != math.Float64bits(want) {
 			t.Fatalf("seed %d: sum of %v: got %v (%#x), want %v (%#x)", seed, x, got, math.Float64bits(got), want, math.Float64bits(want))
 		}
+	}
+}
+
+// A mean is a number although the sum is not.
+func TestMeanOfLargeNumbers(t *testing.T) {
+	for _, c := range []struct {
+		addends []float64
+		want    float64
+	}{
+		{addends: []float64{1.7e308, 1.7e308}, want: 1.7e308},
+		{addends: []float64{-math.MaxFloat64, -math.MaxFloat64, -math.MaxFloat64}, want: -math.MaxFloat64},
+		{addends: []float64{1.7e308, 1.7e308, -1.7e308, -1.7e308}, want: 0},
+		{addends: []float64{1, math.Inf(+1)}, want: math.Inf(+1)},
+		{addends: []float64{1, 2}, want: 1.5},
+	} {
+		var e exact
+		for _, x := range c.addends {
+			e.add(x)
+		}
+		if got := e.mean(float64(len(c.addends))); got != c.want {
+			t.Errorf("mean of %v: got %v, want %v", c.addends, got, c.want)
+		}
+	}
+}
+
+// The numbers in an archive have the same exact sum, also beyond float64.
+func TestExpansionAgainstBig(t *testing.T) {
+	seed := rand.Uint64()
+	r := rand.New(rand.NewPCG(seed, 2))
+	beyond := 0
+	for range 10_000 {
+		x := randomAddends(r)
+		var e, again exact
+		for _, v := range x {
+			e.add(v)
+		}
+		parts := e.expansion()
+		if len(parts) > 64 {
+			t.Fatalf("seed %d: %d parts, an archive has room for 64", seed, len(parts))
+		}
+		for _, v := range parts {
+			again.add(v)
+		}
+		if bigSum(x...).Cmp(bigSum(parts...)) != 0 || again.round() != e.round() {
+			t.Fatalf("seed %d: sum of %v: parts %v", seed, x, parts)
+		}
+		if math.IsInf(e.round(), 0) {
+			beyond++
+		}
+	}
+	if beyond == 0 {
+		t.Error("no sum was beyond float64")
 	}
 }
 

@@ -142,7 +142,7 @@ func (t *Total) gauge(mode layout.Mode) float64 {
 	case layout.Sum, layout.LiveSum:
 		return t.sum.round()
 	case layout.LiveMean:
-		return t.sum.round() / float64(t.set)
+		return t.sum.mean(float64(t.set))
 	case layout.Max, layout.LiveMax:
 		return t.max
 	case layout.MostRecent, layout.LiveMostRecent:
@@ -154,7 +154,7 @@ func (t *Total) gauge(mode layout.Mode) float64 {
 // Sums returns the total in the form of an archive. The slices belong to t.
 func (t *Total) Sums() layout.Sums {
 	return layout.Sums{
-		Hi: t.whole.hi, Lo: t.whole.lo, Parts: t.sum.parts, Buckets: t.buckets,
+		Hi: t.whole.hi, Lo: t.whole.lo, Parts: t.sum.expansion(), Buckets: t.buckets,
 		Set: t.set, NaNs: t.nans, Min: t.min, Max: t.max, Recent: t.recent, Time: t.time,
 	}
 }
