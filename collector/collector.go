@@ -311,12 +311,13 @@ func (c *Collector) scan() state {
 	ctx, cancel := context.WithTimeout(context.Background(), c.timeout)
 	defer cancel()
 	err := c.scanner.Merge(ctx)
-	state := state{up: err == nil, directory: true, found: c.scanner.Found(), archive: c.scanner.Archive()}
+	conflicts := c.merger.Conflicts()
+	state := state{up: err == nil, directory: true, found: c.scanner.Found(), archive: c.scanner.Archive(), conflicts: byReason(conflicts)}
 	if err != nil {
 		state.stopped = stoppedReason(err)
 	}
 	c.logChange(err)
-	c.totals.conflict(c.merger.Conflicts())
+	c.totals.conflict(conflicts)
 	if c.absorb != nil {
 		c.absorb.consider(state, err)
 	}

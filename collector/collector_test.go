@@ -86,9 +86,11 @@ func TestSelfMetrics(t *testing.T) {
 	}
 	want[`mpmetrics_files_skipped{reason="damaged"}`] = 1
 	want[`mpmetrics_read_errors_total{reason="damaged"}`] = 1
-	for _, reason := range []string{"type", "mode", "help", "labels", "buckets", "suffix", "overlap"} {
+	for _, reason := range []string{"type", "mode", "help", "labels", "buckets", "suffix"} {
+		want[`mpmetrics_conflicts{reason="`+reason+`"}`] = 0
 		want[`mpmetrics_conflicts_total{reason="`+reason+`"}`] = 0
 	}
+	want[`mpmetrics_conflicts_total{reason="overlap"}`] = 0
 	for _, reason := range []string{"space", "permission", "io", "memory", "descriptors", "removed", "unsupported", "moved", "unreachable", "other"} {
 		want[`mpmetrics_degraded{reason="`+reason+`"}`] = 0
 	}

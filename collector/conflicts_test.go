@@ -6,6 +6,7 @@ package collector_test
 
 import (
 	"math"
+	"strings"
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -148,7 +149,33 @@ func conflict(t *testing.T, dir string, first func(), second func(), want, confl
 			equal(t, what, scrape(t, r), join(want, samples{"other_total": 2}))
 		}
 		equal(t, what+": conflicts", only(scrapeSelf(t, r), "mpmetrics_conflicts_total"), conflicts)
+		present := samples{}
+		for name, n := range conflicts {
+			present[strings.Replace(name, "_total", "", 1)] = n
+		}
+		equal(t, what+": conflicts now", only(scrapeSelf(t, r), "mpmetrics_conflicts"), present)
 	}
+}
+
+// A conflict that was there before the first scrape is told for as long as it stays, and not
+// afterwards: an increase of the counter would tell of neither.
+func TestConflictIsToldWhileItStays(t *testing.T) {
+	dir := t.TempDir()
+	older, newer := open(t, dir, "1"), open(t, dir, "2")
+	older.NewHistogram(prometheus.HistogramOpts{Name: "h", Help: "h", Buckets: []float64{1}})
+	newer.NewHistogram(prometheus.HistogramOpts{Name: "h", Help: "h", Buckets: []float64{2}})
+	newer.NewGauge(prometheus.GaugeOpts{Name: "g", Help: "h"}, store.LiveSum)
+	older.NewGauge(prometheus.GaugeOpts{Name: "g", Help: "h"}, store.LiveMax)
+	r := registryOf(t, dir)
+	for range 3 {
+		equal(t, "both", only(scrapeSelf(t, r), "mpmetrics_conflicts"), samples{`mpmetrics_conflicts{reason="buckets"}`: 1, `mpmetrics_conflicts{reason="mode"}`: 1})
+	}
+	newer.die()
+	equal(t, "the mode of a dead process has no say", only(scrapeSelf(t, r), "mpmetrics_conflicts"), samples{`mpmetrics_conflicts{reason="buckets"}`: 1})
+	older.die()
+	third := open(t, dir, "3")
+	third.NewHistogram(prometheus.HistogramOpts{Name: "other", Help: "h"})
+	equal(t, "in the total of the dead", only(scrapeSelf(t, r), "mpmetrics_conflicts"), samples{`mpmetrics_conflicts{reason="buckets"}`: 1})
 }
 
 // other is a family that nobody disagrees about: it has to stay exact.

@@ -25,6 +25,7 @@ type state struct {
 	found     scan.Found
 	archive   *archive.Archive
 	stopped   string // an element of stoppedReasons, or empty
+	conflicts map[merge.Reason]float64
 	series    int
 	seconds   float64
 	degraded  string // an element of degradedReasons, or empty
@@ -69,9 +70,19 @@ func (t *totals) conflict(now []merge.Conflict) {
 // overlap is the conflict of a family in both the local registry and the merged families.
 const overlap merge.Reason = "overlap"
 
+// conflictReasons are the reasons of conflicts between merged families.
 var conflictReasons = []merge.Reason{
 	merge.TypeConflict, merge.ModeConflict, merge.HelpConflict, merge.LabelsConflict,
-	merge.BucketsConflict, merge.SuffixConflict, overlap,
+	merge.BucketsConflict, merge.SuffixConflict,
+}
+
+// byReason counts conflicts by reason.
+func byReason(conflicts []merge.Conflict) map[merge.Reason]float64 {
+	counts := make(map[merge.Reason]float64, len(conflictReasons))
+	for _, c := range conflicts {
+		counts[c.Reason]++
+	}
+	return counts
 }
 
 // degradedReasons are the label values for a store that counts in memory.
@@ -143,7 +154,8 @@ var (
 	sizeDesc       = selfDesc("file_size_bytes", "Size of all readable files, including the archive.")
 	durationDesc   = selfDesc("collect_duration_seconds", "Time for reading and merging in the scrape.")
 	readErrorsDesc = selfDesc("read_errors_total", "Failed readings of files, by reason.", "reason")
-	conflictsDesc  = selfDesc("conflicts_total", "Conflicting definitions of families, by reason.", "reason")
+	conflictsDesc  = selfDesc("conflicts_total", "Conflicting definitions of families that a scrape has met, by reason.", "reason")
+	presentDesc    = selfDesc("conflicts", "Conflicting definitions of families in the scrape, by reason.", "reason")
 	oldestDeadDesc = selfDesc("oldest_dead_file_age_seconds", "Time since a scrape first found the oldest dead process that is not absorbed; 0 without a dead process.")
 	stoppedDesc    = selfDesc("absorption_stopped", "Whether the archive prevents the absorption of dead processes, by reason.", "reason")
 	degradedDesc   = selfDesc("degraded", "Whether the answering process counts in memory, by reason: new series despite a directory, or all series despite a server.", "reason")
@@ -188,6 +200,9 @@ func (t *totals) metrics(s state) []prometheus.Metric {
 			}
 		}
 		add(oldestDeadDesc, prometheus.GaugeValue, age(s.found.OldestDead))
+		for _, r := range conflictReasons {
+			add(presentDesc, prometheus.GaugeValue, s.conflicts[r], string(r))
+		}
 		for _, r := range stoppedReasons {
 			add(stoppedDesc, prometheus.GaugeValue, boolean(r == s.stopped), r)
 		}
@@ -198,6 +213,7 @@ func (t *totals) metrics(s state) []prometheus.Metric {
 	for _, r := range conflictReasons {
 		add(conflictsDesc, prometheus.CounterValue, t.conflicts[r], string(r))
 	}
+	add(conflictsDesc, prometheus.CounterValue, t.conflicts[overlap], string(overlap))
 	for _, r := range degradedReasons {
 		add(degradedDesc, prometheus.GaugeValue, boolean(r == s.degraded), r)
 	}
