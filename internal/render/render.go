@@ -89,6 +89,7 @@ func (r *Renderer) Metrics(m *merge.Merger, cumulative bool, begun int64) []prom
 			out.desc, out.labels = descs.of(f, s, c.names), c.labels
 			all.value(out, m, f, s, c.start)
 		}
+		descs.prune(f.Series)
 	}
 	return all.out
 }
@@ -141,6 +142,20 @@ func (d *familyDescs) of(f *merge.Family, s *merge.Series, key string) *promethe
 		d.byLabels[key] = desc
 	}
 	return desc
+}
+
+// prune drops descriptors of series that have left: each value of a const label has its own
+// descriptor. All series were rendered.
+func (d *familyDescs) prune(series []*merge.Series) {
+	if len(d.byLabels) <= 2*len(series) {
+		return
+	}
+	kept := make(map[string]*prometheus.Desc, len(series))
+	for _, s := range series {
+		names := s.Cache.(*rendered).names
+		kept[names] = d.byLabels[names]
+	}
+	d.byLabels = kept
 }
 
 func (r *Renderer) series(s *merge.Series) *rendered {
