@@ -364,7 +364,7 @@ func common(a, b []float64) []float64 {
 		case a[i] > b[j]:
 			j++
 		default:
-			shared = append(shared, a[i])
+			shared = append(shared, a[i]+0) // of -0 and 0 always 0: two texts would be two series
 			i++
 			j++
 		}
