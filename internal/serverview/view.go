@@ -112,9 +112,7 @@ func (v *view) take() error {
 	}
 	for field, b := range v.blocks {
 		if _, there := v.part.series[field]; !there {
-			for i := range b.slots {
-				v.drop(&b.slots[i])
-			}
+			v.dropAll(b)
 			delete(v.blocks, field)
 		}
 	}
@@ -160,6 +158,10 @@ func (v *view) takeBlock(field string) error {
 			v.drop(&before)
 			b.slots[i], err = v.addSlot(s)
 			if err != nil {
+				// The next take begins with an empty block.
+				v.dropAll(b)
+				v.dropAll(was)
+				delete(v.blocks, field)
 				return err
 			}
 		}
@@ -183,16 +185,30 @@ func (v *view) takeBlock(field string) error {
 	return nil
 }
 
+// addSlot adds the entries of a slot. After an error there are none.
 func (v *view) addSlot(s *layout.Slot) (slot, error) {
 	added := slot{Slot: s}
 	e := table.Entry{Family: v.numbers[remote.Number(int(s.Family))], Values: s.Values, Created: s.Created, Share: s.Share}
 	var err error
 	added.entry, err = v.Add(e)
-	if err != nil || s.Base == nil {
-		return added, err
+	if err != nil {
+		return slot{}, err
 	}
-	added.rest, err = v.AddRest(e, s.Base)
-	return added, err
+	if s.Base != nil {
+		added.rest, err = v.AddRest(e, s.Base)
+		if err != nil {
+			v.drop(&added)
+			return slot{}, err
+		}
+	}
+	return added, nil
+}
+
+// dropAll marks the entries of a block as deleted.
+func (v *view) dropAll(b *block) {
+	for i := range b.slots {
+		v.drop(&b.slots[i])
+	}
 }
 
 // drop marks the entries of a slot as deleted.

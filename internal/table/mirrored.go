@@ -90,6 +90,27 @@ func (t *Table) takeMirrored(m *mirrored, f Mirrored) error {
 		return fmt.Errorf("base: %w", err)
 	}
 	there := make(map[string]held, len(all))
+	if err := t.takeSeries(m, f, all, bases, there); err != nil {
+		// The next TakeMirrored begins with the series of before, without those that were added.
+		for key, h := range there {
+			if old, known := m.series[key]; !known || old.value != h.value {
+				t.leaveHeld(h)
+			}
+		}
+		m.value, m.base = nil, nil
+		return err
+	}
+	for key, h := range m.series {
+		if _, ok := there[key]; !ok {
+			t.leaveHeld(h)
+		}
+	}
+	m.value, m.base, m.series = f.Value, f.Base, there
+	return nil
+}
+
+// takeSeries takes the series of a family. After an error there has all series that were added.
+func (t *Table) takeSeries(m *mirrored, f Mirrored, all []mirror.Series, bases map[string]mirror.Series, there map[string]held) (err error) {
 	words := wordings{}
 	for _, s := range all {
 		wording := words.of(s.Family)
@@ -123,12 +144,6 @@ func (t *Table) takeMirrored(m *mirrored, f Mirrored) error {
 			return err
 		}
 	}
-	for key, h := range m.series {
-		if _, ok := there[key]; !ok {
-			t.leaveHeld(h)
-		}
-	}
-	m.value, m.base, m.series = f.Value, f.Base, there
 	return nil
 }
 
@@ -149,7 +164,8 @@ func decodeBases(name string, base []byte) (map[string]mirror.Series, error) {
 	return bases, nil
 }
 
-// addMirrored adds a series, and the family of a new series if necessary.
+// addMirrored adds a series, and the family of a new series if necessary. After an error no series
+// was added.
 func (t *Table) addMirrored(s mirror.Series, wording string, base []uint64, based bool) (h held, err error) {
 	family, err := t.Family(s.Family, wording)
 	if err != nil {
@@ -161,6 +177,9 @@ func (t *Table) addMirrored(s mirror.Series, wording string, base []uint64, base
 		return h, err
 	}
 	h.rest, err = t.AddRest(e, base)
+	if err != nil {
+		t.leaveHeld(h)
+	}
 	return h, err
 }
 

@@ -160,7 +160,7 @@ func (t *Table) AddRest(e Entry, base []uint64) (added []int, err error) {
 	for _, words := range merge.Rest(t.families[e.Family], base) {
 		i, err := t.AddFixed(e, words)
 		if err != nil {
-			return nil, err
+			return added, err
 		}
 		added = append(added, i)
 	}
@@ -239,10 +239,10 @@ func (t *Table) keepNative(entry int, n *layout.Native) error {
 }
 
 func (t *Table) take(what string, bytes int64) error {
-	t.memory += bytes
-	if t.memory > maxMemory {
+	if bytes > 0 && t.memory+bytes > maxMemory {
 		return fmt.Errorf("%s that take more than %d MiB: %w", what, maxMemory>>20, layout.ErrLimit)
 	}
+	t.memory += bytes
 	return nil
 }
 
