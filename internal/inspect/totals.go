@@ -1,7 +1,5 @@
 package inspect
 
-import "github.com/mpmetrics/mpmetrics/internal/merge"
-
 // Total is the sum of all series of a family: of their values, or of their counts if the family is
 // a histogram or summary. The Total of gauges is 0.
 func (s *Survey) Total(f *Family) (total float64) {
@@ -21,13 +19,9 @@ func (s *Survey) Totals(f *Family) map[string]float64 {
 	if f.merged == nil || !f.Type.Cumulative() {
 		return totals
 	}
-	of := make(map[*merge.Series]bool, len(f.merged.Series))
-	for _, series := range f.merged.Series {
-		of[series] = true
-	}
 	for _, p := range s.Processes {
-		for _, part := range s.inspector.scanner.Parts(p.seen, of) {
-			totals[p.Name] += number(f, part.Series, part.Counter)
+		if sum, has := s.inspector.scanner.Sum(p.seen, f.merged); has {
+			totals[p.Name] = sum
 		}
 	}
 	return totals

@@ -1,6 +1,10 @@
 package merge
 
-import "github.com/mpmetrics/mpmetrics/internal/layout"
+import (
+	"math"
+
+	"github.com/mpmetrics/mpmetrics/internal/layout"
+)
 
 // Part is the share of one contributor in a merged series: the contributor's value by the rules of
 // the merged series, as if no other process had the series. Gauge, Observations and Buckets work
@@ -41,6 +45,33 @@ func (m *Merger) Parts(mb *Member, values []uint64, natives map[int]*layout.Nati
 		}
 	}
 	return parts
+}
+
+// Sum returns the sum of a member's shares in all series of a family: of the values, or of the
+// counts of histograms and summaries. The family is cumulative. Sum makes no Part, so that a reader
+// may ask each second. has is false if the member has no share. Call Sum after Begin.
+func (m *Merger) Sum(mb *Member, values []uint64, f *Family) (sum float64, has bool) {
+	if f.Mode.Valid() { // made again: the last input wins
+		of := make(map[*Series]bool, len(f.Series))
+		for _, s := range f.Series {
+			of[s] = true
+		}
+		for _, p := range m.Parts(mb, values, nil, of) {
+			sum, has = sum+p.Gauge(), true
+		}
+		return sum, has
+	}
+	for i, s := range mb.placed {
+		if s == nil || s.family != f {
+			continue
+		}
+		at := mb.inputs[i].At
+		sum, has = sum+float64(values[at]), true
+		if f.Type == layout.Counter {
+			sum += math.Float64frombits(values[at+1])
+		}
+	}
+	return sum, has
 }
 
 // CarriedParts returns the shares of the ledger in the series of the set of, without the ledger's

@@ -168,8 +168,53 @@ func randomRun(t *testing.T, r *rand.Rand) bool {
 			t.Errorf("step %d, after %s: %s", step, what, wrong)
 			return false
 		}
+		for _, a := range actors {
+			if diff := gocmp.Diff(sumsOfParts(m, a), sums(m, a), cmpopts.EquateNaNs(), cmpopts.EquateApprox(1e-9, 0)); diff != "" {
+				t.Errorf("step %d, after %s: sums of families (-by parts +got):\n%s", step, what, diff)
+				return false
+			}
+		}
 	}
 	return true
+}
+
+// sums are the shares of an actor in cumulative families.
+func sums(m *Merger, a *actor) values {
+	out := values{}
+	for _, f := range m.Families() {
+		if !f.Type.Cumulative() {
+			continue
+		}
+		if sum, has := m.Sum(a.member, a.cells, f); has {
+			out[f.Name] = sum
+		}
+	}
+	return out
+}
+
+// sumsOfParts are sums, by the parts of each series.
+func sumsOfParts(m *Merger, a *actor) values {
+	out := values{}
+	for _, f := range m.Families() {
+		of := map[*Series]bool{}
+		for _, s := range f.Series {
+			of[s] = f.Type.Cumulative()
+		}
+		for _, p := range m.Parts(a.member, a.cells, nil, of) {
+			v := 0.0
+			switch {
+			case f.Mode.Valid():
+				v = p.Gauge()
+			case f.Type == layout.Counter:
+				v = p.Counter()
+			default:
+				n, _ := p.Observations()
+				v = float64(n)
+			}
+			out[f.Name] += v
+		}
+	}
+	return out
 }
 
 // misjudged names a definition whose Standing says anything else than what was merged.

@@ -49,6 +49,15 @@ func (s *Scanner) Parts(f Seen, of map[*merge.Series]bool) map[*merge.Series]mer
 	return s.merger.Parts(f.member, f.Values, f.Natives, of)
 }
 
+// Sum returns the sum of the shares of a process in a cumulative family, as of the last Merge. has
+// is false if the process has no share.
+func (s *Scanner) Sum(f Seen, of *merge.Family) (sum float64, has bool) {
+	if f.member == nil {
+		return 0, false
+	}
+	return s.merger.Sum(f.member, f.Values, of)
+}
+
 // Standings returns the decisions about the definitions of a process, as of the last Merge.
 func (s *Scanner) Standings(f Seen) []merge.Standing {
 	if f.member == nil {
