@@ -15,12 +15,22 @@ const (
 	// are sampled: each costs a walk over its series.
 	watchedFor = 10 * time.Minute
 	maxWatched = 20
+
+	// leastApart is the least time between two samples: a chart has no place for more. It is less
+	// than the default interval, which is never kept exactly.
+	leastApart = 1500 * time.Millisecond
+
+	// maxWords bounds all samples together, in words of eight bytes: 15 MiB, for two families of
+	// 5000 processes. A name takes nameWords.
+	maxWords  = 15 << 20 / 8
+	nameWords = 8
 )
 
 // sample is the count of each process for a family at a time.
 type sample struct {
 	time   time.Time
-	totals map[string]float64 // by name of the file
+	names  []string // of the files, sorted; samples of the same processes share one slice
+	counts []float64
 }
 
 // history are the samples of the watched families.
@@ -61,10 +71,68 @@ func (h *history) add(now time.Time, totals func(family string) map[string]float
 			delete(h.families, name)
 			continue
 		}
-		w.samples = append(w.samples, sample{now, totals(name)})
-		old := slices.IndexFunc(w.samples, func(s sample) bool { return now.Sub(s.time) <= keptFor })
-		w.samples = slices.Clone(w.samples[old:]) // the last sample is new, so old is found
+		w.take(now, totals(name))
 	}
+	h.bound()
+}
+
+// take takes a sample, and drops samples beyond keptFor. The new sample takes the place of the last
+// sample if that one is less than leastApart after its own predecessor.
+func (w *watched) take(now time.Time, totals map[string]float64) {
+	var names []string
+	if n := len(w.samples); n > 0 {
+		names = w.samples[n-1].names
+	}
+	missing := func(name string) bool {
+		_, there := totals[name]
+		return !there
+	}
+	if len(names) != len(totals) || slices.ContainsFunc(names, missing) {
+		names = slices.Sorted(maps.Keys(totals))
+	}
+	counts := make([]float64, len(names))
+	for i, name := range names {
+		counts[i] = totals[name]
+	}
+	if n := len(w.samples); n > 1 && w.samples[n-1].time.Sub(w.samples[n-2].time) < leastApart {
+		w.samples = w.samples[:n-1]
+	}
+	w.samples = append(w.samples, sample{now, names, counts})
+	old := slices.IndexFunc(w.samples, func(s sample) bool { return now.Sub(s.time) <= keptFor })
+	w.samples = slices.Clone(w.samples[old:]) // the last sample is new, so old is found
+}
+
+// bound drops families while the samples take more than maxWords, the oldest visit first, and then
+// the oldest samples of the last family.
+func (h *history) bound() {
+	for h.words() > maxWords && len(h.families) > 1 {
+		h.drop()
+	}
+	for _, w := range h.families {
+		for w.words() > maxWords {
+			w.samples = slices.Clone(w.samples[1+len(w.samples)/8:])
+		}
+	}
+}
+
+func (h *history) words() (n int) {
+	for _, w := range h.families {
+		n += w.words()
+	}
+	return n
+}
+
+// words is the memory of the samples, in words.
+func (w *watched) words() (n int) {
+	var before []string
+	for _, s := range w.samples {
+		n += len(s.counts)
+		if len(s.names) > 0 && (len(before) == 0 || &s.names[0] != &before[0]) {
+			n += nameWords * len(s.names)
+		}
+		before = s.names
+	}
+	return n
 }
 
 // rates are the rates of a process, between each two samples. A point is missing if the process is
@@ -90,9 +158,16 @@ func (h *history) of(family string) (all []rates, from, to time.Time) {
 	for i, s := range w.samples[1:] {
 		before := w.samples[i]
 		seconds := s.time.Sub(before.time).Seconds()
-		for process, v := range s.totals {
-			old, known := before.totals[process]
-			if !known || v < old || seconds <= 0 {
+		at := 0 // in the sample before
+		for j, process := range s.names {
+			for at < len(before.names) && before.names[at] < process {
+				at++
+			}
+			if at == len(before.names) || before.names[at] != process {
+				continue
+			}
+			v, old := s.counts[j], before.counts[at]
+			if v < old || seconds <= 0 {
 				continue
 			}
 			r := byProcess[process]

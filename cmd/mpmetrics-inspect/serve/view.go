@@ -171,7 +171,7 @@ func (w *watcher) overviewOf() *overview {
 // chart draws the rates of a family's processes.
 func (w *watcher) chart(family string) *chart {
 	all, from, to := w.history.of(family)
-	return draw(all, from, to, w.interval, func(file string) string {
+	return draw(all, from, to, max(w.interval, leastApart), func(file string) string {
 		pid, _, _ := strings.Cut(file, "-")
 		return "pid " + pid
 	})
