@@ -34,6 +34,7 @@ type Counter struct {
 	// former are the cells that were used before, nil once no late increment can
 	// reach them. Written by Use, before cells, and by Settle.
 	former atomic.Pointer[leftCells]
+	onHeap atomic.Bool // cells are on the heap
 
 	exemplars exemplars
 
@@ -61,21 +62,52 @@ func (f *Family) NewCounter(values ...string) *Counter {
 	return c
 }
 
-// leftCells are cells that a counter has left. The cells keep their values, because
-// a reader may still have them in its mapping.
+// A counter moves from the heap into a file in three steps, so that no increment is lost, also not
+// by SIGKILL right after the increment has returned:
+//
+//  1. The mover stores the pointer to the new cells.
+//  2. The mover reads each of the old cells and marks the cell as left, in one swap.
+//  3. The mover adds the value of step 2 to the new cell.
+//
+// An increment that loaded the old pointer either comes before step 2, or finds the mark by the
+// sum that its addition returns, and repeats itself on the new cell.
+//
+// Cells of a file get no mark, because a reader may still have the cells in its mapping. A late
+// increment on cells of a file that is missing is moved on by Drain, within a tick.
+const (
+	// leftMark is the sign of an integer part: a counter that counts to half of 2^64 looks at the
+	// pointer after each increment, and is right too.
+	leftMark = 1 << 63
+	// leftFloat is a NaN, which no addition stores.
+	leftFloat = 0x7ff8_6d70_6d00_0004
+	// storedNaN takes its place.
+	storedNaN = 0x7ff8_0000_0000_0001
+)
+
+// leftCells are cells that a counter has left.
 type leftCells struct {
-	cells *counterCells
+	cells  *counterCells
+	onHeap bool // the cells get a mark; those of a file keep their values
 
 	// draining is held while a value is taken from one word and added to another, so
 	// that a goroutine that loads both words counts the value once.
 	draining sync.Mutex
 	taken    counterCells // the part of cells that was moved on; written by Drain alone
+	marked   bool         // all of the cells was moved on
 }
 
 // Inc calls nothing, on purpose: a call, even a call that is never reached, would
 // cost Inc a stack frame, a twentieth of its time.
 func (c *Counter) Inc() {
-	c.cells.Load()[integerPart].Add(1)
+	p := c.cells.Load()
+	if int64(p[integerPart].Add(1)) < 0 {
+		for now := c.cells.Load(); now != p; now = c.cells.Load() {
+			p = now
+			if int64(p[integerPart].Add(1)) >= 0 {
+				break
+			}
+		}
+	}
 	runtime.KeepAlive(c) // the cells belong to no other series before
 }
 
@@ -86,9 +118,13 @@ func (c *Counter) Add(v float64) {
 	}
 	p := c.cells.Load()
 	if whole := int64(v); float64(whole) == v && whole <= maxWhole {
-		p[integerPart].Add(uint64(whole))
-	} else {
-		addFloat(&p[floatPart], v)
+		if int64(p[integerPart].Add(uint64(whole))) < 0 {
+			c.addLate(p, uint64(whole))
+		}
+	} else if old := p[floatPart].Load(); old == leftFloat || plus(old, v) == leftFloat || !p[floatPart].CompareAndSwap(old, plus(old, v)) {
+		for !addContended(&p[floatPart], v) {
+			p = c.cells.Load()
+		}
 	}
 	runtime.KeepAlive(c)
 }
@@ -103,26 +139,43 @@ func (c *Counter) AddWithExemplar(v float64, labels prometheus.Labels) {
 func (c *Counter) own() *exemplars   { return &c.exemplars }
 func (c *Counter) bound(int) float64 { return math.NaN() }
 
-// addFloat adds to a word that holds the bits of a float64.
-func addFloat(word *atomic.Uint64, v float64) {
-	if old := word.Load(); !word.CompareAndSwap(old, math.Float64bits(math.Float64frombits(old)+v)) {
-		addContended(word, v)
+// addLate repeats an addition that has found a mark, or half of 2^64, in the cells p.
+func (c *Counter) addLate(p *counterCells, whole uint64) {
+	for now := c.cells.Load(); now != p; now = c.cells.Load() {
+		p = now
+		if int64(p[integerPart].Add(whole)) >= 0 {
+			return
+		}
 	}
+}
+
+// plus returns the bits of a sum.
+func plus(bits uint64, v float64) uint64 {
+	return math.Float64bits(math.Float64frombits(bits) + v)
 }
 
 // stepBack is some hundred nanoseconds of an empty loop.
 const stepBack = 300
 
-// addContended is addFloat while another core adds to the word too. The core that lost
+// addContended adds to a float part while another core adds to the word too. The core that lost
 // the word steps back for a moment: a retry at once would take the cache line from the
 // other core in the middle of its next addition, and both cores would make one addition
-// in the time in which one core alone makes twenty.
-func addContended(word *atomic.Uint64, v float64) {
+// in the time in which one core alone makes twenty. addContended returns false, and adds nothing,
+// if the counter has left the word.
+func addContended(word *atomic.Uint64, v float64) bool {
 	for {
 		for range stepBack {
 		}
-		if old := word.Load(); word.CompareAndSwap(old, math.Float64bits(math.Float64frombits(old)+v)) {
-			return
+		old := word.Load()
+		if old == leftFloat {
+			return false
+		}
+		sum := plus(old, v)
+		if sum == leftFloat {
+			sum = storedNaN // v is that very NaN
+		}
+		if word.CompareAndSwap(old, sum) {
+			return true
 		}
 	}
 }
@@ -146,7 +199,10 @@ func (c *Counter) Write(out *dto.Metric) error {
 }
 
 // Keep implements Instrument.
-func (c *Counter) Keep() { c.cells.Store(new(counterCells)) }
+func (c *Counter) Keep() {
+	c.onHeap.Store(true)
+	c.cells.Store(new(counterCells))
+}
 
 // Use implements Instrument.
 func (c *Counter) Use(cells []atomic.Uint64) {
@@ -156,13 +212,18 @@ func (c *Counter) Use(cells []atomic.Uint64) {
 		return
 	}
 	c.Drain() // of the cells before the old cells
-	c.former.Store(&leftCells{cells: old})
-	c.cells.Store((*counterCells)(cells))
+	onHeap := c.onHeap.Load()
+	c.former.Store(&leftCells{cells: old, onHeap: onHeap})
+	c.cells.Store((*counterCells)(cells)) // 1
+	c.onHeap.Store(false)
 	c.Drain()
+	if onHeap {
+		c.former.Store(nil) // nothing is late
+	}
 }
 
-// Drain implements Drainer. An increment that loaded the old pointer before Use may
-// arrive a moment later: the next call of Drain moves it.
+// Drain implements Drainer. An increment that loaded the pointer to cells of a file before Use
+// may arrive a moment later: the next call of Drain moves it.
 func (c *Counter) Drain() {
 	left, now := c.former.Load(), c.cells.Load()
 	if left == nil {
@@ -170,6 +231,16 @@ func (c *Counter) Drain() {
 	}
 	left.draining.Lock()
 	defer left.draining.Unlock()
+	if left.onHeap {
+		if !left.marked {
+			left.marked = true
+			now[integerPart].Add(left.cells[integerPart].Swap(leftMark))  // 2, 3
+			if bits := left.cells[floatPart].Swap(leftFloat); bits != 0 { // 2, 3
+				addContended(&now[floatPart], math.Float64frombits(bits))
+			}
+		}
+		return
+	}
 	n, taken := left.cells[integerPart].Load(), left.taken[integerPart].Load()
 	if n != taken {
 		left.taken[integerPart].Store(n)
@@ -178,8 +249,19 @@ func (c *Counter) Drain() {
 	bits, takenBits := left.cells[floatPart].Load(), left.taken[floatPart].Load()
 	if bits != takenBits {
 		left.taken[floatPart].Store(bits)
-		addFloat(&now[floatPart], math.Float64frombits(bits)-math.Float64frombits(takenBits))
+		addContended(&now[floatPart], math.Float64frombits(bits)-math.Float64frombits(takenBits))
 	}
+}
+
+// rest returns what was not moved on yet. draining is held.
+func (l *leftCells) rest() (whole uint64, fraction float64) {
+	if l.marked {
+		return 0, 0
+	}
+	if bits, taken := l.cells[floatPart].Load(), l.taken[floatPart].Load(); bits != taken { // infinite values have no difference
+		fraction = math.Float64frombits(bits) - math.Float64frombits(taken)
+	}
+	return l.cells[integerPart].Load() - l.taken[integerPart].Load(), fraction
 }
 
 // Load implements Instrument. Load retries when the counter moved meanwhile: the value in
@@ -202,9 +284,9 @@ func (c *Counter) tryLoad(out []uint64) bool {
 		out[integerPart], out[floatPart] = p[integerPart].Load(), p[floatPart].Load()
 	}
 	if left != nil && left.cells != p { // otherwise Use is between its two stores
-		out[integerPart] += left.cells[integerPart].Load() - left.taken[integerPart].Load()
-		late := math.Float64frombits(left.cells[floatPart].Load()) - math.Float64frombits(left.taken[floatPart].Load())
-		out[floatPart] = math.Float64bits(math.Float64frombits(out[floatPart]) + late)
+		whole, fraction := left.rest()
+		out[integerPart] += whole
+		out[floatPart] = plus(out[floatPart], fraction)
 	}
 	return c.former.Load() == left && c.cells.Load() == p
 }
@@ -225,6 +307,7 @@ func (c *Counter) Leave() {
 		heap[i].Store(old[i].Load())
 	}
 	c.former.Store(nil)
+	c.onHeap.Store(true)
 	c.cells.Store(heap)
 }
 

@@ -42,7 +42,7 @@ type LateGauge struct{ *Gauge }
 var _ prometheus.Gauge = LateGauge{}
 
 func (g LateGauge) bind() {
-	if g.cell.Load() == nil {
+	if !g.bound() {
 		g.Family.onUse()
 	}
 }

@@ -146,16 +146,16 @@ func TestLoadIsWhatWriteSays(t *testing.T) {
 	}
 }
 
-// Increments that reach cells which were left count once, before they are moved on
+// Increments that reach cells of a file which were left count once, before they are moved on
 // and afterwards.
 func TestLoadCountsLateIncrements(t *testing.T) {
 	c := CounterFamily(prometheus.CounterOpts{Name: "c_total", Help: "h"}, nil).NewCounter()
-	c.Keep()
+	c.Use(words(layout.CounterWords))
 	late := c.cells.Load()
 	c.Add(2)
 	c.Use(words(layout.CounterWords))
 	late[integerPart].Add(3)
-	addFloat(&late[floatPart], 0.5)
+	addContended(&late[floatPart], 0.5)
 	want := []uint64{5, math.Float64bits(0.5)}
 	for _, when := range []struct {
 		name string
@@ -231,7 +231,7 @@ func TestLoadWhileMoving(t *testing.T) {
 // While a late increment is moved on nobody misses it, or sees it twice.
 func TestLoadWhileDraining(t *testing.T) {
 	c := CounterFamily(prometheus.CounterOpts{Name: "c_total", Help: "h"}, nil).NewCounter()
-	c.Keep()
+	c.Use(words(layout.CounterWords))
 	late := c.cells.Load()
 	c.Use(words(layout.CounterWords))
 	var last uint64

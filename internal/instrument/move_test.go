@@ -1,6 +1,7 @@
 package instrument
 
 import (
+	"math"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -116,7 +117,7 @@ func TestMoveGaugeSet(t *testing.T) {
 	})
 	wg.Wait()
 	for i, g := range gauges {
-		if v, set := layout.DecodeGauge(g.cell.Load().Load()); v != 7 || !set {
+		if v, set := layout.DecodeGauge(loaded(g)[0]); v != 7 || !set {
 			t.Fatalf("round %d: got %v (set: %v), want 7", i, v, set)
 		}
 	}
@@ -165,5 +166,85 @@ func TestMoveGroups(t *testing.T) {
 		if got := written(t, recent).Gauge.GetValue(); got != float64(n) {
 			t.Fatalf("most recent: got %v, want %d", got, n)
 		}
+	}
+}
+
+// A counter at +Inf reads +Inf while it moves, and after: infinite values have no difference.
+func TestMoveInfiniteCounter(t *testing.T) {
+	f := CounterFamily(prometheus.CounterOpts{Name: "c_total", Help: "h"}, nil)
+	for _, onHeap := range []bool{true, false} {
+		c := f.NewCounter()
+		if onHeap {
+			c.Keep()
+		} else {
+			c.Use(words(layout.CounterWords))
+		}
+		c.Add(math.Inf(+1))
+		for range 3 {
+			c.Use(words(layout.CounterWords))
+			c.Drain()
+			if got := written(t, c).Counter.GetValue(); !math.IsInf(got, +1) {
+				t.Errorf("on the heap at first: %v: got %v, want +Inf", onHeap, got)
+			}
+		}
+	}
+}
+
+// Any NaN may be added to a counter, also the one that marks cells as left.
+func TestAddAnyNaN(t *testing.T) {
+	c := CounterFamily(prometheus.CounterOpts{Name: "c_total", Help: "h"}, nil).NewCounter()
+	c.Keep()
+	for _, bits := range []uint64{leftFloat, storedNaN, math.Float64bits(math.NaN())} {
+		c.Add(math.Float64frombits(bits))
+		c.Add(0.5)
+		if got := written(t, c).Counter.GetValue(); got == got {
+			t.Errorf("after NaN %#x: got %v, want NaN", bits, got)
+		}
+	}
+}
+
+// A counter beyond half of 2^64 counts on, and moves.
+func TestMoveCounterBeyondTheMark(t *testing.T) {
+	c := CounterFamily(prometheus.CounterOpts{Name: "c_total", Help: "h"}, nil).NewCounter()
+	c.Keep()
+	for range leftMark / maxWhole {
+		c.Add(maxWhole)
+	}
+	c.Inc()
+	c.Use(words(layout.CounterWords))
+	c.Inc()
+	if got, want := loaded(c)[integerPart], uint64(leftMark+2); got != want {
+		t.Errorf("got %d, want %d", got, want)
+	}
+}
+
+// A gauge that moves from file to file again and again within a minute keeps its value, also when
+// updates meanwhile take the lock.
+func TestMoveGaugeAside(t *testing.T) {
+	g := GaugeFamily(prometheus.GaugeOpts{Name: "g", Help: "h"}, nil, layout.LiveSum).NewGauge().(*Gauge)
+	g.Use(words(1))
+	want := 0.0
+	for n := range 5 {
+		cells := words(1)
+		g.Use(cells)
+		g.Set(float64(n))
+		g.Add(0.5)
+		want = float64(n) + 0.5
+		if v, _ := layout.DecodeGauge(cells[0].Load()); v != want {
+			t.Errorf("the file has %v, want %v", v, want)
+		}
+		if n%2 == 0 {
+			g.Settle()
+			g.Inc()
+			want++
+			if v, _ := layout.DecodeGauge(cells[0].Load()); v != want {
+				t.Errorf("settled: the file has %v, want %v", v, want)
+			}
+		}
+	}
+	g.Leave()
+	g.Add(1)
+	if v, _ := layout.DecodeGauge(loaded(g)[0]); v != want+1 {
+		t.Errorf("after Leave: got %v, want %v", v, want+1)
 	}
 }

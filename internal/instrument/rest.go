@@ -71,6 +71,7 @@ func (c *Counter) TakeOver(from Instrument) {
 	f := from.(*Counter)
 	f.Settle()
 	c.Created.Store(f.Created.Load())
+	c.onHeap.Store(f.onHeap.Load())
 	c.cells.Store(f.cells.Load())
 	f.Leave()
 }

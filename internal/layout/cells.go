@@ -131,8 +131,8 @@ const (
 	reservedFirst = 0x7ff8_6d70_6d00_0002
 )
 
-// GaugeMoved and GaugePending mark a cell during the move of a series: on the heap of the owner,
-// or in a file removed during use. A reader sees no value.
+// GaugeMoved marks the cell of a series that has moved, in a file removed during use. GaugePending
+// is reserved: earlier versions marked the next cell with it. A reader sees no value.
 const (
 	GaugeMoved   uint64 = reservedFirst ^ gaugeMask
 	GaugePending uint64 = (reservedFirst + 1) ^ gaugeMask
