@@ -3,6 +3,7 @@ package selector
 import (
 	"fmt"
 	"regexp"
+	"regexp/syntax"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -12,9 +13,17 @@ import (
 func Parse(text string) (*Selector, error) {
 	p := &parser{text: text}
 	s := &Selector{text: text}
+	if at := notUTF8(text); at >= 0 {
+		return nil, p.errorf(at, "want text, not bytes that are not UTF-8")
+	}
 	p.space()
-	if name := p.identifier(true); name != "" {
-		s.matchers = append(s.matchers, matcher{label: NameLabel, value: name})
+	start := p.at
+	p.name = p.identifier(true)
+	if p.name != "" {
+		if keywords[strings.ToLower(p.name)] {
+			return nil, p.errorf(start, "PromQL has another meaning for %s; as a name the word stands in quotes: {%q}", p.name, p.name)
+		}
+		s.matchers = append(s.matchers, matcher{label: NameLabel, value: p.name})
 		p.space()
 	}
 	switch {
@@ -35,10 +44,18 @@ func Parse(text string) (*Selector, error) {
 	return s, nil
 }
 
+// keywords are the words of PromQL that are no names without quotes, in lower case. The other words
+// of PromQL, such as sum and by, are names too.
+var keywords = map[string]bool{
+	"on": true, "ignoring": true, "group_left": true, "group_right": true,
+	"bool": true, "atan2": true, "inf": true, "nan": true,
+}
+
 // parser is a position in a text.
 type parser struct {
 	text string
 	at   int
+	name string // before the braces; empty: none
 }
 
 func (p *parser) rest() string { return p.text[p.at:] }
@@ -60,17 +77,35 @@ func (p *parser) quotedName() string {
 // next describes the character at the position, for an error.
 func (p *parser) next() string {
 	r, n := utf8.DecodeRuneInString(p.rest())
-	switch {
-	case n == 0:
+	if n == 0 {
 		return "the end"
-	case r == utf8.RuneError:
-		return "bytes that are not UTF-8"
 	}
 	return strconv.QuoteRune(r)
 }
 
+// notUTF8 returns the place of the first byte that is not UTF-8, -1 if there is none.
+func notUTF8(text string) int {
+	for at, r := range text {
+		if r == utf8.RuneError && !strings.HasPrefix(text[at:], string(utf8.RuneError)) {
+			return at
+		}
+	}
+	return -1
+}
+
+// space skips space, and comments up to the end of their line.
 func (p *parser) space() {
-	p.at = len(p.text) - len(strings.TrimLeft(p.rest(), " \t\n\r"))
+	for {
+		p.at = len(p.text) - len(strings.TrimLeft(p.rest(), " \t\n\r"))
+		if !p.take("#") {
+			return
+		}
+		if end := strings.IndexAny(p.rest(), "\n\r"); end >= 0 {
+			p.at += end
+		} else {
+			p.at = len(p.text)
+		}
+	}
 }
 
 func (p *parser) take(token string) bool {
@@ -155,12 +190,11 @@ func (p *parser) condition(s *Selector) error {
 	if err != nil {
 		return err
 	}
+	if expression && !utf8.ValidString(m.value) && regexp.QuoteMeta(m.value) == m.value {
+		expression = false // a text by escapes such as \xff, which is no expression for package regexp
+	}
 	if expression {
-		// Compile the expression alone first: ")(" is an expression only inside other parentheses.
-		if _, err = regexp.Compile(m.value); err == nil {
-			// Anchored, and a dot is any character: as in PromQL.
-			m.regexp, err = regexp.Compile("^(?s:" + m.value + ")$")
-		}
+		m.regexp, err = compile(m.value)
 		if err != nil {
 			return p.errorf(at, "bad expression `%s`: %s", m.value, strings.TrimPrefix(err.Error(), "error parsing regexp: "))
 		}
@@ -168,9 +202,20 @@ func (p *parser) condition(s *Selector) error {
 	return p.add(s, start, m)
 }
 
+// compile compiles an expression as PromQL does: anchored, and a dot is any character. The expression
+// is parsed alone, because ")(" is an expression inside other parentheses, and \Q would quote what
+// follows.
+func compile(text string) (*regexp.Regexp, error) {
+	parsed, err := syntax.Parse(text, syntax.Perl|syntax.DotNL)
+	if err != nil {
+		return nil, err
+	}
+	return regexp.Compile(`\A(?:` + parsed.String() + `)\z`)
+}
+
 func (p *parser) add(s *Selector, at int, m matcher) error {
-	if m.label == NameLabel && m.regexp == nil && !m.negative && s.Name() != "" {
-		return p.errorf(at, "the name is given twice: %q and %q", s.Name(), m.value)
+	if m.label == NameLabel && p.name != "" {
+		return p.errorf(at, "the name is given twice: %q and %q", p.name, m.value)
 	}
 	s.matchers = append(s.matchers, m)
 	return nil

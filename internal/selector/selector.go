@@ -4,8 +4,9 @@
 //	name{label="value", other!="value", path=~"/a.*", method!~"GET|PUT"}
 //	{"name that needs quotes", "label too"="value"}
 //
-// Prometheus's own parser depends on the whole of Prometheus. Package selector follows the
-// documentation of PromQL, with one exception: a selector may match every series.
+// Prometheus's own parser depends on the whole of Prometheus. Package selector takes the same
+// selectors, and selects the same series (a test in fuzz/prometheus compares both), with two
+// exceptions: a selector may match every series, and U+FFFD is text.
 package selector
 
 import (
