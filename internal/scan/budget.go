@@ -22,16 +22,24 @@ type Budget struct {
 func (b *Budget) Keep(name string, counted *int64, now int64) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	most := b.most
-	if most == 0 {
-		most = maxMemory
-	}
-	if b.used+now-*counted > most {
-		return fmt.Errorf("%s and other files, more than %d bytes: %w", name, most, ErrMemory)
+	if b.used+now-*counted > b.bound() {
+		return b.Beyond(name)
 	}
 	b.used += now - *counted
 	*counted = now
 	return nil
+}
+
+// Beyond is the error of a reading beyond the bound.
+func (b *Budget) Beyond(name string) error {
+	return fmt.Errorf("%s and other files, more than %d bytes: %w", name, b.bound(), ErrMemory)
+}
+
+func (b *Budget) bound() int64 {
+	if b.most == 0 {
+		return maxMemory
+	}
+	return b.most
 }
 
 // GiveBack gives back the memory that Keep counted.

@@ -84,6 +84,7 @@ func NewDirectory(d Disk) *Directory {
 // Snapshot implements Source. The context is checked between files.
 func (d *Directory) Snapshot(ctx context.Context) (Snapshot, error) {
 	d.errs, d.first = d.errs[:0], d.round+1
+	d.full.Store(false)
 	d.descriptors.look()
 	d.keepFew(d.descriptors.kept)
 	for range maxTries {

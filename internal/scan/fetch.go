@@ -23,7 +23,8 @@ type fetcher struct {
 	little int64 // bound for one goroutine
 
 	descriptors descriptors
-	memory      Budget // of all files
+	memory      Budget      // of all files
+	full        atomic.Bool // this snapshot has met a file beyond the bound of memory
 }
 
 func newFetcher(d Disk) fetcher {
@@ -78,6 +79,10 @@ func (d *Directory) fetchTogether(ctx context.Context) {
 // fetch reads a file from the end of the last reading on.
 func (d *Directory) fetch(f *file) (got fetched) {
 	got.done = true
+	if f.opened == nil && d.full.Load() {
+		got.err = d.memory.Beyond(f.name)
+		return got
+	}
 	got.err = d.reopen(f)
 	if got.err != nil {
 		return got
@@ -107,6 +112,13 @@ func (d *Directory) fetch(f *file) (got fetched) {
 	values, err := o.Load()
 	if err == nil {
 		err = d.memory.Keep(f.name, &o.memory, o.Memory())
+		if err != nil {
+			// Nothing of the file is kept, and no other file is opened: otherwise the files beyond
+			// the bound would be read one after the other in each scan.
+			d.full.Store(true)
+			d.close(o)
+			f.opened = nil
+		}
 	}
 	got.values, got.err = values, err
 	return got

@@ -5,6 +5,7 @@ package scan
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"log/slog"
 	"os"
@@ -114,6 +115,69 @@ func TestMemory(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.scans("two again", t.Context(), nil, 2)
+}
+
+// What goes beyond the memory of a scan is not kept, is not read again and again within a scan, and
+// comes back when there is room: new files, by one goroutine and by several, and files that grow.
+func TestMemoryBeyondTheBound(t *testing.T) {
+	held := func(w *world) (bytes int64, readings int) {
+		for _, f := range w.source.files {
+			if f.opened != nil {
+				bytes += f.Memory()
+				readings++
+			}
+		}
+		return bytes, readings
+	}
+	for _, goroutines := range []int{1, maxReaders} {
+		w := newWorld(t)
+		counted := &opens{Disk: w.source.disk}
+		w.source.disk = counted
+		if goroutines > 1 {
+			w.source.disk, w.source.little = together{counted}, 0
+		}
+		w.process()
+		w.scans("one", t.Context(), nil, 1)
+		one := w.source.memory.used
+		w.source.memory.most = 2 * one
+		var many []*ownerfile.File
+		for range 50 {
+			many = append(many, w.process())
+		}
+		for i := range 3 {
+			counted.n.Store(0)
+			w.scans("too much", t.Context(), ErrMemory, 2)
+			if bytes, readings := held(w); bytes > w.source.memory.most || readings > 2 {
+				t.Errorf("%d goroutines, scan %d: %d bytes of %d readings are held, beyond %d", goroutines, i, bytes, readings, w.source.memory.most)
+			}
+			if n := counted.n.Load(); n > maxReaders+1 {
+				t.Errorf("%d goroutines, scan %d: %d files were opened beyond the bound", goroutines, i, n)
+			}
+		}
+		if open := w.source.descriptors.open.Load(); open != 2 {
+			t.Errorf("%d goroutines: %d descriptors are open, want 2", goroutines, open)
+		}
+		w.source.memory.most = 100 * one
+		w.scans("room for all", t.Context(), nil, 51)
+
+		// A file that grows beyond the bound leaves, and comes back.
+		number, made := many[0].AppendFamily(&layout.Family{Type: layout.Counter, Name: "grown_total", LabelNames: []string{"l"}})
+		for i := range 200 {
+			made = made && many[0].AppendSeries(number, 1, []string{fmt.Sprint(i)}, layout.CounterWords, func(cells []atomic.Uint64) { cells[0].Store(1) })
+		}
+		if !made {
+			t.Fatal("no room")
+		}
+		w.source.memory.most = w.source.memory.used + one
+		for range 2 {
+			w.scans("one grows", t.Context(), ErrMemory, 50)
+			if bytes, readings := held(w); bytes > w.source.memory.most || readings != 50 {
+				t.Errorf("%d goroutines, one grows: %d bytes of %d readings are held, beyond %d", goroutines, bytes, readings, w.source.memory.most)
+			}
+		}
+		w.source.memory.most = 0
+		w.scans("room again", t.Context(), nil, 251)
+	}
 }
 
 // Who waits for a directory that was removed does not wait for ever, and not for

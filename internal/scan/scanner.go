@@ -2,6 +2,7 @@ package scan
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"runtime"
@@ -151,6 +152,9 @@ func (s *Scanner) take(p *Process) {
 	}
 	switch {
 	case p.Err != nil && Transient(p.Err):
+		if errors.Is(p.Err, ErrMemory) && p.Reading == nil {
+			s.leave(t) // the source has given the reading back, so that the memory is bounded
+		}
 	case p.Err != nil:
 		if p.Reading == nil && t.member != nil {
 			s.leave(t)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -18,11 +19,11 @@ import (
 // opens counts how often files are opened.
 type opens struct {
 	Disk
-	n int
+	n atomic.Int64
 }
 
 func (d *opens) Open(name string) (File, error) {
-	d.n++
+	d.n.Add(1)
 	return d.Disk.Open(name)
 }
 
@@ -78,8 +79,8 @@ func TestRefusedFileGivenBack(t *testing.T) {
 			counted := &opens{Disk: w.source.disk}
 			w.source.disk = counted
 			w.scans("once more", t.Context(), nil, 1)
-			if counted.n != 0 {
-				t.Errorf("%d files were opened in a scan without a change", counted.n)
+			if n := counted.n.Load(); n != 0 {
+				t.Errorf("%d files were opened in a scan without a change", n)
 			}
 			if err := c.give(path); err != nil {
 				t.Fatal(err)
@@ -120,8 +121,8 @@ func TestDamagedFileIsKeptWithoutReading(t *testing.T) {
 		t.Helper()
 		w.scans(what, t.Context(), nil, many+1)
 		w.skipped(what, Damaged, many)
-		if counted.n != 0 {
-			t.Errorf("%s: %d files were opened in a scan without a change", what, counted.n)
+		if n := counted.n.Load(); n != 0 {
+			t.Errorf("%s: %d files were opened in a scan without a change", what, n)
 		}
 		n := 0
 		for _, f := range w.source.listed {
