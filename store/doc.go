@@ -43,9 +43,11 @@
 // have ended.
 //
 // No error of the file system reaches an instrument: updates neither block nor
-// fail. One event can end the process: if root truncates the file of a live process, the
+// fail. Two events can end the process. If root truncates the file of a live process, the
 // next update dies of SIGBUS, unless the background work, which checks once a second,
-// came first. A published file is read-only, also for the user of its owner.
+// came first. A published file is read-only, also for the user of its owner. And if the
+// directory is on XFS, not on tmpfs, and XFS shuts down after an error of the disk, the next
+// update dies of SIGBUS. docs/operations.md has a table by file system.
 //
 // Go does not support a process that was forked without exec, for instance a worker of Python's
 // multiprocessing with the start method fork, or of gunicorn with --preload. Start workers by exec:

@@ -59,6 +59,9 @@ func Create(path string, who Readers) (*os.File, Stat, error) {
 	}
 	st, err := stat(int(f.Fd()), path)
 	if err == nil {
+		err = keepBlocks(f)
+	}
+	if err == nil {
 		err = give(f, filepath.Dir(path))
 	}
 	if err == nil {

@@ -36,6 +36,12 @@ func mountTmpfsAt(t testing.TB, dir, size string) {
 // mountDisk mounts an ext4 of so many bytes, in a file, for the test.
 func mountDisk(t testing.TB, size int64) string {
 	t.Helper()
+	return mountImage(t, size, "mkfs.ext4", "-q", "-F")
+}
+
+// mountImage mounts a file system that a command makes, of so many bytes, in a file, for the test.
+func mountImage(t testing.TB, size int64, mkfs ...string) string {
+	t.Helper()
 	if os.Geteuid() != 0 {
 		t.Skipf("skipped: only root mounts a disk, and this is user %d", os.Geteuid())
 	}
@@ -46,7 +52,7 @@ func mountDisk(t testing.TB, size int64) string {
 			t.Fatal(err)
 		}
 	}
-	for _, command := range [][]string{{"mkfs.ext4", "-q", "-F", image}, {"mount", "-o", "loop", image, dir}} {
+	for _, command := range [][]string{append(mkfs, image), {"mount", "-o", "loop", image, dir}} {
 		if out, err := exec.Command(command[0], command[1:]...).CombinedOutput(); err != nil {
 			t.Skipf("skipped: no disk can be mounted: %v: %v %s", command, err, out)
 		}
