@@ -16,6 +16,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -109,6 +110,7 @@ type server struct {
 	opts      Opts
 	collector *collector.Collector
 	watcher   *watcher
+	absorb    func(context.Context) // dead processes, after a look
 	handler   http.Handler
 }
 
@@ -118,6 +120,7 @@ func newServer(o Opts) (*server, error) {
 	}
 	o.Interval = cmp.Or(o.Interval, defaultInterval)
 	s := &server{opts: o, watcher: newWatcher(o)}
+	s.absorb = s.absorbDead
 	s.collector = collector.New(collector.Opts{
 		Location: o.Dir, ArchiveDir: o.ArchiveDir, NoAbsorption: o.NoAbsorption, Logger: o.Logger,
 		GroupShared: s.watcher.access().GroupShared, AllowNetworkFS: o.Access.AllowNetworkFS,
@@ -164,29 +167,48 @@ func (s *server) absorption() compact.Opts {
 	}
 }
 
-// start starts the background work; the channel is closed at the end of the work.
+// start starts the background work; the channel is closed at the end of the work. An absorption of
+// many processes takes long, and the pages are looked at meanwhile.
 func (s *server) start(ctx context.Context) <-chan struct{} {
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
+	looked := make(chan struct{}, 1)
+	var work sync.WaitGroup
+	work.Go(func() {
 		ticker := time.NewTicker(s.opts.Interval)
 		defer ticker.Stop()
 		for {
 			s.watcher.look()
-			s.absorb(ctx)
+			select {
+			case looked <- struct{}{}:
+			default: // an absorption is at work
+			}
 			select {
 			case <-ctx.Done():
 				return
 			case <-ticker.C:
 			}
 		}
+	})
+	work.Go(func() {
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-looked:
+				s.absorb(ctx)
+			}
+		}
+	})
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		work.Wait()
 	}()
 	return done
 }
 
-// absorb absorbs dead processes if no scrape has done so. A scraped sidecar absorbs after each
+// absorbDead absorbs dead processes if no scrape has done so. A scraped sidecar absorbs after each
 // scrape.
-func (s *server) absorb(ctx context.Context) {
+func (s *server) absorbDead(ctx context.Context) {
 	if s.opts.NoAbsorption || !s.watcher.deadWait() {
 		return
 	}

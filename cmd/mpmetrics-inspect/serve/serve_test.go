@@ -20,6 +20,7 @@ import (
 	dto "github.com/prometheus/client_model/go"
 
 	"github.com/mpmetrics/mpmetrics/compact"
+	"github.com/mpmetrics/mpmetrics/internal/testing/promtest"
 	"github.com/mpmetrics/mpmetrics/internal/testing/testdir"
 	"github.com/mpmetrics/mpmetrics/store"
 )
@@ -412,4 +413,32 @@ func TestDrawExtremes(t *testing.T) {
 			t.Errorf("rate %v: %s", rate, text)
 		}
 	}
+}
+
+// An absorption takes long. The pages are looked at meanwhile, and the end of the sidecar waits for
+// the absorption.
+func TestLooksDuringAnAbsorption(t *testing.T) {
+	s, err := newServer(Opts{Dir: t.TempDir(), TelemetryPath: "/metrics", Interval: MinInterval, Logger: silent})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.close()
+	began, goOn := make(chan struct{}), make(chan struct{})
+	s.absorb = func(context.Context) {
+		close(began)
+		<-goOn
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	done := s.start(ctx)
+	<-began
+	first := s.watcher.overview().Time
+	promtest.Eventually(t, "another look", func() bool { return s.watcher.overview().Time.After(first) })
+	stop()
+	select {
+	case <-done:
+		t.Error("the end did not wait for the absorption")
+	case <-time.After(50 * time.Millisecond):
+	}
+	close(goOn)
+	<-done
 }
