@@ -218,7 +218,7 @@ func (w *files) commit(_ context.Context, c change) (committed, error) { return 
 func (w *files) write(a *archive.Archive) (string, error) {
 	host, _ := os.Hostname() // an empty name tells as much as an error
 	return a.Write(w.archive, layout.Header{
-		PID: uint32(os.Getpid()), Start: time.Now().UnixNano(), BootID: a.BootID, Host: host, Program: filepath.Base(os.Args[0]),
+		PID: uint32(os.Getpid()), Start: time.Now().UnixNano(), BootID: a.BootID, Host: host, Program: layout.ProgramOf(os.Args),
 	})
 }
 

@@ -241,6 +241,7 @@ func (c *Counter) Drain() {
 		}
 		return
 	}
+	left.mend()
 	n, taken := left.cells[integerPart].Load(), left.taken[integerPart].Load()
 	if n != taken {
 		left.taken[integerPart].Store(n)
@@ -253,11 +254,23 @@ func (c *Counter) Drain() {
 	}
 }
 
+// mend notices that the file was cut, and the cells begin at zero again: both only grow otherwise.
+// draining is held.
+func (l *leftCells) mend() {
+	if l.cells[integerPart].Load() < l.taken[integerPart].Load() {
+		l.taken[integerPart].Store(0)
+	}
+	if math.Float64frombits(l.cells[floatPart].Load()) < math.Float64frombits(l.taken[floatPart].Load()) {
+		l.taken[floatPart].Store(0)
+	}
+}
+
 // rest returns what was not moved on yet. draining is held.
 func (l *leftCells) rest() (whole uint64, fraction float64) {
 	if l.marked {
 		return 0, 0
 	}
+	l.mend()
 	if bits, taken := l.cells[floatPart].Load(), l.taken[floatPart].Load(); bits != taken { // infinite values have no difference
 		fraction = math.Float64frombits(bits) - math.Float64frombits(taken)
 	}

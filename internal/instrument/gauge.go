@@ -73,7 +73,8 @@ func (a *aside) drain() {
 	if a.former == nil {
 		return
 	}
-	if word := a.former.Swap(layout.GaugeMoved); word != layout.GaugeMoved {
+	word := a.former.Swap(layout.GaugeMoved)
+	if word != layout.GaugeMoved && word != layout.GaugeNeverSet { // never set: the file was cut
 		a.cell.Load().Store(word)
 	}
 }
@@ -123,7 +124,7 @@ func (g *Gauge) Set(v float64) {
 			switch {
 			case over:
 			case p != nil: // a late Set
-				if late := p.Swap(layout.GaugeMoved); late != layout.GaugeMoved {
+				if late := p.Swap(layout.GaugeMoved); late != layout.GaugeMoved && late != layout.GaugeNeverSet {
 					a.cell.Load().Store(late)
 				}
 			case a.former != nil: // the values there are older
@@ -276,8 +277,8 @@ func (g *Gauge) end(a *aside) {
 // Drain implements Drainer.
 func (g *Gauge) Drain() {
 	if a := g.aside.Load(); a != nil && a.lock() {
+		defer a.unlock() // also after a fault
 		a.drain()
-		a.unlock()
 	}
 }
 

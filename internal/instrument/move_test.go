@@ -248,3 +248,43 @@ func TestMoveGaugeAside(t *testing.T) {
 		t.Errorf("after Leave: got %v, want %v", v, want+1)
 	}
 }
+
+// The former file is cut after the series have left the file, so that the former cells begin at zero
+// again: nothing is lost, and late updates count.
+func TestFormerCellsCut(t *testing.T) {
+	c := CounterFamily(prometheus.CounterOpts{Name: "c_total", Help: "h"}, nil).NewCounter()
+	former := words(layout.CounterWords)
+	c.Use(former)
+	c.Add(3)
+	c.Add(0.5)
+	c.Use(words(layout.CounterWords))
+	g := GaugeFamily(prometheus.GaugeOpts{Name: "g", Help: "h"}, nil, layout.LiveSum).NewGauge().(*Gauge)
+	formerGauge := words(layout.GaugeWords)
+	g.Use(formerGauge)
+	g.Set(7)
+	g.Use(words(layout.GaugeWords))
+	for _, cells := range [][]atomic.Uint64{former, formerGauge} {
+		for i := range cells {
+			cells[i].Store(0)
+		}
+	}
+	check := func(when string, want float64) {
+		t.Helper()
+		if got := written(t, c).Counter.GetValue(); got != want {
+			t.Errorf("%s: the counter is %v, want %v", when, got, want)
+		}
+		if got := written(t, g).Gauge.GetValue(); got != 7 {
+			t.Errorf("%s: the gauge is %v, want 7", when, got)
+		}
+	}
+	check("cut", 3.5)
+	c.Drain()
+	g.Drain()
+	check("drained", 3.5)
+	former[integerPart].Add(2) // late
+	addContended(&former[floatPart], 0.25)
+	check("late", 5.75)
+	c.Settle()
+	g.Settle()
+	check("settled", 5.75)
+}

@@ -9,6 +9,7 @@ import (
 	"github.com/mpmetrics/mpmetrics/internal/directory"
 	"github.com/mpmetrics/mpmetrics/internal/fork"
 	"github.com/mpmetrics/mpmetrics/internal/instrument"
+	"github.com/mpmetrics/mpmetrics/internal/mapped"
 	"github.com/mpmetrics/mpmetrics/internal/ownerfile"
 )
 
@@ -123,12 +124,16 @@ func (p *Place) work(f *ownerfile.File) bool {
 func (p *Place) drain() {
 	now := p.Now()
 	p.moved = slices.DeleteFunc(p.moved, func(m moved) bool {
-		if now.Sub(m.at) < lateFor {
-			m.instrument.Drain()
-			return false
+		late, do := now.Sub(m.at) < lateFor, m.instrument.Settle
+		if late {
+			do = m.instrument.Drain
 		}
-		m.instrument.Settle()
-		return true
+		// The former file may have been cut since look looked.
+		err := mapped.Guard(func() error {
+			do()
+			return nil
+		})
+		return !late && err == nil
 	})
 }
 

@@ -9,7 +9,6 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
-	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -200,7 +199,7 @@ func (p *Place) prepareFile() (*ownerfile.File, error) {
 		Start:   p.began,
 		BootID:  boot.ID(),
 		Host:    host,
-		Program: filepath.Base(os.Args[0]),
+		Program: layout.ProgramOf(os.Args),
 		Process: p.Process,
 	})
 }

@@ -48,6 +48,9 @@ const (
 // look sees to it that readers find the counts of this process.
 func (p *Place) look() {
 	p.closeRetired(p.Now())
+	for _, r := range p.retired {
+		_ = r.Check() // an operator may cut a file that was moved to another name: late increments must not fault
+	}
 	if p.current == nil {
 		return
 	}

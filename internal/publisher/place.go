@@ -9,7 +9,6 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"os"
-	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -95,7 +94,7 @@ func New(c Config) (*Place, error) {
 		Config: c, pid: fork.Pid(), server: server, speaks: c.Logger.Enabled(context.Background(), slog.LevelError),
 		publisher: NewPublisher(server, layout.Header{
 			PID: uint32(fork.Pid()), ID: layout.NewID(), PageSize: layout.PageSize,
-			Host: host, Program: filepath.Base(os.Args[0]), Process: c.Process,
+			Host: host, Program: layout.ProgramOf(os.Args), Process: c.Process,
 		}, max(missedFlushes*c.FlushInterval, leastLife)),
 		placed: map[*instrument.Series]placed{},
 		stop:   make(chan struct{}),
