@@ -78,10 +78,8 @@ const (
 	// leftMark is the sign of an integer part: a counter that counts to half of 2^64 looks at the
 	// pointer after each increment, and is right too.
 	leftMark = 1 << 63
-	// leftFloat is a NaN, which no addition stores.
-	leftFloat = 0x7ff8_6d70_6d00_0004
-	// storedNaN takes its place.
-	storedNaN = 0x7ff8_0000_0000_0001
+	// leftFloat is a signaling NaN: no sum is one.
+	leftFloat = 0x7ff0_6d70_6d00_0004
 )
 
 // leftCells are cells that a counter has left.
@@ -121,7 +119,7 @@ func (c *Counter) Add(v float64) {
 		if int64(p[integerPart].Add(uint64(whole))) < 0 {
 			c.addLate(p, uint64(whole))
 		}
-	} else if old := p[floatPart].Load(); old == leftFloat || plus(old, v) == leftFloat || !p[floatPart].CompareAndSwap(old, plus(old, v)) {
+	} else if old := p[floatPart].Load(); old == leftFloat || !p[floatPart].CompareAndSwap(old, plus(old, v)) {
 		for !addContended(&p[floatPart], v) {
 			p = c.cells.Load()
 		}
@@ -170,11 +168,7 @@ func addContended(word *atomic.Uint64, v float64) bool {
 		if old == leftFloat {
 			return false
 		}
-		sum := plus(old, v)
-		if sum == leftFloat {
-			sum = storedNaN // v is that very NaN
-		}
-		if word.CompareAndSwap(old, sum) {
+		if word.CompareAndSwap(old, plus(old, v)) {
 			return true
 		}
 	}
