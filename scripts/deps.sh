@@ -63,8 +63,8 @@ tracer() {
 # Those on a disk of their own make it, and only as root.
 disk() {
 	[ "$(uname)" = Linux ] && [ "$(id -u)" = 0 ] || return 0
-	have mkfs.ext4 mount || install e2fsprogs mount && return
-	echo 'deps: mkfs.ext4 or mount not found; on Debian: apt-get install --no-install-recommends e2fsprogs mount' >&2
+	have mkfs.ext4 mkfs.btrfs mkfs.xfs mount || install e2fsprogs btrfs-progs xfsprogs mount && return
+	echo 'deps: mkfs.ext4, mkfs.btrfs, mkfs.xfs or mount not found; on Debian: apt-get install --no-install-recommends e2fsprogs btrfs-progs xfsprogs mount' >&2
 	missing=1
 }
 
