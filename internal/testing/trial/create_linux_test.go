@@ -33,7 +33,10 @@ func create(args []string) error {
 // sees half of a file, and what is left under a temporary name goes.
 func TestSIGKILLAtEachStepOfCreation(t *testing.T) {
 	binary := needStrace(t)
-	rounds := effort.Rounds(2, 5, 1000)
+	rounds := 5
+	if effort.Soak() {
+		rounds = 1000
+	}
 	var k kills
 	var steps []call
 	for round := range rounds {

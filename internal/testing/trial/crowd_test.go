@@ -80,7 +80,10 @@ func leaveDead(t testing.TB, dir string, processes int) {
 // scrape takes long meanwhile. The race detector makes everything about ten
 // times slower, and so a normal run has fewer of both.
 func TestScrapeWhileManyDeadAreAbsorbed(t *testing.T) {
-	dead, live, series := effort.Rounds(500, 2000, 10_000), effort.Rounds(20, 20, 100), 1000
+	dead, live, series := 2000, 20, 1000
+	if effort.Soak() {
+		dead, live = 10_000, 100
+	}
 	const slow = 2 * time.Second
 	dir := memoryDir(t)
 	for range live {

@@ -139,13 +139,6 @@ func TestSystemCallFaults(t *testing.T) {
 	for round := 0; round == 0 || effort.Soak() && len(faults) < 2000; round++ {
 		faults = append(faults, whileOpening(t, binary)...)
 	}
-	if effort.Few() {
-		var few []fault
-		for three := range slices.Chunk(faults, 3) {
-			few = append(few, three[0])
-		}
-		faults = few
-	}
 	// Those that last begin first.
 	slices.SortStableFunc(faults, func(a, b fault) int { return cmp.Compare(b.all, a.all) })
 	const (
