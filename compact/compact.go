@@ -541,7 +541,7 @@ func (c *compactor) published(p *plan) {
 		c.opts.Logger.Error("mpmetrics: totals restart; the former archive is in quarantine", "reason", c.begin)
 		c.report.Aside, c.begin = c.begin, ""
 	}
-	_ = c.steady(c.now()) // the first archive: from now on the clock is watched
+	_ = c.steady(c.now(), c.uptime()) // the first archive: from now on the clock is watched
 	c.report.Batches++
 	c.report.Absorbed += len(p.processes)
 	c.note()

@@ -173,7 +173,7 @@ func (w *crashing) now() time.Time { return w.files.now().Add(w.later) }
 
 func (w *crashing) uptime() time.Duration { return w.files.uptime() + w.later }
 
-func (w *crashing) steady(time.Time) time.Duration { return w.later }
+func (w *crashing) steady(time.Time, time.Duration) time.Duration { return w.later }
 
 // Run absorbs in a directory until it crashes. tell is called just before that.
 func (c Crash) Run(t testing.TB, dir string, tell func()) {

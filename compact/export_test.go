@@ -64,8 +64,8 @@ func (w Elsewhere) boot() string { return w.id }
 
 func (w Elsewhere) inMemory() (files, archive bool) { return false, false }
 
-func (w Elsewhere) steady(now time.Time) time.Duration {
-	return archive.Steady(w.archive, archive.Reading{BootID: w.id, Uptime: w.uptime(), Wall: now})
+func (w Elsewhere) steady(now time.Time, uptime time.Duration) time.Duration {
+	return archive.Steady(w.archive, archive.Reading{BootID: w.id, Uptime: uptime, Wall: now})
 }
 
 func (w Elsewhere) now() time.Time {

@@ -329,8 +329,8 @@ func (w *files) now() time.Time { return time.Now() }
 
 func (w *files) uptime() time.Duration { return w.sinceBoot() }
 
-func (w *files) steady(now time.Time) time.Duration {
-	return archive.Steady(w.archive, archive.Reading{BootID: w.boot(), Uptime: w.uptime(), Wall: now})
+func (w *files) steady(now time.Time, uptime time.Duration) time.Duration {
+	return archive.Steady(w.archive, archive.Reading{BootID: w.boot(), Uptime: uptime, Wall: now})
 }
 
 func (w *files) boot() string { return boot.ID() }

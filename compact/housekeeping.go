@@ -24,10 +24,11 @@ func trusted(steady, older time.Duration) bool { return steady >= min(older, tru
 
 // housekeeping drops old samples, series and ids. While dead files wait for a later batch, or stay
 // for a reason that may pass, only samples are dropped, because the ids and series of the waiting
-// files are unknown.
+// files are unknown. The time is the one before the look at the directory: the compactor may have been
+// stopped since, and all processes of that time are known.
 func (c *compactor) housekeeping(ctx context.Context, p *plan) error {
-	now := c.now()
-	steady := c.steady(now)
+	now := p.looked
+	steady := c.steady(now, p.uptime)
 	if trusted(steady, c.opts.DeadSampleRetention) {
 		expired := c.archive.Ledger.Expire(now.Add(-c.opts.DeadSampleRetention).UnixNano())
 		c.report.Expired += expired
@@ -43,7 +44,8 @@ func (c *compactor) housekeeping(ctx context.Context, p *plan) error {
 		c.dropBases(p, now)
 	}
 	if trusted(steady, idRetention) {
-		c.prune(p, now.Add(-idRetention).UnixNano(), int64(p.uptime-idRetention))
+		// The wall clock may move by a minute, so that an hour is less by the uptime.
+		c.prune(p, now.Add(-idRetention).UnixNano(), int64(p.uptime-idRetention/2))
 	}
 	return nil
 }

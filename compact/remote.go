@@ -183,7 +183,7 @@ func (w *partitions) now() time.Time { return time.Now().Add(w.source.Ahead()) }
 func (w *partitions) uptime() time.Duration { return 0 }
 
 // steady believes the server's clock.
-func (w *partitions) steady(time.Time) time.Duration { return math.MaxInt64 }
+func (w *partitions) steady(time.Time, time.Duration) time.Duration { return math.MaxInt64 }
 
 // boot returns no id, because a server keeps partitions over the boots of machines.
 func (w *partitions) boot() string { return "" }

@@ -239,7 +239,7 @@ type controlCase struct {
 // believesClock takes each clock for steady.
 type believesClock struct{ *memoryWorld }
 
-func (w believesClock) steady(time.Time) time.Duration { return math.MaxInt64 }
+func (w believesClock) steady(time.Time, time.Duration) time.Duration { return math.MaxInt64 }
 
 // nameless does not know the boot, and so no start by the uptime.
 type nameless struct{ *memoryWorld }

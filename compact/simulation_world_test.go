@@ -300,8 +300,8 @@ func (w *memoryWorld) now() time.Time {
 	return w.clock
 }
 
-func (w *memoryWorld) steady(now time.Time) (d time.Duration) {
-	d, w.watched = archive.Reading{Uptime: w.memory.uptime, Wall: now}.Steady(w.watched)
+func (w *memoryWorld) steady(now time.Time, uptime time.Duration) (d time.Duration) {
+	d, w.watched = archive.Reading{Uptime: uptime, Wall: now}.Steady(w.watched)
 	w.seen.add(uint64(d))
 	return d
 }

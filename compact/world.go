@@ -46,8 +46,9 @@ type world interface {
 	now() time.Time
 	// uptime is the time since the boot, which nobody can set. 0: no such clock.
 	uptime() time.Duration
-	// steady returns how long the clock of now has not been set, as far as absorptions have seen.
-	steady(now time.Time) time.Duration
+	// steady returns how long the wall clock has not been set, as far as absorptions have seen, from a
+	// reading of both clocks.
+	steady(now time.Time, uptime time.Duration) time.Duration
 	boot() string // empty: processes outlive the boot of a machine
 	// inMemory reports whether the files, and the archive, would be gone after another boot.
 	inMemory() (files, archive bool)
