@@ -424,8 +424,9 @@ func TestLooksDuringAnAbsorption(t *testing.T) {
 	}
 	defer s.close()
 	began, goOn := make(chan struct{}), make(chan struct{})
+	begin := sync.OnceFunc(func() { close(began) })
 	s.absorb = func(context.Context) {
-		close(began)
+		begin()
 		<-goOn
 	}
 	ctx, stop := context.WithCancel(t.Context())
