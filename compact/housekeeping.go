@@ -50,10 +50,10 @@ func (c *compactor) housekeeping(ctx context.Context, p *plan) error {
 	return nil
 }
 
-// prune drops the ids of processes that were absorbed before a time, by the wall clock and by the
-// uptime. The clock is right: a clock that
-// is ahead would take the ids of this moment for old, and processes that make their files at this
-// moment for processes that returned from a backup.
+// prune drops the ids of processes that were absorbed before a time, by the wall clock. All of them
+// began before a time by the uptime. The wall clock is right: a wall clock that is ahead would take the
+// ids of this moment for old, and processes that make their files at this moment for processes that
+// returned from a backup.
 func (c *compactor) prune(p *plan, before, uptime int64) {
 	if c.archive.LowerHorizon(before) {
 		p.changed = true

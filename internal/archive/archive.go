@@ -194,7 +194,7 @@ func (a *Archive) Oldest() int64 {
 
 // Prune drops the ids of processes absorbed before a time and without a file, and raises the
 // epoch. The id of a process with a start in the future stays: the horizon would exclude all
-// processes until then. uptime is the time by the uptime.
+// processes until then. All processes that may be dropped began before the uptime, in nanoseconds.
 func (a *Archive) Prune(before, uptime int64, listed func(layout.ID) bool) (ids int) {
 	n := len(a.absorbed)
 	a.absorbed = slices.DeleteFunc(a.absorbed, func(p layout.Absorbed) bool {

@@ -96,9 +96,9 @@ func Differ(a, b string) bool {
 	return known
 }
 
-// Began returns the uptime of the machine at the start of a process, in Unix nanoseconds, by the id in
-// the file of the process. A process that saw the wall clock being set has two moments: the later
-// uptime counts.
+// Began returns the uptime of the machine at the start of a process. start is in Unix nanoseconds, by
+// the wall clock of the process, and id is in the file of the process. A process that saw the wall
+// clock being set has two moments: the later uptime counts.
 func Began(id string, start int64) (uptime time.Duration, known bool) {
 	for _, m := range moments(strings.Split(id, "@")) {
 		uptime, known = max(uptime, time.Unix(0, start).Sub(m)), true

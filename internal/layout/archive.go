@@ -24,8 +24,9 @@ import (
 //	counted   family, created, label values, value words
 //
 // The numbers of the kinds are part of the format. The state record is the first record and occurs
-// once, and the uptimes record occurs once at most. A family or dead record comes before the records with its number. A native record belongs
-// to the total or the counted record before it, and a counted record to the base before it.
+// once, and the uptimes record occurs once at most. A family or dead record comes before the records
+// with its number. A native record belongs to the total or the counted record before it, and a counted
+// record to the base before it.
 const (
 	StateRecord    RecordKind = 16
 	RankRecord     RecordKind = 17

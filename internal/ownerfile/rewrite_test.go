@@ -5,7 +5,6 @@ package ownerfile
 import (
 	"errors"
 	"strings"
-	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -47,20 +46,7 @@ func TestLogLargerThanASlabIsRewritten(t *testing.T) {
 	w.kind = 2
 	value := strings.Repeat("x", 2<<20)
 	series := layout.SlabBytes(layout.MaxSlabPages)/len(value) + 3
-	add := func(gone *Run) {
-		for {
-			r, ok := w.p.ReplaceSeries(gone, w.families[1], 1, []string{value}, layout.CounterWords, func([]atomic.Uint64) {})
-			if ok {
-				w.living = append(w.living, r)
-				w.held += r.bytes()
-				break
-			}
-			w.turn()
-		}
-		if gone != nil {
-			w.leave(*gone)
-		}
-	}
+	add := func(gone *Run) { w.put(gone, w.families[1], value, layout.CounterWords) }
 	for range series {
 		add(nil)
 	}

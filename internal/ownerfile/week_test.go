@@ -102,9 +102,14 @@ func (w *week) add(gone *Run) {
 	if i < 0 {
 		i = w.random.IntN(kinds)
 	}
-	value := fmt.Sprintf("%d %s", w.made, strings.Repeat("x", w.random.IntN(2*w.value+1)))
+	w.put(gone, w.families[i], fmt.Sprintf("%d %s", w.made, strings.Repeat("x", w.random.IntN(2*w.value+1))), w.cells[i])
+}
+
+// put makes a series with a label value, in the place of another series unless nil, as soon as there is
+// room.
+func (w *week) put(gone *Run, family uint32, value string, cells int) {
 	for {
-		r, ok := w.p.ReplaceSeries(gone, w.families[i], 1, []string{value}, w.cells[i], func([]atomic.Uint64) {})
+		r, ok := w.p.ReplaceSeries(gone, family, 1, []string{value}, cells, func([]atomic.Uint64) {})
 		if ok {
 			w.living = append(w.living, r)
 			w.held += r.bytes()

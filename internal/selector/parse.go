@@ -190,10 +190,9 @@ func (p *parser) condition(s *Selector) error {
 	if err != nil {
 		return err
 	}
-	if expression && !utf8.ValidString(m.value) && regexp.QuoteMeta(m.value) == m.value {
-		expression = false // a text by escapes such as \xff, which is no expression for package regexp
-	}
-	if expression {
+	// By escapes such as \xff a value may be a text that is no expression for package regexp.
+	text := !utf8.ValidString(m.value) && regexp.QuoteMeta(m.value) == m.value
+	if expression && !text {
 		m.regexp, err = compile(m.value)
 		if err != nil {
 			return p.errorf(at, "bad expression `%s`: %s", m.value, strings.TrimPrefix(err.Error(), "error parsing regexp: "))
